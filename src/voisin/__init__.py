@@ -1,0 +1,1 @@
+"""Voisin: the open marketplace for computing power."""
