@@ -1,0 +1,5 @@
+"""Runs untrusted WebAssembly programs so that they can harm nothing and give the same bytes on every machine."""
+
+from voisin.sandbox.job import Cause, Job, Limits, Outcome
+
+__all__ = ["Cause", "Job", "Limits", "Outcome"]
