@@ -1,0 +1,113 @@
+"""
+What a request order's `params` text says: arguments, inputs, and our own limits and bags.
+
+The keys starting with `iexec_` and `bulk_cid` are the protocol's; text that is not a JSON object counts as `iexec_args`.
+Ours start with `voisin_`: a bag gives each task of a deal its own arguments and inputs, as a JSON document in storage.
+
+Source: pool-semantics.md 2.5.
+"""
+
+from __future__ import annotations
+
+import shlex
+
+import msgspec
+
+from voisin.errors import InputError
+
+
+class RunLimits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one task may use; 0 means: what the category and the worker allow."""
+
+    time_s: float = 0
+    memory_bytes: int = 0
+    instructions: int = 0
+    output_bytes: int = 0
+
+
+class DealParams(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The parameters of a deal; unknown keys of foreign clients are ignored."""
+
+    iexec_args: str = ""
+    iexec_input_files: tuple[str, ...] = ()
+    iexec_secrets: dict[str, str] = {}
+    iexec_result_encryption: bool = False
+    iexec_result_storage_provider: str = ""
+    bulk_cid: str = ""
+    voisin_bag: str = ""
+    voisin_inputs: dict[str, str] = {}
+    voisin_limits: RunLimits = RunLimits()
+
+
+class BagEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One task of a bag: its arguments, and its input files by name with the CID of each."""
+
+    args: tuple[str, ...] = ()
+    inputs: dict[str, str] = {}
+
+
+class Bag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What each task of a deal gets; the entry's place is the task's index."""
+
+    tasks: tuple[BagEntry, ...]
+
+
+def parse_params(text: str) -> DealParams:
+    """
+    Read a deal's parameters.
+
+    Raises:
+        InputError: A known key has a value of the wrong type.
+    """
+    stripped = text.strip()
+    if not stripped.startswith("{"):
+        return DealParams(iexec_args=text)
+    try:
+        msgspec.json.decode(stripped, type=dict[str, msgspec.Raw])
+    except msgspec.DecodeError:
+        return DealParams(iexec_args=text)
+    try:
+        return msgspec.json.decode(stripped, type=DealParams)
+    except msgspec.ValidationError as error:
+        raise InputError(f"the deal's parameters are malformed: {error}") from None
+
+
+def encode_params(params: DealParams) -> str:
+    """Write a deal's parameters, leaving out what is at its default."""
+    return msgspec.json.encode(params).decode()
+
+
+def split_args(text: str) -> tuple[str, ...]:
+    """
+    Split `iexec_args` as a shell would.
+
+    Raises:
+        InputError: A quotation mark is never closed.
+    """
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as error:
+        raise InputError(f"the arguments {text!r} cannot be split: {error}") from None
+
+
+def join_args(args: tuple[str, ...]) -> str:
+    """Join arguments so that `split_args` gives them back."""
+    return shlex.join(args)
+
+
+def encode_bag(bag: Bag) -> bytes:
+    """Write a bag as the JSON document that goes into storage."""
+    return msgspec.json.encode(bag)
+
+
+def decode_bag(data: bytes) -> Bag:
+    """
+    Read a bag.
+
+    Raises:
+        InputError: It is malformed.
+    """
+    try:
+        return msgspec.json.decode(data, type=Bag)
+    except msgspec.MsgspecError as error:
+        raise InputError(f"the bag of tasks is malformed: {error}") from None

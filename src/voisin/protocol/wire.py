@@ -1,0 +1,211 @@
+"""
+What worker and pool say to each other over the WebSocket that the worker opens.
+
+The dialogue: the pool sends `Challenge`; the worker answers `Hello`, signed by its wallet; the pool answers `Welcome`, or
+`Refused` and closes. From then on the pool assigns, asks and aborts, the worker reports, and both are thin: each report
+may be repeated, and the pool believes the chain, not the worker. What the worker must know of a deal it reads from the
+chain itself.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from voisin.errors import InputError
+from voisin.protocol.ids import Address, DealId, Hash32, TaskId
+from voisin.units import UnixSeconds
+
+WIRE_VERSION = 1
+
+
+class ReplicaStage(StrEnum):
+    """How far a worker's replica of a task has come, in order."""
+
+    ASSIGNED = "assigned"
+    FETCHING = "fetching"
+    COMPUTING = "computing"
+    COMPUTED = "computed"
+    CONTRIBUTED = "contributed"
+    REVEALED = "revealed"
+    UPLOADED = "uploaded"
+
+
+class MachineFailure(StrEnum):
+    """Why a worker could not finish a replica: its own fault or the world's, never the app's."""
+
+    APP_UNAVAILABLE = "app-unavailable"
+    INPUT_UNAVAILABLE = "input-unavailable"
+    WRONG_HASH = "wrong-hash"
+    STAKE_TOO_LOW = "stake-too-low"
+    CHAIN_REFUSED = "chain-refused"
+    CHAIN_UNREACHABLE = "chain-unreachable"
+    TASK_NOT_ACTIVE = "task-not-active"
+    NO_RESOURCES = "no-resources"
+    SANDBOX_BROKEN = "sandbox-broken"
+    STORAGE_UNREACHABLE = "storage-unreachable"
+    SHUTTING_DOWN = "shutting-down"
+
+
+class Resources(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker offers: `slots` replicas at a time, memory and disk for all of them together [bytes]."""
+
+    slots: int
+    memory_bytes: int
+    disk_bytes: int
+
+
+class Held(msgspec.Struct, frozen=True):
+    """A replica that a worker still has on disk after it reconnects."""
+
+    task_id: TaskId
+    stage: ReplicaStage
+
+
+# --- from the pool ---------------------------------------------------------------------------------------------------
+
+
+class Challenge(msgspec.Struct, frozen=True, kw_only=True, tag="challenge"):
+    """Asks the worker to prove its address: sign `login_message` over this."""
+
+    nonce: Hash32
+    workerpool: Address
+    chain_id: int
+
+
+class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag="welcome"):
+    """The worker is in; where everything is, and how often to send a heartbeat [s]."""
+
+    hub: Address
+    storage_url: str
+    heartbeat_s: float
+
+
+class Refused(msgspec.Struct, frozen=True, tag="refused"):
+    """The worker is not let in; the connection closes after this."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+class Assign(msgspec.Struct, frozen=True, kw_only=True, tag="assign"):
+    """A replica of a task for this worker; `authorization` is the scheduler's signature that the hub checks."""
+
+    deal_id: DealId
+    index: int
+    task_id: TaskId
+    enclave_challenge: Address
+    authorization: str
+    contribution_deadline: UnixSeconds
+
+
+class AskReveal(msgspec.Struct, frozen=True, kw_only=True, tag="ask-reveal"):
+    """The task's result is agreed; show the digest if yours is the one."""
+
+    task_id: TaskId
+    consensus: Hash32
+    reveal_deadline: UnixSeconds
+
+
+class AskUpload(msgspec.Struct, frozen=True, tag="ask-upload"):
+    """Put the result into storage and report its CID."""
+
+    task_id: TaskId
+
+
+class Abort(msgspec.Struct, frozen=True, tag="abort"):
+    """Stop working on a task; its result is not wanted any more."""
+
+    task_id: TaskId
+    reason: str
+
+
+class Release(msgspec.Struct, frozen=True, tag="release"):
+    """A task is over; forget it and free its disk."""
+
+    task_id: TaskId
+
+
+FromPool = Challenge | Welcome | Refused | Assign | AskReveal | AskUpload | Abort | Release
+
+
+# --- from the worker -------------------------------------------------------------------------------------------------
+
+
+class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
+    """Who the worker is, what it offers, and what it still holds."""
+
+    worker: Address
+    signature: str
+    version: int
+    name: str
+    resources: Resources
+    holding: tuple[Held, ...] = ()
+
+
+class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat"):
+    """The worker is alive."""
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True, tag="progress"):
+    """A replica reached a stage."""
+
+    task_id: TaskId
+    stage: ReplicaStage
+    detail: str = ""
+
+
+class Uploaded(msgspec.Struct, frozen=True, kw_only=True, tag="uploaded"):
+    """The result lies in storage."""
+
+    task_id: TaskId
+    cid: str
+    callback_data: str = "0x"
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
+    """The worker gives a replica up."""
+
+    task_id: TaskId
+    failure: MachineFailure
+    detail: str
+
+
+FromWorker = Hello | Heartbeat | Progress | Uploaded | Failed
+
+_from_pool: msgspec.json.Decoder[FromPool] = msgspec.json.Decoder(FromPool)
+_from_worker: msgspec.json.Decoder[FromWorker] = msgspec.json.Decoder(FromWorker)
+
+
+def login_message(challenge: Challenge, worker: Address) -> bytes:
+    """Spell what a worker signs (as an Ethereum signed message) to prove its address to this pool, this once."""
+    place = f"pool {challenge.workerpool}\nchain {challenge.chain_id}"
+    return f"Voisin worker login\n{place}\nworker {worker}\nnonce {challenge.nonce}".encode()
+
+
+def decode_from_pool(data: bytes | str) -> FromPool:
+    """
+    Read a message of the pool.
+
+    Raises:
+        InputError: It is malformed.
+    """
+    try:
+        return _from_pool.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise InputError(f"the pool's message is malformed: {error}") from None
+
+
+def decode_from_worker(data: bytes | str) -> FromWorker:
+    """
+    Read a message of a worker.
+
+    Raises:
+        InputError: It is malformed.
+    """
+    try:
+        return _from_worker.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise InputError(f"the worker's message is malformed: {error}") from None
