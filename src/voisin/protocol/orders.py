@@ -116,6 +116,7 @@ ORDER_TYPES: dict[OrderKind, type[AppOrder] | type[DatasetOrder] | type[Workerpo
     OrderKind.REQUEST: RequestOrder,
 }
 
+# fmt: off
 FIELDS: dict[type, tuple[tuple[str, str], ...]] = {
     AppOrder: (
         ("app", "address"), ("appprice", "uint256"), ("volume", "uint256"), ("tag", "bytes32"), ("datasetrestrict", "address"),
@@ -137,6 +138,7 @@ FIELDS: dict[type, tuple[tuple[str, str], ...]] = {
         ("params", "string"), ("salt", "bytes32"),
     ),
 }
+# fmt: on
 """The signed fields of each order with their ABI types, in ABI order; `sign` follows them in the ABI tuple."""
 
 
