@@ -108,7 +108,7 @@ def load_artifact(name: str) -> Artifact:
     Raises:
         UnavailableError: The contracts were never compiled, or there is no such contract.
     """
-    path = files("voisin.chain").joinpath("artifacts", f"{name}.json")
+    path = files("voisin.chain") / "artifacts" / f"{name}.json"
     if not path.is_file():
         raise UnavailableError(f"there is no compiled contract {name!r}", hint="run `python -m voisin.chain.compile` in the source tree")
     return msgspec.json.decode(path.read_bytes(), type=Artifact)
@@ -128,8 +128,8 @@ def load_abi(name: str) -> tuple[AbiEntry, ...]:
     Raises:
         InputError: There is no such ABI.
     """
-    path = files("voisin.chain").joinpath("abi", f"{name}.json")
+    path = files("voisin.chain") / "abi" / f"{name}.json"
     if not path.is_file():
-        known = sorted(entry.name.removesuffix(".json") for entry in files("voisin.chain").joinpath("abi").iterdir())
+        known = sorted(entry.name.removesuffix(".json") for entry in (files("voisin.chain") / "abi").iterdir())
         raise InputError(f"there is no ABI named {name!r}", hint=f"use one of {', '.join(known)}")
     return msgspec.json.decode(path.read_bytes(), type=tuple[AbiEntry, ...])
