@@ -1,0 +1,104 @@
+"""Serving an ASGI application on a port, inside a loop that is already running and may serve others too."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Generator
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import uvicorn
+
+from voisin.errors import InputError, UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+    Message = MutableMapping[str, Any]
+    ASGIApp = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
+    """An ASGI application: the messages are plain dictionaries by that standard."""
+
+SHUTDOWN_S = 3
+START_S = 30
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves the process's signals to whoever owns the process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """Capture nothing."""
+        yield
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """
+    Take a TCP port.
+
+    Args:
+        host: The address to listen on.
+        port: The port; 0 takes any free one.
+
+    Raises:
+        InputError: The port is taken, or the address is not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise InputError(f"cannot listen on {host}:{port} ({error.strerror})", hint="choose another port, or stop what uses it") from None
+    return listener
+
+
+@contextlib.asynccontextmanager
+async def serve_app(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0, max_message_bytes: int = 1 << 20) -> AsyncIterator[str]:
+    """
+    Serve an application for as long as the context lasts.
+
+    Args:
+        app: The ASGI application; its lifespan is run.
+        host: The address to listen on.
+        port: The port; 0 takes any free one.
+        max_message_bytes: The longest WebSocket message that is accepted [bytes].
+
+    Yields:
+        The base URL, for example `http://127.0.0.1:8545`.
+
+    Raises:
+        InputError: The port cannot be taken.
+        UnavailableError: The application did not start.
+    """
+    listener = bind(host, port)
+    shown = f"[{host}]" if ":" in host else host
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        ws="websockets-sansio",
+        ws_max_size=max_message_bytes,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
+    server = _Server(config)
+    with listener:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(server.serve, [listener])
+            try:
+                await _started(server)
+                yield f"http://{shown}:{listener.getsockname()[1]}"
+            finally:
+                server.should_exit = True
+
+
+async def _started(server: uvicorn.Server) -> None:
+    with anyio.move_on_after(START_S):
+        while not server.started:
+            if server.should_exit:
+                break
+            await anyio.sleep(0.005)
+    if not server.started:
+        raise UnavailableError("a service did not start", hint="its log says why")
