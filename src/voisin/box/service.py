@@ -1,0 +1,182 @@
+"""
+The box: a whole market on one machine, in one process and its workers.
+
+What is opened last is closed first: workers, then pool, market and storage, then the chain; each keeps what it knows in the
+box's folder, and finds it there at the next start.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+import httpx
+import msgspec
+
+from voisin.box.founding import deployed, found_market
+from voisin.box.lock import only_one
+from voisin.box.settings import CHAIN_PORT, MARKET_PORT, POOL_PORT, STORAGE_PORT, BoxSettings
+from voisin.box.wallets import REQUESTER, SCHEDULER, Wallets, open_wallets, worker_role
+from voisin.box.workers import Employed, WorkerSpec, keep_running
+from voisin.chain import Chain, Deployment, open_chain
+from voisin.chain.devnet import DevnetSettings, development_keys, serve_devnet
+from voisin.client.network import Network, save_network
+from voisin.errors import UnavailableError
+from voisin.market import MarketSettings, open_market
+from voisin.pool import PoolSettings, open_pool
+from voisin.protocol.api import OrderPage, PoolView
+from voisin.protocol.codec import decode
+from voisin.protocol.ids import Address
+from voisin.serving import serve_app
+from voisin.storage import BlobStore, create_storage_app
+
+READY_S = 60.0
+Say = Callable[[str], None]
+"""Tells a person what happens, one line at a time."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A running box."""
+
+    network: Network
+    wallets: Wallets
+
+
+def _silent(_line: str) -> None:
+    """Tell nobody."""
+
+
+@asynccontextmanager
+async def open_box(settings: BoxSettings, say: Say = _silent) -> AsyncIterator[Box]:
+    """
+    Run a market for as long as the context lasts.
+
+    Args:
+        settings: The box's settings.
+        say: Told about progress.
+
+    Yields:
+        The box, once its workers are online and its pool's order is in the book.
+
+    Raises:
+        StateError: Another box runs in the same home folder.
+        InputError: A port is taken, or a keystore is broken.
+        UnavailableError: A part did not come up.
+    """
+    settings.folder.mkdir(parents=True, exist_ok=True)
+    with only_one(settings.folder):
+        wallets = open_wallets(settings.home, settings.workers)
+        founder = development_keys()[0]
+        async with serve_devnet(_chain_settings(settings)) as node:
+            say(f"chain on {node.rpc_url}")
+            deployment = await deployed(node.rpc_url, founder, settings)
+            async with open_chain(node.rpc_url, deployment.hub) as chain:
+                workerpool = await found_market(chain, founder, wallets, settings)
+                say(f"hub {deployment.hub}, workerpool {workerpool}")
+                async with _services(settings, chain, deployment, workerpool, wallets) as network:
+                    say(f"market on {network.market_url}, pool on {network.pool_url}, storage on {network.storage_url}")
+                    async with keep_running(_workers(settings, network, wallets)):
+                        await _ready(network, settings.workers)
+                        save_network(settings.home, network)
+                        try:
+                            yield Box(network, wallets)
+                        finally:
+                            save_network(settings.home, msgspec.structs.replace(network, pid=0))
+
+
+def _chain_settings(settings: BoxSettings) -> DevnetSettings:
+    return DevnetSettings(
+        db=settings.folder / "chain.db",
+        host=settings.host,
+        port=settings.port_of(CHAIN_PORT),
+        chain_id=settings.chain_id,
+        engine=settings.engine,
+    )
+
+
+@asynccontextmanager
+async def _services(
+    settings: BoxSettings, chain: Chain, deployment: Deployment, workerpool: Address, wallets: Wallets
+) -> AsyncIterator[Network]:
+    """Run storage, market and pool beside the chain."""
+    store = BlobStore(settings.folder / "blobs")
+    rpc_url = chain.rpc.url
+    async with serve_app(create_storage_app(store), host=settings.host, port=settings.port_of(STORAGE_PORT)) as storage_url:
+        market_settings = MarketSettings(
+            database_url=f"sqlite+aiosqlite:///{settings.folder / 'market.db'}",
+            rpc_url=rpc_url,
+            hub=deployment.hub,
+            start_block=deployment.block,
+        )
+        async with (
+            open_market(market_settings) as market,
+            serve_app(market.app, host=settings.host, port=settings.port_of(MARKET_PORT)) as market_url,
+        ):
+            pool_settings = PoolSettings(
+                database_url=f"sqlite+aiosqlite:///{settings.folder / 'pool.db'}",
+                rpc_url=rpc_url,
+                hub=deployment.hub,
+                workerpool=workerpool,
+                storage_url=storage_url,
+                market_url=market_url,
+                price=settings.price,
+                categories=settings.sold_categories,
+                start_block=deployment.block,
+            )
+            async with (
+                open_pool(pool_settings, wallets.signers[SCHEDULER]) as pool,
+                serve_app(pool.app, host=settings.host, port=settings.port_of(POOL_PORT)) as pool_url,
+            ):
+                yield Network(
+                    chain_id=settings.chain_id,
+                    rpc_url=rpc_url,
+                    hub=deployment.hub,
+                    market_url=market_url,
+                    storage_url=storage_url,
+                    pool_url=pool_url,
+                    workerpool=workerpool,
+                    wallets={role: str(wallets.path(role).relative_to(settings.home)) for role in (REQUESTER, SCHEDULER)},
+                    password_file=str(wallets.password_file.relative_to(settings.home)),
+                    first_block=deployment.block,
+                    pid=os.getpid(),
+                )
+
+
+def _workers(settings: BoxSettings, network: Network, wallets: Wallets) -> list[Employed]:
+    """Describe the worker processes of a box."""
+    employed = []
+    for number in range(1, settings.workers + 1):
+        role = worker_role(number)
+        spec = WorkerSpec(
+            name=role,
+            pool_url=network.pool_url,
+            rpc_url=network.rpc_url,
+            folder=str(settings.folder / "workers" / role),
+            keystore=str(wallets.path(role)),
+            password_file=str(wallets.password_file),
+            slots=settings.slots,
+            memory_bytes=settings.worker_memory_bytes,
+            disk_bytes=settings.worker_disk_bytes,
+        )
+        employed.append(Employed(spec, settings.folder / "logs" / f"{role}.log"))
+    return employed
+
+
+async def _ready(network: Network, workers: int) -> None:
+    """Wait until every worker is online and the pool's order is in the book."""
+    pool_orders = f"{network.market_url}/v1/orders?kind=workerpool&workerpool={network.workerpool}"
+    async with httpx.AsyncClient() as http:
+        with anyio.move_on_after(READY_S):
+            while True:
+                view = decode((await http.get(f"{network.pool_url}/v1/pool")).content, PoolView, "the pool's answer")
+                page = decode((await http.get(pool_orders)).content, OrderPage, "the market's answer")
+                if sum(worker.online for worker in view.workers) >= workers and (page.orders or not workers):
+                    return
+                await anyio.sleep(0.05)
+    raise UnavailableError(
+        f"the box's workers did not come online within {READY_S:.0f} s", hint="their logs are in box/logs of the home folder"
+    )

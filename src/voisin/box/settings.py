@@ -1,0 +1,62 @@
+"""What a box can be told; everything has a default that suits one machine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from voisin.protocol.records import Category
+from voisin.protocol.rules import DEFAULT_CATEGORIES
+from voisin.units import NRLC, NRLC_PER_RLC
+
+CHAIN_PORT, MARKET_PORT, POOL_PORT, STORAGE_PORT = 0, 1, 2, 3
+"""Places of the services' ports after the first one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoxSettings:
+    """
+    A market on one machine.
+
+    Attributes:
+        home: Folder for everything that must survive a restart.
+        workers: Number of worker processes.
+        slots: Tasks that each worker runs at a time.
+        host: Address that all services listen on; anything but loopback opens the box to the network.
+        port: Port of the chain; market, pool and storage take the three after it. 0 takes free ones anew at each start.
+        chain_id: Id of the embedded chain.
+        engine: What runs the embedded chain's contracts: `pyevm`, `eels`, or `anvil` for an installed anvil.
+        price: What the box's pool charges for a task [nRLC].
+        categories: Classes of duration, by number.
+        sold_categories: Numbers of the categories that the pool sells.
+        requester_rlc: What the requester's wallet holds at first [nRLC].
+        scheduler_rlc: What the scheduler has deposited at first, to stake on deals [nRLC].
+        worker_rlc: What each worker has deposited at first, to stake on contributions [nRLC].
+        worker_memory_bytes: Memory that a worker offers for all its tasks together [bytes].
+        worker_disk_bytes: Disk that a worker offers for tasks and cached apps [bytes].
+    """
+
+    home: Path
+    workers: int = 3
+    slots: int = 1
+    host: str = "127.0.0.1"
+    port: int = 8545
+    chain_id: int = 31337
+    engine: str = "pyevm"
+    price: NRLC = NRLC(NRLC_PER_RLC // 10)
+    categories: tuple[Category, ...] = DEFAULT_CATEGORIES
+    sold_categories: tuple[int, ...] = (0, 1, 2)
+    requester_rlc: NRLC = NRLC(10_000 * NRLC_PER_RLC)
+    scheduler_rlc: NRLC = NRLC(10_000 * NRLC_PER_RLC)
+    worker_rlc: NRLC = NRLC(1_000 * NRLC_PER_RLC)
+    worker_memory_bytes: int = 2 << 30
+    worker_disk_bytes: int = 2 << 30
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the box's own files inside the home."""
+        return self.home / "box"
+
+    def port_of(self, place: int) -> int:
+        """Give the port of a service."""
+        return self.port + place if self.port else 0

@@ -1,0 +1,64 @@
+"""One worker of a box, as a process: `python -m voisin.box.worker_process` with a `WorkerSpec` on standard input."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import anyio
+
+from voisin.box.workers import WorkerSpec
+from voisin.chain.keystore import load_keystore
+from voisin.errors import VoisinError
+from voisin.protocol.codec import decode
+from voisin.protocol.signatures import KeySigner
+from voisin.worker import WorkerSettings, run_worker
+
+
+def main() -> int:
+    """Run until a signal comes or the box goes away; 1 when the worker cannot go on."""
+    spec = decode(sys.stdin.readline(), WorkerSpec, "the worker's order")
+    threading.Thread(target=_follow_box, daemon=True).start()
+    try:
+        wallet = load_keystore(Path(spec.keystore), Path(spec.password_file).read_text().strip())
+        anyio.run(_work, spec, wallet)
+    except* VoisinError as group:
+        for error in group.exceptions:
+            sys.stderr.write(f"worker {spec.name}: {error}\n")
+        return 1
+    return 0
+
+
+def _follow_box() -> None:
+    """Stop when the box's end of the pipe closes."""
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+async def _work(spec: WorkerSpec, wallet: KeySigner) -> None:
+    settings = WorkerSettings(
+        name=spec.name,
+        pool_url=spec.pool_url,
+        rpc_url=spec.rpc_url,
+        folder=Path(spec.folder),
+        slots=spec.slots,
+        memory_bytes=spec.memory_bytes,
+        disk_bytes=spec.disk_bytes,
+    )
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_stop_on_signal, tasks.cancel_scope)
+        await run_worker(settings, wallet)
+
+
+async def _stop_on_signal(scope: anyio.CancelScope) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            scope.cancel()
+            return
+
+
+if __name__ == "__main__":
+    sys.exit(main())
