@@ -1,5 +1,6 @@
 """Runs untrusted WebAssembly programs so that they can harm nothing and give the same bytes on every machine."""
 
 from voisin.sandbox.job import Cause, Job, Limits, Outcome
+from voisin.sandbox.sandbox import Sandbox
 
-__all__ = ["Cause", "Job", "Limits", "Outcome"]
+__all__ = ["Cause", "Job", "Limits", "Outcome", "Sandbox"]

@@ -1,0 +1,143 @@
+"""
+The program of a sandbox process: takes requests from its parent over the socket that is its standard input, one after another.
+
+It is started by `voisin.sandbox.process` and is of no use alone. It imports nothing of Voisin outside of this package's light modules.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import msgspec
+
+from voisin.sandbox import confine
+from voisin.sandbox.engine import BadModuleError, Machine, StaleModuleError
+from voisin.sandbox.wire import (
+    FILES_PER_MESSAGE,
+    LENGTH,
+    Answer,
+    Broken,
+    Compile,
+    Compiled,
+    Ready,
+    Request,
+    Run,
+    Stale,
+    Started,
+    one_line,
+)
+
+COMPILED_NAME = "module.cwasm"
+
+
+class Parent:
+    """The other end of the socket."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self._channel = channel
+        self._decoder = msgspec.msgpack.Decoder(Request)
+
+    def receive(self) -> Request | None:
+        """
+        Wait for the next request.
+
+        Returns:
+            The request; None when the parent is gone.
+        """
+        head = self._exactly(LENGTH.size)
+        if head is None:
+            return None
+        body = self._exactly(LENGTH.unpack(head)[0])
+        return None if body is None else self._decoder.decode(body)
+
+    def receive_files(self, count: int) -> list[int]:
+        """
+        Take the descriptors that follow a request.
+
+        Args:
+            count: How many there are.
+
+        Returns:
+            The open files, in the parent's order.
+        """
+        files: list[int] = []
+        while len(files) < count:
+            mark, received, _, _ = socket.recv_fds(self._channel, 1, FILES_PER_MESSAGE)
+            if not mark or not received:
+                raise EOFError("the parent sent fewer files than it said")
+            files += received
+        return files
+
+    def send(self, answer: Answer) -> None:
+        """
+        Send an answer.
+
+        Args:
+            answer: What came of a request.
+        """
+        body = msgspec.msgpack.encode(answer)
+        self._channel.sendall(LENGTH.pack(len(body)) + body)
+
+    def _exactly(self, size: int) -> bytes | None:
+        data = bytearray()
+        while len(data) < size:
+            part = self._channel.recv(size - len(data))
+            if not part:
+                return None
+            data += part
+        return bytes(data)
+
+
+def _compile(request: Compile, parent: Parent) -> Answer:
+    (descriptor,) = parent.receive_files(1)
+    confine.allow_compile()
+    with os.fdopen(descriptor, "rb") as file:
+        wasm = file.read()
+    if hashlib.sha256(wasm).hexdigest() != request.module_sha256:
+        return Compiled("has another SHA-256 than the one asked for")
+    try:
+        compiled = Machine(canonical_nan=request.canonical_nan).compile(wasm)
+    except BadModuleError as error:
+        return Compiled(str(error))
+    Path(COMPILED_NAME).write_bytes(compiled)
+    return Compiled()
+
+
+def _run(request: Run, parent: Parent, machines: dict[bool, Machine]) -> Answer:
+    inputs = parent.receive_files(len(request.inputs))
+    try:
+        confine.allow_run(file_bytes=max(request.output_bytes, request.log_bytes), time_s=request.time_s)
+        if request.canonical_nan not in machines:
+            machines[request.canonical_nan] = Machine(canonical_nan=request.canonical_nan)
+        machine = machines[request.canonical_nan]
+        return machine.run(request, inputs, Path.cwd(), on_start=lambda: parent.send(Started()))
+    except StaleModuleError as error:
+        return Stale(str(error))
+    finally:
+        for descriptor in inputs:
+            os.close(descriptor)
+
+
+def main() -> None:
+    """Serve requests until the parent closes the socket."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a person's Ctrl-C is for the parent, which ends us as it sees fit
+    compiled_folder = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+    parent = Parent(socket.socket(fileno=os.dup(0)))
+    machines: dict[bool, Machine] = {}
+    layers = confine.enter(compiled_folder)
+    parent.send(Ready(layers))
+    while (request := parent.receive()) is not None:
+        try:
+            answer = _compile(request, parent) if isinstance(request, Compile) else _run(request, parent, machines)
+        except Exception as error:  # noqa: BLE001  the top of the service loop: the parent gets to know and replaces us
+            answer = Broken(one_line(f"{type(error).__name__}: {error}"))
+        parent.send(answer)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,252 @@
+"""Running jobs: the one object of this package that others use."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import anyio
+
+from voisin.errors import GuestError, StateError
+from voisin.sandbox.folders import Scratch, check_job, clear, collect, input_files, read_start
+from voisin.sandbox.job import Cause, Job, Outcome
+from voisin.sandbox.modules import CompiledModules
+from voisin.sandbox.process import Child, ChildDiedError
+from voisin.sandbox.wire import Compile, Compiled, Done, Run, Stale, Started, one_line
+
+LOAD_TIMEOUT_S = 60.0
+RUNS_PER_CHILD = 1_000
+_MAX_REFUSALS = 10_000
+
+
+class Sandbox:
+    """
+    Runs untrusted WebAssembly modules, a few at a time, each in a process that is kept warm for the next.
+
+    Use it as an async context manager; leaving it ends every process. Several sandboxes, also of several programs, may share a cache.
+
+    Args:
+        cache_dir: Where compiled modules are kept; created when missing.
+        slots: How many guests may run at the same time.
+        scratch_dir: Where running guests' outputs lie; `cache_dir` by default. On the disk of the output folders, results are moved
+            instead of copied.
+        canonical_nan: Whether every NaN gets the same bits. It costs about half of the speed of floating-point code; without it,
+            workers with different kinds of processors may disagree on the bits of a NaN.
+        compile_time_s: How long compiling a module may take [s].
+    """
+
+    def __init__(
+        self,
+        cache_dir: Path,
+        *,
+        slots: int = 1,
+        scratch_dir: Path | None = None,
+        canonical_nan: bool = False,
+        compile_time_s: float = 120.0,
+    ) -> None:
+        self._modules = CompiledModules(cache_dir)
+        self._scratch = Scratch(scratch_dir or cache_dir / "scratch")
+        self._compiling = Scratch(cache_dir / "compiling")
+        self._canonical_nan = canonical_nan
+        self._compile_time_s = compile_time_s
+        self._slots = anyio.Semaphore(slots)
+        self._compile_lock = anyio.Lock()
+        self._idle: list[Child] = []
+        self._children: set[Child] = set()
+        self._refusals: dict[str, str] = {}
+        self._is_open = False
+
+    async def __aenter__(self) -> Self:
+        await anyio.to_thread.run_sync(self._scratch.open)
+        await anyio.to_thread.run_sync(self._compiling.open)
+        self._is_open = True
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._is_open = False
+        with anyio.CancelScope(shield=True):
+            for child in list(self._children):
+                await self._discard(child)
+            await anyio.to_thread.run_sync(self._scratch.close)
+            await anyio.to_thread.run_sync(self._compiling.close)
+
+    @property
+    def process_ids(self) -> tuple[int, ...]:
+        """The processes that are there now, running or warm."""
+        return tuple(sorted(child.pid for child in self._children))
+
+    async def prepare(self, module: Path, module_sha256: str) -> None:
+        """
+        Compile a module ahead of its first run.
+
+        Args:
+            module: The `.wasm` file.
+            module_sha256: Its SHA-256 as 64 hex digits.
+
+        Raises:
+            GuestError: It is not a WASI preview 1 command, or has another hash.
+            InputError: The file cannot be read.
+            UnavailableError: The machine failed.
+        """
+        _, refusal = await self._compiled(module, module_sha256)
+        if refusal:
+            raise GuestError(f"the module {refusal}", hint="build the app for wasm32-wasi")
+
+    async def run(self, job: Job) -> Outcome:
+        """
+        Run a job to its end; waits for a free slot first. Cancelling it kills the guest.
+
+        Args:
+            job: What to run.
+
+        Returns:
+            What came of it; a guest's failure is an outcome too.
+
+        Raises:
+            InputError: The job cannot be run as it is: a file is missing, the output folder is not empty.
+            StateError: The sandbox is not open.
+            UnavailableError: The machine failed; the same job may succeed when it is run again.
+        """
+        if not self._is_open:
+            raise StateError("the sandbox is not open", hint="use it with `async with`")
+        await anyio.to_thread.run_sync(check_job, job)
+        async with self._slots:
+            for _ in range(2):
+                compiled, refusal = await self._compiled(job.module, job.module_sha256)
+                if refusal:
+                    return Outcome(cause=Cause.BAD_MODULE, detail=f"the module {refusal}")
+                outcome = await self._run_compiled(job, compiled)
+                if outcome is not None:
+                    return outcome
+                self._modules.drop(compiled)
+        raise ChildDiedError(
+            "the sandbox process cannot load what it compiled", hint="check that only one version of wasmtime is installed"
+        )
+
+    async def _compiled(self, module: Path, module_sha256: str) -> tuple[Path, str]:
+        """Find or make the compiled module; the text says why it was refused, and is empty when it was not."""
+        path = self._modules.path(module_sha256, canonical_nan=self._canonical_nan)
+        async with self._compile_lock:
+            if module_sha256 in self._refusals:
+                return path, self._refusals[module_sha256]
+            if await anyio.to_thread.run_sync(self._modules.has, path):
+                return path, ""
+            return path, await self._compile(module, module_sha256, path)
+
+    async def _compile(self, module: Path, module_sha256: str, path: Path) -> str:
+        child = await Child.start(self._compiling.folder / secrets.token_hex(8), None)
+        self._children.add(child)
+        try:
+            await child.ask(Compile(canonical_nan=self._canonical_nan, module_sha256=module_sha256), [module])
+            answer = await child.answer(self._compile_time_s)
+            if not isinstance(answer, Compiled):
+                raise child.died("answered out of turn")
+            refusal = one_line(answer.refusal)
+            if not refusal:
+                await child.stop()
+                await anyio.to_thread.run_sync(self._modules.keep, child.work / "module.cwasm", path)
+        except TimeoutError:
+            refusal = f"takes longer than {self._compile_time_s:g} s to compile"
+        finally:
+            await self._discard(child)
+        if refusal and len(self._refusals) < _MAX_REFUSALS:
+            self._refusals[module_sha256] = refusal
+        return refusal
+
+    @asynccontextmanager
+    async def _warm_child(self) -> AsyncIterator[Child]:
+        """Lend a process; one that is still alive afterwards, and did not raise, is kept for the next."""
+        while self._idle and not self._idle[-1].is_alive:
+            await self._discard(self._idle.pop())
+        if self._idle:
+            child = self._idle.pop()
+        else:
+            child = await Child.start(self._scratch.folder / secrets.token_hex(8), self._modules.folder)
+            self._children.add(child)
+        try:
+            yield child
+            if self._is_open and child.is_alive and child.runs < RUNS_PER_CHILD:
+                await anyio.to_thread.run_sync(clear, child.work)
+                self._idle.append(child)
+        finally:
+            if child not in self._idle:
+                await self._discard(child)
+
+    async def _discard(self, child: Child) -> None:
+        await child.discard()
+        self._children.discard(child)
+
+    async def _run_compiled(self, job: Job, compiled: Path) -> Outcome | None:
+        """Run in a warm process; None when the compiled module must be made anew."""
+        async with self._warm_child() as child:
+            child.runs += 1
+            started_at = 0.0
+            try:
+                started = await self._start(child, job, compiled)
+                if started is None:
+                    return None
+                started_at = anyio.current_time()
+                done = await child.answer(job.limits.time_s)
+            except TimeoutError:
+                if not started_at:
+                    raise child.died(f"did not load the module in {LOAD_TIMEOUT_S:g} s") from None
+                await child.stop()
+                detail = f"ran longer than {job.limits.time_s:g} s"
+                done = Done(cause=Cause.TIME_LIMIT, detail=detail, exit_code=0, instructions=0, peak_memory_bytes=-1)
+            wall_s = anyio.current_time() - started_at
+            return await self._outcome(child, job, done, wall_s=wall_s)
+
+    async def _start(self, child: Child, job: Job, compiled: Path) -> Started | None:
+        files = await anyio.to_thread.run_sync(input_files, job.input_dir)
+        limits = job.limits
+        request = Run(
+            compiled=str(compiled),
+            canonical_nan=self._canonical_nan,
+            args=job.args,
+            env=dict(job.env),
+            seed=job.seed,
+            clock_unix_s=job.clock_unix_s,
+            inputs=tuple(files),
+            time_s=limits.time_s,
+            instructions=limits.instructions,
+            memory_bytes=limits.memory_bytes,
+            output_bytes=limits.output_bytes,
+            output_files=limits.output_files,
+            log_bytes=limits.log_bytes,
+        )
+        await child.ask(request, list(files.values()))
+        answer = await child.answer(LOAD_TIMEOUT_S)
+        if isinstance(answer, Stale):
+            return None
+        if not isinstance(answer, Started):
+            raise child.died("answered out of turn")
+        return answer
+
+    async def _outcome(self, child: Child, job: Job, done: object, *, wall_s: float) -> Outcome:
+        """Turn an answer into an outcome, believing nothing that can be checked."""
+        limits = job.limits
+        if not isinstance(done, Done) or done.cause not in ("", *Cause) or not 0 <= done.instructions <= limits.instructions:
+            raise child.died("answered nonsense")
+        cause = Cause(done.cause) if done.cause else None
+        if cause not in (None, Cause.EXIT_CODE):
+            await child.stop()  # a guest that hit a wall does not leave its process to the next one
+        stdout, stderr = [await anyio.to_thread.run_sync(read_start, child.work / name, limits.log_bytes) for name in ("stdout", "stderr")]
+        size = files = 0
+        if cause is None:
+            size, files = await anyio.to_thread.run_sync(collect, child.work / "out", job.output_dir, limits)
+        return Outcome(
+            cause=cause,
+            exit_code=done.exit_code,
+            detail=one_line(done.detail),
+            instructions=done.instructions,
+            wall_s=wall_s,
+            peak_memory_bytes=done.peak_memory_bytes if done.peak_memory_bytes >= 0 else None,
+            stdout=stdout,
+            stderr=stderr,
+            output_bytes=size,
+            output_files=files,
+        )
