@@ -1,0 +1,174 @@
+# pragma version 0.4.3
+"""
+@title Money in and out of the hub, and its ERC-20 face (SPEC 5)
+@license Apache-2.0
+"""
+import hub_state as S
+import ledger as L
+import orders as T
+import routing
+
+initializes: S
+initializes: L[S := S]
+initializes: routing[S := S]
+
+MATCH_ORDERS: constant(bytes4) = 0x156194d4
+
+
+interface Token:
+    def balanceOf(account: address) -> uint256: view
+    def transfer(recipient: address, amount: uint256) -> bool: nonpayable
+    def transferFrom(sender: address, recipient: address, amount: uint256) -> bool: nonpayable
+
+
+interface Spender:
+    def receiveApproval(sender: address, amount: uint256, token: address, data: Bytes[16_384]) -> bool: nonpayable
+
+
+@external
+def deposit(amount: uint256) -> bool:
+    """
+    @notice Bring RLC into the caller's account; the hub must have been allowed to take it.
+    """
+    self._deposit(msg.sender, msg.sender, amount)
+    return True
+
+
+@external
+def depositFor(amount: uint256, target: address) -> bool:
+    self._deposit(msg.sender, target, amount)
+    return True
+
+
+@external
+def depositForArray(amounts: DynArray[uint256, 512], targets: DynArray[address, 512]) -> bool:
+    assert len(amounts) == len(targets), "invalid-array-length"
+    for i: uint256 in range(len(amounts), bound=512):
+        self._deposit(msg.sender, targets[i], amounts[i])
+    return True
+
+
+@external
+def withdraw(amount: uint256) -> bool:
+    """
+    @notice Take RLC that is not locked out of the caller's account.
+    """
+    self._withdraw(msg.sender, amount)
+    return True
+
+
+@external
+def withdrawTo(amount: uint256, target: address) -> bool:
+    self._withdraw(target, amount)
+    return True
+
+
+@external
+def recover() -> uint256:
+    """
+    @notice Book RLC that was sent to the hub without a deposit on the owner's account.
+    """
+    assert msg.sender == S.owner, "Ownable: caller is not the owner"
+    held: uint256 = staticcall Token(S.token).balanceOf(self)
+    supply: uint256 = S.supply
+    if held < supply:
+        raw_revert(abi_encode(convert(17, uint256), method_id=method_id("Panic(uint256)")))
+    L._mint(S.owner, held - supply)
+    return held - supply
+
+
+@external
+def receiveApproval(sender: address, amount: uint256, token: address, data: Bytes[16_384]) -> bool:
+    """
+    @notice Deposit for who has called the token's `approveAndCall`, and match orders of theirs if data says so.
+    """
+    assert token == S.token, "wrong-token"
+    self._deposit(sender, sender, amount)
+    if len(data) > 0:
+        self._match(sender, data)
+    return True
+
+
+@external
+def transfer(recipient: address, amount: uint256) -> bool:
+    L._transfer(msg.sender, recipient, amount)
+    return True
+
+
+@external
+def transferFrom(sender: address, recipient: address, amount: uint256) -> bool:
+    L._transfer(sender, recipient, amount)
+    allowed: uint256 = S.allowances[sender][msg.sender]
+    assert allowed >= amount
+    L._approve(sender, msg.sender, allowed - amount)
+    return True
+
+
+@external
+def approve(spender: address, amount: uint256) -> bool:
+    L._approve(msg.sender, spender, amount)
+    return True
+
+
+@external
+def increaseAllowance(spender: address, addedValue: uint256) -> bool:
+    L._approve(msg.sender, spender, S.allowances[msg.sender][spender] + addedValue)
+    return True
+
+
+@external
+def decreaseAllowance(spender: address, subtractedValue: uint256) -> bool:
+    L._approve(msg.sender, spender, S.allowances[msg.sender][spender] - subtractedValue)
+    return True
+
+
+@external
+def approveAndCall(spender: address, amount: uint256, extraData: Bytes[16_384]) -> bool:
+    L._approve(msg.sender, spender, amount)
+    assert extcall Spender(spender).receiveApproval(msg.sender, amount, self, extraData), "approval-refused"
+    return True
+
+
+@payable
+@external
+def __default__():
+    raise "fallback-disabled"
+
+
+@internal
+def _deposit(source: address, target: address, amount: uint256):
+    assert extcall Token(S.token).transferFrom(source, self, amount), "failed-transferFrom"
+    L._mint(target, amount)
+
+
+@internal
+def _withdraw(target: address, amount: uint256):
+    L._burn(msg.sender, amount)
+    success: bool = extcall Token(S.token).transfer(target, amount)
+
+
+@internal
+def _match(sender: address, data: Bytes[16_384]):
+    assert len(data) >= 4
+    selector: bytes4 = convert(slice(data, 0, 4), bytes4)
+    if selector != MATCH_ORDERS:
+        raw_revert(abi_encode(selector, method_id=method_id("UnsupportedOperation(bytes4)")))
+    app: T.AppOrder = empty(T.AppOrder)
+    dataset: T.DatasetOrder = empty(T.DatasetOrder)
+    workerpool: T.WorkerpoolOrder = empty(T.WorkerpoolOrder)
+    request: T.RequestOrder = empty(T.RequestOrder)
+    app, dataset, workerpool, request = abi_decode(
+        slice(data, 4, len(data) - 4), (T.AppOrder, T.DatasetOrder, T.WorkerpoolOrder, T.RequestOrder)
+    )
+    if request.requester != sender:
+        raw_revert(method_id("CallerIsNotTheRequester()"))
+    success: bool = False
+    answer: Bytes[1_024] = b""
+    success, answer = raw_call(
+        routing._facet(MATCH_ORDERS), data, max_outsize=1_024, is_delegate_call=True, revert_on_failure=False
+    )
+    if success:
+        return
+    if len(answer) == 0:
+        raw_revert(method_id("OperationFailed()"))
+    raw_revert(answer)

@@ -1,0 +1,74 @@
+# pragma version 0.4.3
+# The one storage layout of the hub (SPEC 3). Hub and facets initialise this module and declare no variable of their own.
+# Append only: contracts/hub/layout.json is the committed copy, a test compares.
+
+struct Category:
+    name: String[256]
+    description: String[1_024]
+    workClockTimeRef: uint256
+
+
+struct DealRecord:
+    app: uint256  # app | price: 80 | size of params: 16
+    app_owner: uint256  # owner | start: 40 | volume: 40 | category: 16
+    workerpool: uint256  # workerpool | price: 80 | scheduler's reward ratio: 16
+    workerpool_owner: uint256  # owner | worker's stake: 88 | flags: 8
+    requester: uint256  # requester | first index: 40 | trust: 56
+    tag: bytes32
+    beneficiary: address  # these four only when their flag is set
+    callback: address
+    sponsor: address
+    dataset: uint256  # dataset | price: 80
+    dataset_owner: address
+    params: bytes32[128]
+
+
+struct TaskRecord:
+    deal: bytes32
+    state: uint256  # see task_record.vy
+    digest: bytes32
+    rivals: uint256  # sum of the products of all groups of contributions
+    results_callback: Bytes[4_096]
+    results: bytes32[128]
+    contributors: address[256]
+
+
+struct Contribution:
+    result_hash: bytes32
+    result_seal: bytes32
+    vote: uint256  # enclave | status: 8 | log2 of the weight: 8
+
+
+# --- ownership and routes
+owner: address
+routes: HashMap[bytes4, uint256]  # facet | large: 1
+
+# --- configuration
+token: address
+token_name: String[64]
+token_symbol: String[32]
+token_decimals: uint8
+app_registry: address
+dataset_registry: address
+workerpool_registry: address
+domain_separator: bytes32
+tee_broker: address
+callback_gas: uint256
+former_hub: address
+score_imported: HashMap[address, bool]
+category_count: uint256
+categories: HashMap[uint256, Category]
+
+# --- escrow
+supply: uint256
+accounts: HashMap[address, uint256]  # stake: 128 | locked: 128
+allowances: HashMap[address, HashMap[address, uint256]]
+
+# --- orders, deals, tasks
+presigned: HashMap[bytes32, address]
+consumed: HashMap[bytes32, uint256]
+deals: HashMap[bytes32, DealRecord]
+tasks: HashMap[bytes32, TaskRecord]
+contributions: HashMap[bytes32, HashMap[address, Contribution]]
+groups: HashMap[bytes32, HashMap[bytes32, uint256]]
+scores: HashMap[address, uint256]
