@@ -1,0 +1,172 @@
+"""
+The hub and the token, read: accounts, orders, deals, tasks, categories.
+
+Source: poco-protocol.md 3, 7, 10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NoReturn, cast
+
+from voisin.chain.functions import AbiValue, function
+from voisin.chain.reading import Read, read, read_many, record
+from voisin.chain.rpc import Rpc
+from voisin.errors import InputError, StateError
+from voisin.protocol.ids import ZERO_ADDRESS, Address, DealId, OrderHash, TaskId, to_hex
+from voisin.protocol.records import Account, Category, Contribution, Deal, Resource, Task, TaskStatus
+from voisin.units import NRLC
+
+
+class Hub:
+    """
+    Reads the hub.
+
+    Args:
+        rpc: The node.
+        address: The hub.
+    """
+
+    def __init__(self, rpc: Rpc, address: Address) -> None:
+        self._rpc = rpc
+        self.address = address
+
+    async def account(self, owner: Address) -> Account:
+        """Tell how much money an owner has at the hub [nRLC]."""
+        return await read(self._rpc, Read(self.address, function("Hub", "viewAccount"), (owner,), _account))
+
+    async def deal(self, deal_id: DealId) -> Deal:
+        """
+        Look a deal up.
+
+        Raises:
+            StateError: The hub has no such deal.
+        """
+        deal = await read(self._rpc, Read(self.address, function("Hub", "viewDeal"), (deal_id,), _deal))
+        if deal.app.pointer == ZERO_ADDRESS:
+            raise StateError(f"unknown deal {deal_id}", hint="check the id, and that it belongs to this chain and hub")
+        return deal
+
+    async def task(self, task_id: TaskId) -> Task:
+        """
+        Look a task up.
+
+        Raises:
+            StateError: The hub has no such task, or nobody has initialized it yet.
+        """
+        (task,) = await self.tasks([task_id])
+        if task is None:
+            hint = "check the id; a task of a deal exists on the chain once the scheduler has initialized it"
+            raise StateError(f"unknown task {task_id}", hint=hint)
+        return task
+
+    async def tasks(self, task_ids: Sequence[TaskId]) -> list[Task | None]:
+        """Look several tasks up in one go; None stands for one that is not initialized."""
+        found = await read_many(self._rpc, [Read(self.address, function("Hub", "viewTask"), (each,), _task) for each in task_ids])
+        return [task if task.status is not TaskStatus.UNSET else None for task in found]
+
+    async def contribution(self, task_id: TaskId, worker: Address) -> Contribution:
+        """Look one worker's contribution up; its status is UNSET when there is none."""
+        return await read(self._rpc, Read(self.address, function("Hub", "viewContribution"), (task_id, worker), _contribution))
+
+    async def consumed(self, order_hash: OrderHash) -> int:
+        """Tell how much of an order's volume is used up or closed [tasks]."""
+        return await read(self._rpc, Read(self.address, function("Hub", "viewConsumed"), (order_hash,), int))
+
+    async def presigned(self, order_hash: OrderHash) -> Address:
+        """Tell who signed an order on the chain; zero for nobody."""
+        return await read(self._rpc, Read(self.address, function("Hub", "viewPresigned"), (order_hash,), Address))
+
+    async def score(self, worker: Address) -> int:
+        """Tell a worker's score: how many accurate contributions speak for it."""
+        return (await self.scores([worker]))[0]
+
+    async def scores(self, workers: Sequence[Address]) -> list[int]:
+        """Tell several workers' scores in one go."""
+        return await read_many(self._rpc, [Read(self.address, function("Hub", "viewScore"), (worker,), int) for worker in workers])
+
+    async def category(self, number: int) -> Category:
+        """
+        Look a category up.
+
+        Raises:
+            InputError: The hub has no such category.
+        """
+
+        def unknown() -> NoReturn:
+            raise InputError(f"the hub has no category {number}", hint="categories() lists those it has")
+
+        return await read(self._rpc, Read(self.address, function("Hub", "viewCategory"), (number,), _category, unknown))
+
+    async def categories(self) -> list[Category]:
+        """List the categories; the number of each is its place in the list."""
+        count = await read(self._rpc, Read(self.address, function("Hub", "countCategory"), (), int))
+        view = function("Hub", "viewCategory")
+        return await read_many(self._rpc, [Read(self.address, view, (number,), _category) for number in range(count)])
+
+    async def callback_gas(self) -> int:
+        """Tell how much gas a callback gets when a task is finalized."""
+        return await read(self._rpc, Read(self.address, function("Hub", "callbackgas"), (), int))
+
+    async def is_signed_by(self, owner: Address, digest: bytes, signature: str) -> bool:
+        """
+        Tell whether an owner signed a digest: with its key, or as a contract (ERC-1271).
+
+        Args:
+            owner: The owner; nothing is signed by the zero address.
+            digest: 32 bytes.
+            signature: The signature as hex.
+        """
+        if owner == ZERO_ADDRESS:
+            return False
+        verify = function("Hub", "verifySignature")
+        return await read(self._rpc, Read(self.address, verify, (owner, to_hex(digest), signature), bool, lambda: False))
+
+
+class Token:
+    """
+    Reads the token [nRLC].
+
+    Args:
+        rpc: The node.
+        address: The token.
+    """
+
+    def __init__(self, rpc: Rpc, address: Address) -> None:
+        self._rpc = rpc
+        self.address = address
+
+    async def balance(self, owner: Address) -> NRLC:
+        """Tell how much an owner holds outside the hub."""
+        return await read(self._rpc, Read(self.address, function("Rlc", "balanceOf"), (owner,), NRLC))
+
+    async def allowance(self, owner: Address, spender: Address) -> NRLC:
+        """Tell how much a spender may take from an owner."""
+        return await read(self._rpc, Read(self.address, function("Rlc", "allowance"), (owner, spender), NRLC))
+
+    async def total_supply(self) -> NRLC:
+        """Tell how much there is in all."""
+        return await read(self._rpc, Read(self.address, function("Rlc", "totalSupply"), (), NRLC))
+
+
+def _account(members: tuple[AbiValue, ...]) -> Account:
+    return record(Account, *members)
+
+
+def _category(members: tuple[AbiValue, ...]) -> Category:
+    return record(Category, *members)
+
+
+def _contribution(members: tuple[AbiValue, ...]) -> Contribution:
+    return record(Contribution, *members)
+
+
+def _deal(members: tuple[AbiValue, ...]) -> Deal:
+    app, dataset, workerpool, *rest = members
+    resources = [record(Resource, *cast(tuple[AbiValue, ...], members)) for members in (app, dataset, workerpool)]
+    return record(Deal, *resources, *rest)
+
+
+def _task(members: tuple[AbiValue, ...]) -> Task:
+    *kept, _results_timestamp, results_callback = members
+    return record(Task, *kept, results_callback)

@@ -1,0 +1,221 @@
+"""
+What a contract meant when it refused: revert data to a reason in words, and a hint on what to do about it.
+
+Sources: Solidity documentation, "Panic via assert and Error via require"; poco-protocol.md 7, 8.2, 9, 19.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from eth_abi import abi as eth_abi
+from eth_abi.exceptions import DecodingError
+from eth_utils.crypto import keccak
+
+from voisin.chain.artifacts import AbiParameter, load_abi
+from voisin.chain.functions import decode_values
+from voisin.errors import RevertError
+from voisin.protocol.ids import to_hex
+
+_ERROR = bytes.fromhex("08c379a0")
+_PANIC = bytes.fromhex("4e487b71")
+_PANICS = {
+    0x00: "generic failure",
+    0x01: "an assertion failed",
+    0x11: "a number overflowed or fell below zero",
+    0x12: "division by zero",
+    0x21: "no such enumeration value",
+    0x22: "corrupt stored bytes",
+    0x31: "pop from an empty array",
+    0x32: "index out of bounds",
+    0x41: "out of memory",
+    0x51: "call of an unset function",
+}
+_ABIS_WITH_ERRORS = ("Hub", "AppRegistry")
+# the original hub's errors that ours cannot raise; see poco-protocol.md 19
+_FOREIGN_ERRORS = (
+    "CannotAddFunctionToDiamondThatAlreadyExists(bytes4)",
+    "CannotAddSelectorsToZeroAddress(bytes4[])",
+    "CannotRemoveFunctionThatDoesNotExist(bytes4)",
+    "CannotRemoveImmutableFunction(bytes4)",
+    "CannotReplaceFunctionThatDoesNotExists(bytes4)",
+    "CannotReplaceFunctionWithTheSameFunctionFromTheSameFacet(bytes4)",
+    "CannotReplaceFunctionsFromFacetWithZeroAddress(bytes4[])",
+    "CannotReplaceImmutableFunction(bytes4)",
+    "IncorrectFacetCutAction(uint8)",
+    "InitializationFunctionReverted(address,bytes)",
+    "MathOverflowedMulDiv()",
+    "NoBytecodeAtAddress(address,string)",
+    "NoSelectorsProvidedForFacetForCut(address)",
+    "RemoveFacetAddressMustBeZeroAddress(address)",
+    "SafeCastOverflowedUintDowncast(uint8,uint256)",
+    "Create2EmptyBytecode()",
+    "Create2FailedDeployment()",
+    "Create2InsufficientBalance(uint256,uint256)",
+    "ERC721EnumerableForbiddenBatchMint()",
+)
+_MATCH = "iExecV5-matchOrders-"
+_MATCH_CONDITIONS = {
+    "0x00": "the request's category must be the workerpool order's",
+    "0x01": "the hub must know the request's category",
+    "0x02": "the request's trust must not exceed the workerpool order's",
+    "0x03": "the request's appmaxprice must reach the app's price",
+    "0x04": "the request's datasetmaxprice must reach the dataset's price",
+    "0x05": "the request's workerpoolmaxprice must reach the workerpool's price",
+    "0x06": "the workerpool's tag must have every bit of the app's, the dataset's and the request's tags",
+    "0x07": "an app must carry the TEE bit when the deal does, and only then",
+    "0x10": "the request must name the app order's app",
+    "0x11": "the request must name the dataset order's dataset",
+    "0x12": "the request must allow the workerpool",
+    "0x13": "the app order must allow the dataset",
+    "0x14": "the app order must allow the workerpool",
+    "0x15": "the app order must allow the requester",
+    "0x16": "the dataset order must allow the app",
+    "0x17": "the dataset order must allow the workerpool",
+    "0x18": "the dataset order must allow the requester",
+    "0x19": "the workerpool order must allow the app",
+    "0x1a": "the workerpool order must allow the dataset",
+    "0x1b": "the workerpool order must allow the requester",
+    "0x20": "the app must be in the hub's app registry",
+    "0x21": "the app order must be signed by the app's present owner",
+    "0x30": "the dataset must be in the hub's dataset registry",
+    "0x31": "the dataset order must be signed by the dataset's present owner",
+    "0x40": "the workerpool must be in the hub's workerpool registry",
+    "0x41": "the workerpool order must be signed by the workerpool's present owner",
+    "0x50": "the request order must be signed by its requester",
+    "0x60": "every order must have volume left: one is used up or cancelled",
+}
+_HINTS = {
+    "IexecEscrow: Transfer amount exceeds balance": (
+        "an account at the hub holds too little: the requester (or sponsor) deposits the prices times the volume, the workerpool's "
+        "owner 30 % of the workerpool's price, a contributing worker the deal's worker stake"
+    ),
+    "IexecEscrow: Transfer from empty address": "the request names no requester",
+    "IexecEscrow: Transfer to empty address": "the workerpool or a resource has no owner",
+    "invalid-signature-format": "a signature must have 65 or 64 bytes: sign the order or the authorization first",
+    "invalid-sender-or-signature": "only the owner of the resource may do this, or who holds the owner's signature over the operation",
+    "failed-transferFrom": "approve the hub on the token first",
+    "wrong-token": "deposit the hub's own token",
+    "fallback-disabled": "the hub takes no native coin and has no such function",
+    "task-pending": "wait until the task is completed",
+    "Create2: Failed on deploy": "this entry exists already: the same content and owner give the same address",
+    "Ownable: caller is not the owner": "only the contract's owner may do this",
+    "caller is not the owner": "only the owner of the entry may do this",
+    "already-configured": "the hub is configured once only",
+    "not-configured": "configure the hub first",
+    "score-already-imported": "a score is imported once only",
+    "invalid-array-length": "give as many elements in each list",
+    "already initialized": "an entry is initialized once only, when it is created",
+    "approval-refused": "the approved contract refuses the money",
+    "Operation not supported on this chain": "names are not registered on this chain",
+    "CallerIsNotTheRequester": "the request order must name the sender as its requester",
+    "UnsupportedOperation": "only matchOrders may follow a deposit",
+    "OperationFailed": "the match that follows the deposit failed without a reason",
+    "FunctionNotFound": "this hub has no such function",
+    "NotContractOwner": "only the hub's owner may do this",
+    "ERC721NonexistentToken": "no such entry is in this registry",
+    "ERC721IncorrectOwner": "the entry belongs to somebody else",
+    "ERC721InsufficientApproval": "only the owner of the entry, or who the owner approved, may do this",
+    "ERC721InvalidReceiver": "the receiver cannot own an entry",
+    "OwnableUnauthorizedAccount": "only the registry's owner may do this",
+}
+_NO_REASON_HINT = (
+    "the usual causes are a task in another state, a passed deadline, a contribution or an authorization that is not yours, "
+    "or a balance or allowance that is too low"
+)
+
+
+def revert_error(data: bytes, *, label: str = "", said: str = "") -> RevertError:
+    """
+    Make the error that says why a contract refused.
+
+    Args:
+        data: What the contract returned.
+        label: What was tried, in words.
+        said: What the node said about it, for nodes that keep the data to themselves.
+
+    Returns:
+        The error: its `reason` is the contract's own words, or a custom error with its values.
+    """
+    reason = revert_reason(data) or _reason_in(said)
+    tried = f"the chain refused to {label}" if label else "a contract refused the call"
+    if not reason:
+        return RevertError(f"{tried}; the contract gave no reason", data=data, hint=_NO_REASON_HINT)
+    return RevertError(f"{tried}: {reason}", reason=reason, data=data, hint=hint_for(reason))
+
+
+def relabelled(error: RevertError, label: str) -> RevertError:
+    """Say of a revert what was tried."""
+    if not error.reason:
+        return revert_error(error.data, label=label)
+    return RevertError(f"the chain refused to {label}: {error.reason}", reason=error.reason, data=error.data, hint=error.hint)
+
+
+def revert_reason(data: bytes) -> str:
+    """
+    Put revert data into words.
+
+    Args:
+        data: What the contract returned.
+
+    Returns:
+        The text of `Error(string)`, the meaning of `Panic(uint256)`, a custom error with its values; empty for no data, and the data
+        itself as hex when nothing is known about it.
+    """
+    selector, rest = data[:4], data[4:]
+    try:
+        if selector == _ERROR:
+            return str(eth_abi.decode(["string"], rest)[0])
+        if selector == _PANIC:
+            number = int(eth_abi.decode(["uint256"], rest)[0])
+            return f"Panic 0x{number:02x}: {_PANICS.get(number, 'unknown')}"
+        if selector in _custom_errors():
+            return _custom_errors()[selector].say(rest)
+    except (DecodingError, UnicodeDecodeError, OverflowError):
+        pass
+    return f"unknown error {to_hex(data[:68])}" if data else ""
+
+
+def hint_for(reason: str) -> str:
+    """
+    Say what to do about a reason.
+
+    Args:
+        reason: As `revert_reason` answers it.
+
+    Returns:
+        The hint; empty when there is none.
+    """
+    if reason.startswith(_MATCH):
+        return _MATCH_CONDITIONS.get(reason.removeprefix(_MATCH), "")
+    return _HINTS.get(reason) or _HINTS.get(reason.split("(")[0], "")
+
+
+@dataclass(frozen=True, slots=True)
+class _CustomError:
+    name: str
+    parameters: tuple[AbiParameter, ...]
+
+    def say(self, data: bytes) -> str:
+        values = decode_values(self.parameters, data)
+        return f"{self.name}({', '.join(to_hex(value) if isinstance(value, bytes) else str(value) for value in values)})"
+
+
+@cache
+def _custom_errors() -> dict[bytes, _CustomError]:
+    entries = [entry for contract in _ABIS_WITH_ERRORS for entry in load_abi(contract) if entry.type == "error"]
+    known = {entry.selector: _CustomError(entry.name, entry.inputs) for entry in entries}
+    for signature in _FOREIGN_ERRORS:
+        name, types = signature.removesuffix(")").split("(")
+        parameters = tuple(AbiParameter(name="", type=kind) for kind in types.split(",") if kind)
+        known.setdefault(keccak(text=signature)[:4], _CustomError(name, parameters))
+    return known
+
+
+def _reason_in(said: str) -> str:
+    """Find the reason in a node's message, for example `execution reverted: task-pending`."""
+    for opening in ("execution reverted:", "reverted with reason string", "revert:"):
+        if opening in said:
+            return said.split(opening, 1)[1].strip().strip("'\"")
+    return ""
