@@ -93,6 +93,11 @@ class Artifact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Creation code as bytes."""
         return bytes.fromhex(self.bytecode.removeprefix("0x"))
 
+    @property
+    def constructor_inputs(self) -> tuple[AbiParameter, ...]:
+        """What the constructor wants to be told; its encoding follows the creation code."""
+        return next((entry.inputs for entry in self.abi if entry.type == "constructor"), ())
+
 
 @cache
 def load_artifact(name: str) -> Artifact:
