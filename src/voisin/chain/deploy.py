@@ -90,8 +90,8 @@ def deployment_plan(
     # the registries come right after the hub, which must know them
     registries = [contract_address(owner, draft.nonce + place) for place in (1, 2, 3)]
     calls = [_configuration(money, registries), *(_category(category) for category in categories)]
-    arguments = encode(["(bytes4,address,bool)[]", "bytes[]"], [[(route.selector, route.facet, route.large) for route in routes], calls])
-    hub = draft.create("Hub", arguments, slots=len(routes) + 8 * (len(calls) + 2))
+    table = [(route.selector, route.facet, route.large) for route in routes]
+    hub = draft.create("Hub", table, calls, slots=len(routes) + 8 * (len(calls) + 2))
     for name, entry in REGISTRIES.items():
         base_uri = f"{metadata_uri}/{entry.lower()}/{chain_id}/"
         code = load_artifact(entry)
