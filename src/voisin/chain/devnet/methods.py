@@ -1,0 +1,142 @@
+"""The table of all methods of the node: which there are, and on which thread each runs."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from eth_hash.auto import keccak
+
+from voisin.chain.devnet.archive import Archive
+from voisin.chain.devnet.chain_reads import ChainReads
+from voisin.chain.devnet.chain_runs import ChainRuns
+from voisin.chain.devnet.fees import GWEI
+from voisin.chain.devnet.filters import Filters
+from voisin.chain.devnet.lanes import Lane
+from voisin.chain.devnet.ledger import Ledger
+from voisin.chain.devnet.params import Json, LogParams, Params, data, log_params, quantity
+from voisin.chain.devnet.receipt_hold import ReceiptHold
+from voisin.chain.devnet.render import data_text
+from voisin.chain.devnet.rpc import Method
+from voisin.chain.devnet.settings import DevnetSettings
+
+_SUGGESTED_TIP = GWEI
+
+Handler = Callable[[Params], Json]
+
+
+class MethodTable:
+    """
+    Puts the parts of the node together.
+
+    Args:
+        ledger: The chain; used on `ledger_lane` only, its head apart.
+        archive: What was sealed; used on `archive_lane` only.
+        settings: How the node is set up.
+        ledger_lane: Thread that runs contract code and seals blocks.
+        archive_lane: Thread that reads.
+        client_version: What web3_clientVersion says.
+    """
+
+    def __init__(
+        self, ledger: Ledger, archive: Archive, *, settings: DevnetSettings, ledger_lane: Lane, archive_lane: Lane, client_version: str
+    ) -> None:
+        self._ledger = ledger
+        self._archive = archive
+        self._settings = settings
+        self._ledger_lane = ledger_lane
+        self._archive_lane = archive_lane
+        self._client_version = client_version
+        self._reads = ChainReads(archive, settings)
+        self._filters = Filters(
+            find_logs=self._find_logs, find_hashes=self._find_hashes, head=lambda: self._ledger.head.number, now=time.monotonic
+        )
+
+    def build(self) -> dict[str, Method]:
+        """
+        Build the table.
+
+        Returns:
+            All methods by name.
+        """
+        runs = ChainRuns(self._ledger, self._settings)
+        table = {name: Method(partial(self._on_ledger, handler), most) for name, (handler, most) in runs.table().items()}
+        table |= {name: Method(partial(self._on_archive, handler), most) for name, (handler, most) in self._reads.table().items()}
+        table |= {name: Method(_at_once(handler), most) for name, (handler, most) in self._answers().items()}
+        table |= {
+            "eth_getFilterChanges": Method(self._filter_changes, 1),
+            "eth_getFilterLogs": Method(self._filter_logs, 1),
+        }
+        return self._with_hold(table) if self._settings.nonce_settle_ms else table
+
+    def _answers(self) -> dict[str, tuple[Handler, int]]:
+        """What is answered from memory, on the loop itself."""
+        fee = self._settings.base_fee
+        tip = _SUGGESTED_TIP if fee else 0
+        chain_id = self._settings.chain_id
+        return {
+            "eth_chainId": (lambda _: hex(chain_id), 0),
+            "net_version": (lambda _: str(chain_id), 0),
+            "net_listening": (lambda _: True, 0),
+            "net_peerCount": (lambda _: "0x0", 0),
+            "web3_clientVersion": (lambda _: self._client_version, 0),
+            "web3_sha3": (lambda params: data_text(keccak(params.read(0, data))), 1),
+            "eth_syncing": (lambda _: False, 0),
+            "eth_accounts": (lambda _: [], 0),
+            "eth_blockNumber": (lambda _: hex(self._ledger.head.number), 0),
+            "eth_gasPrice": (lambda _: hex(fee + tip), 0),
+            "eth_maxPriorityFeePerGas": (lambda _: hex(tip), 0),
+            "eth_blobBaseFee": (lambda _: "0x1", 0),
+            "eth_newFilter": (lambda params: hex(self._filters.add(params.read(0, log_params))), 1),
+            "eth_newBlockFilter": (lambda _: hex(self._filters.add(None)), 0),
+            "eth_uninstallFilter": (lambda params: self._filters.remove(params.read(0, quantity)), 1),
+        }
+
+    async def _on_ledger(self, handler: Handler, params: Params) -> Json:
+        return await self._ledger_lane.run(partial(handler, params))
+
+    async def _on_archive(self, handler: Handler, params: Params) -> Json:
+        return await self._archive_lane.run(partial(self._in_one_moment, partial(handler, params)))
+
+    def _in_one_moment(self, read: Callable[[], Json]) -> Json:
+        with self._archive.one_moment():
+            return read()
+
+    async def _filter_changes(self, params: Params) -> Json:
+        return await self._filters.changes(params.read(0, quantity))
+
+    async def _filter_logs(self, params: Params) -> Json:
+        return await self._filters.all_logs(params.read(0, quantity))
+
+    async def _find_logs(self, first: int, last: int, wanted: LogParams) -> list[Json]:
+        return await self._archive_lane.run(partial(self._reads.find_logs, first, last, wanted=wanted)) if first <= last else []
+
+    async def _find_hashes(self, first: int, last: int) -> list[Json]:
+        return await self._archive_lane.run(partial(self._reads.block_hashes, first, last))
+
+    def _with_hold(self, table: dict[str, Method]) -> dict[str, Method]:
+        """Make receipts wait for clients that remember nonces."""
+        hold = ReceiptHold(self._settings.nonce_settle_ms / 1000, now=time.monotonic)
+        count, receipt = table["eth_getTransactionCount"], table["eth_getTransactionReceipt"]
+
+        async def read_nonce(params: Params) -> Json:
+            result = await count.run(params)
+            hold.nonce_was_read(params.read(0, lambda value, _: str(value)))
+            return result
+
+        async def read_receipt(params: Params) -> Json:
+            result = await receipt.run(params)
+            await asyncio.sleep(hold.seconds_left(result))
+            return result
+
+        held = {"eth_getTransactionCount": Method(read_nonce, count.most), "eth_getTransactionReceipt": Method(read_receipt, receipt.most)}
+        return table | held
+
+
+def _at_once(handler: Handler) -> Callable[[Params], Awaitable[Json]]:
+    async def run(params: Params) -> Json:
+        return handler(params)
+
+    return run

@@ -1,0 +1,307 @@
+"""
+The default engine: py-evm's interpreter for the Prague fork, over flat state.
+
+Only the interpreter is py-evm's. What surrounds a message (fees, nonce, access list, refunds) is written here after the Yellow
+Paper, and checked against the executable specification (`eels`) by differential tests.
+
+Differences from py-evm as released (0.12.1b1):
+- CREATE and CREATE2 look at the size of the init code before they look at the balance (EIP-3860), as every other client does;
+- jump destinations are found once for each code, not once for each message;
+- a call can be stopped when its time is up.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.metadata import version
+from typing import NamedTuple, cast
+
+from eth.abc import ComputationAPI, MessageAPI, StateAPI, TransactionContextAPI
+from eth.exceptions import (
+    FullStack,
+    InsufficientStack,
+    InvalidInstruction,
+    InvalidJumpDestination,
+    OutOfBoundsRead,
+    OutOfGas,
+    ReservedBytesInCode,
+    Revert,
+    VMError,
+    WriteProtection,
+)
+from eth.vm import mnemonics, opcode_values
+from eth.vm.code_stream import CodeStream
+from eth.vm.execution_context import ExecutionContext
+from eth.vm.forks.cancun.transaction_context import CancunTransactionContext
+from eth.vm.forks.prague.computation import PragueComputation
+from eth.vm.forks.prague.opcodes import PRAGUE_OPCODES
+from eth.vm.forks.prague.state import PragueState
+from eth.vm.forks.shanghai.logic import Create2EIP3860, CreateEIP3860
+from eth.vm.logic.system import CreateOpcodeStackData
+from eth.vm.message import Message
+from eth.vm.opcode import as_opcode
+from eth_hash.auto import keccak
+from eth_typing import Address, BlockNumber, Hash32
+from rlp.codec import encode_raw
+
+from voisin.chain.devnet.engine import BlockContext, Call, IsExpired, Outcome, RunOutOfTimeError, StateReader
+from voisin.chain.devnet.fees import MAX_INIT_CODE_SIZE, gas_needed, settle_gas
+from voisin.chain.devnet.flat_state import FlatState
+from voisin.chain.devnet.values import ZERO_HASH, Log, Transaction
+
+_GAS_CREATE = 32_000
+_GAS_JUMP = 8
+_GAS_JUMPI = 10
+_JUMPDEST = 0x5B
+_PUSH1, _PUSH32 = 0x60, 0x7F
+_JUMPS_BETWEEN_CHECKS = 256
+_WORDS = {
+    OutOfGas: "out of gas",
+    InsufficientStack: "stack underflow",
+    FullStack: "stack limit reached 1024",
+    InvalidJumpDestination: "invalid jump destination",
+    InvalidInstruction: "invalid opcode",
+    WriteProtection: "write protection",
+    OutOfBoundsRead: "return data out of bounds",
+    ReservedBytesInCode: "invalid code: must not begin with 0xef",
+}
+
+
+class PyEvmEngine:
+    """Executes with py-evm; see the module for what is py-evm's and what is not."""
+
+    name = f"py-evm/{version('py-evm')} (prague)"
+
+    def execute(self, tx: Transaction, block: BlockContext, *, state: StateReader) -> Outcome:
+        """
+        Execute a transaction that `fees` has found payable, fees included.
+
+        Args:
+            tx: The transaction.
+            block: The block it will be part of.
+            state: The state before.
+
+        Returns:
+            What it did.
+        """
+        vm = _State.at(block, state, price=tx.price(block.base_fee))
+        flat = vm.flat
+        sender = Address(tx.sender)
+        flat.set_balance(sender, flat.get_balance(sender) - tx.gas * vm.price)
+        run = _Run(tx.sender, tx.to, tx.data, tx.value, tx.gas, tx.access_list)
+        ending = _run(vm, run)
+        floor = gas_needed(tx.data, is_create=tx.to is None, access_list=tx.access_list).floor
+        used = settle_gas(tx.gas, left=ending.gas_left, refund=ending.refund, floor=floor)
+        flat.set_balance(sender, flat.get_balance(sender) + (tx.gas - used) * vm.price)
+        author = Address(block.coinbase)
+        flat.set_balance(author, flat.get_balance(author) + used * (vm.price - block.base_fee))
+        return _outcome(vm, run, ending=ending, used=used)
+
+    def call(self, call: Call, block: BlockContext, *, state: StateReader, is_expired: IsExpired) -> Outcome:
+        """
+        Run a call without fees, nonce check or lasting effect.
+
+        Args:
+            call: The call.
+            block: The block it pretends to be in.
+            state: The state before.
+            is_expired: Asked now and then; True stops the run.
+
+        Returns:
+            What it did.
+
+        Raises:
+            RunOutOfTimeError: `is_expired` said so.
+        """
+        vm = _State.at(block, state, price=call.price)
+        vm.is_expired = is_expired
+        run = _Run(call.sender, call.to, call.data, call.value, call.gas, call.access_list)
+        ending = _run(vm, run)
+        floor = gas_needed(call.data, is_create=call.to is None, access_list=call.access_list).floor
+        used = settle_gas(call.gas, left=ending.gas_left, refund=ending.refund, floor=floor)
+        return _outcome(vm, run, ending=ending, used=used)
+
+
+class _Run(NamedTuple):
+    sender: bytes
+    to: bytes | None
+    data: bytes
+    value: int
+    gas: int
+    access_list: tuple[tuple[bytes, tuple[int, ...]], ...]
+
+
+class _Ending(NamedTuple):
+    error: VMError | str | None
+    gas_left: int
+    refund: int
+    output: bytes
+    logs: tuple[Log, ...]
+    created: bytes | None
+
+
+def _run(vm: _State, run: _Run) -> _Ending:
+    """Raise the nonce, warm what the rules warm, run the message, and remove what destroyed itself."""
+    flat = vm.flat
+    sender, to = Address(run.sender), Address(run.to or b"")
+    nonce = flat.get_nonce(sender)
+    flat.set_nonce(sender, nonce + 1)
+    created = None if run.to else _created_address(run.sender, nonce)
+    gas = run.gas - gas_needed(run.data, is_create=created is not None, access_list=run.access_list).intrinsic
+    flat.mark_address_warm(sender)
+    flat.mark_address_warm(Address(created) if created else to)
+    for address, slots in run.access_list:
+        flat.mark_address_warm(Address(address))
+        for slot in slots:
+            flat.mark_storage_warm(Address(address), slot)
+    context = CancunTransactionContext(vm.price, sender)
+    if created is None:
+        message = Message(gas, to, sender, run.value, run.data, flat.get_code(to))
+        computation = _Computation.apply_message(vm, message, context)
+    elif flat.account_has_code_or_nonce(Address(created)):
+        return _Ending("contract address collision", 0, 0, b"", (), created)
+    else:
+        message = Message(gas, to, sender, run.value, b"", run.data, create_address=Address(created))
+        computation = _Computation.apply_create_message(vm, message, context)
+    for address in computation.get_accounts_for_deletion():
+        flat.delete_account(address)
+    logs = tuple(Log(a, tuple(t.to_bytes(32, "big") for t in topics), bytes(data)) for a, topics, data in computation.get_log_entries())
+    error = computation.error if computation.is_error else None
+    return _Ending(error, computation.get_gas_remaining(), computation.get_gas_refund(), bytes(computation.output), logs, created)
+
+
+def _outcome(vm: _State, run: _Run, *, ending: _Ending, used: int) -> Outcome:
+    error = ending.error
+    if isinstance(error, Revert):
+        words: str | None = "execution reverted"
+    elif isinstance(error, VMError):
+        words = _WORDS.get(type(error), str(error))
+    else:
+        words = error
+    return Outcome(
+        error=words, is_revert=isinstance(error, Revert), gas_used=used, gas_spent=run.gas - ending.gas_left,
+        output=ending.output, logs=ending.logs, created=ending.created, changes=vm.flat.changes(),
+    )  # fmt: skip
+
+
+def _created_address(sender: bytes, nonce: int) -> bytes:
+    return keccak(encode_raw([sender, nonce.to_bytes((nonce.bit_length() + 7) // 8, "big")]))[12:]
+
+
+# py-evm's classes, with the three differences that the module names.
+
+
+class _Code(CodeStream):
+    __slots__ = ("jump_destinations",)
+
+    def __init__(self, code: bytes) -> None:
+        super().__init__(code)
+        self.jump_destinations = _jump_destinations(code)
+
+
+@lru_cache(maxsize=1024)
+def _jump_destinations(code: bytes) -> frozenset[int]:
+    found = set()
+    position = 0
+    while position < len(code):
+        opcode = code[position]
+        if opcode == _JUMPDEST:
+            found.add(position)
+        elif _PUSH1 <= opcode <= _PUSH32:
+            position += opcode - _PUSH1 + 1
+        position += 1
+    return frozenset(found)
+
+
+def _jump_to(computation: ComputationAPI, destination: int) -> None:
+    code = computation.code
+    if destination not in code.jump_destinations:  # type: ignore[attr-defined]  # _Computation puts a _Code there
+        raise InvalidJumpDestination("no JUMPDEST there")
+    code.program_counter = destination
+    computation.state.count_jump()  # type: ignore[attr-defined]  # the state is a _State
+
+
+def _jump(computation: ComputationAPI) -> None:
+    _jump_to(computation, computation.stack_pop1_int())
+
+
+def _jumpi(computation: ComputationAPI) -> None:
+    destination, condition = computation.stack_pop_ints(2)
+    if condition:
+        _jump_to(computation, destination)
+
+
+def _require_init_code_size(data: CreateOpcodeStackData) -> None:
+    if data.memory_length > MAX_INIT_CODE_SIZE:
+        raise OutOfGas("init code is too large")
+
+
+class _Create(CreateEIP3860):
+    mnemonic = mnemonics.CREATE
+    gas_cost = _GAS_CREATE
+
+    def get_gas_cost(self, data: CreateOpcodeStackData) -> int:
+        _require_init_code_size(data)
+        return super().get_gas_cost(data)
+
+
+class _Create2(Create2EIP3860):
+    mnemonic = mnemonics.CREATE2
+    gas_cost = _GAS_CREATE
+
+    def get_gas_cost(self, data: CreateOpcodeStackData) -> int:
+        _require_init_code_size(data)
+        return super().get_gas_cost(data)
+
+
+class _Computation(PragueComputation):
+    opcodes = PRAGUE_OPCODES | {
+        opcode_values.JUMP: as_opcode(_jump, mnemonics.JUMP, _GAS_JUMP),
+        opcode_values.JUMPI: as_opcode(_jumpi, mnemonics.JUMPI, _GAS_JUMPI),
+        opcode_values.CREATE: _Create(),
+        opcode_values.CREATE2: _Create2(),
+    }
+
+    def __init__(self, state: StateAPI, message: MessageAPI, transaction_context: TransactionContextAPI) -> None:
+        super().__init__(state, message, transaction_context)
+        self.code = _Code(message.code)
+        state.check_time()  # type: ignore[attr-defined]  # the state is a _State
+
+    @classmethod
+    def consume_initcode_gas_cost(cls, computation: ComputationAPI) -> None:
+        """Nothing: the intrinsic gas already holds it."""
+
+
+class _State(PragueState):
+    computation_class = _Computation
+    account_db_class = FlatState
+    price = 0
+    is_expired: IsExpired | None = None
+    jumps = 0
+
+    @classmethod
+    def at(cls, block: BlockContext, reader: StateReader, *, price: int) -> _State:
+        context = ExecutionContext(
+            coinbase=Address(block.coinbase), timestamp=block.timestamp, block_number=BlockNumber(block.number), difficulty=0,
+            mix_hash=Hash32(block.randao), gas_limit=block.gas_limit, prev_hashes=[Hash32(h) for h in block.ancestors],
+            chain_id=block.chain_id, base_fee_per_gas=block.base_fee, excess_blob_gas=0,
+        )  # fmt: skip
+        vm = cls(reader, context, Hash32(ZERO_HASH))  # type: ignore[arg-type]  # our account database reads a StateReader
+        vm.price = price
+        return vm
+
+    @property
+    def flat(self) -> FlatState:
+        return cast(FlatState, self._account_db)
+
+    def set_system_contracts(self) -> None:
+        """None: a chain with one author has no beacon chain to read roots from."""
+
+    def count_jump(self) -> None:
+        self.jumps += 1
+        if self.jumps % _JUMPS_BETWEEN_CHECKS == 0:
+            self.check_time()
+
+    def check_time(self) -> None:
+        if self.is_expired is not None and self.is_expired():
+            raise RunOutOfTimeError

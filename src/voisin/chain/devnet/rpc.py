@@ -1,0 +1,153 @@
+"""
+JSON-RPC 2.0: one request or a batch in, one answer or a list of answers out. Whatever comes in, what goes out is JSON-RPC.
+
+Source: https://www.jsonrpc.org/specification
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+
+from voisin.chain.devnet.params import Json, Params, shown
+from voisin.chain.devnet.rpc_errors import (
+    INTERNAL_CODE,
+    REVERT_CODE,
+    BadParamsError,
+    BadRequestError,
+    LimitError,
+    RpcError,
+    UnknownMethodError,
+    UnreadableError,
+)
+from voisin.errors import RevertError, VoisinError
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """
+    One method of the node.
+
+    Attributes:
+        run: Carries it out.
+        most: Most parameters it takes.
+    """
+
+    run: Callable[[Params], Awaitable[Json]]
+    most: int
+
+
+class Dispatcher:
+    """
+    Answers requests with a table of methods.
+
+    Args:
+        methods: The methods by name.
+        max_batch: Most requests in one batch.
+    """
+
+    def __init__(self, methods: Mapping[str, Method], *, max_batch: int) -> None:
+        self._methods = methods
+        self._max_batch = max_batch
+
+    async def call(self, method: str, params: list[Json]) -> Json:
+        """
+        Carry out one method.
+
+        Args:
+            method: Its name.
+            params: Its parameters.
+
+        Returns:
+            Its result.
+
+        Raises:
+            VoisinError: It cannot be carried out; see `rpc_errors`.
+        """
+        found = self._methods.get(method)
+        if found is None:
+            raise UnknownMethodError(f"the method {shown(method)} does not exist or is not available")
+        return await found.run(Params(params, most=found.most))
+
+    async def answer(self, body: bytes | str) -> bytes | None:
+        """
+        Answer what a client has sent.
+
+        Args:
+            body: A JSON-RPC request or batch, as received.
+
+        Returns:
+            The JSON to send back; None when nothing is to be sent (notifications only).
+        """
+        try:
+            request: Json = msgspec.json.decode(body)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            return _encode(_failure(None, UnreadableError(f"the request is not JSON: {error}")))
+        if not isinstance(request, list):
+            answer = await self._answer_one(request)
+            return None if answer is None else _encode(answer)
+        if not request:
+            return _encode(_failure(None, BadRequestError("the batch is empty")))
+        if len(request) > self._max_batch:
+            return _encode(_failure(None, LimitError(f"the batch holds {len(request)} requests, the limit is {self._max_batch}")))
+        answers = [answer for one in request if (answer := await self._answer_one(one)) is not None]
+        return _encode(answers) if answers else None
+
+    async def _answer_one(self, request: Json) -> dict[str, Json] | None:
+        """Answer one request; None for a notification, which asks for no answer."""
+        request_id: Json = None
+        try:
+            if not isinstance(request, dict):
+                raise BadRequestError("a request is an object")
+            request_id = _read_id(request)
+            method, params = _read_request(request)
+            result = await self.call(method, params)
+        except VoisinError as error:
+            answer = _failure(request_id, error)
+        except Exception as error:  # noqa: BLE001 (the top of the service's loop: one bad request must not end the node)
+            _log.exception("request_failed", method=shown(request.get("method")) if isinstance(request, dict) else None)
+            answer = _internal(request_id, error)
+        else:
+            answer = {"jsonrpc": "2.0", "id": request_id, "result": result}
+        is_notification = isinstance(request, dict) and "id" not in request and isinstance(request.get("method"), str)
+        return None if is_notification else answer
+
+
+def _read_id(request: dict[str, Json]) -> Json:
+    request_id = request.get("id")
+    if isinstance(request_id, (dict, list, bool)):
+        raise BadRequestError("the id of a request is a string, a number or null")
+    return request_id
+
+
+def _read_request(request: dict[str, Json]) -> tuple[str, list[Json]]:
+    if request.get("jsonrpc") != "2.0":
+        raise BadRequestError('a request has the member "jsonrpc" with the value "2.0"')
+    method, params = request.get("method"), request.get("params")
+    if not isinstance(method, str):
+        raise BadRequestError('a request has the member "method", a string')
+    if params is None:
+        params = []
+    if not isinstance(params, list):
+        raise BadParamsError("parameters are passed as an array, in order")
+    return method, params
+
+
+def _failure(request_id: Json, error: VoisinError) -> dict[str, Json]:
+    body: dict[str, Json] = {"code": error.rpc_code if isinstance(error, RpcError) else RpcError.rpc_code, "message": str(error)}
+    if isinstance(error, RevertError):
+        body |= {"code": REVERT_CODE, "data": "0x" + error.data.hex()}
+    return {"jsonrpc": "2.0", "id": request_id, "error": body}
+
+
+def _internal(request_id: Json, error: Exception) -> dict[str, Json]:
+    return {"jsonrpc": "2.0", "id": request_id, "error": {"code": INTERNAL_CODE, "message": f"internal error: {type(error).__name__}"}}
+
+
+def _encode(answer: Json) -> bytes:
+    return msgspec.json.encode(answer)

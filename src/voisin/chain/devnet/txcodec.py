@@ -1,0 +1,186 @@
+"""
+Signed transactions from their bytes: types 0, 1 and 2, read strictly, sender recovered.
+
+Sources: EIP-155, EIP-2718, EIP-2930, EIP-1559; EIP-2 for the low `s`; the Yellow Paper, appendix B, for canonical RLP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from coincurve import PublicKey
+from eth_hash.auto import keccak
+from rlp import decode as rlp_decode
+from rlp.codec import encode_raw
+from rlp.exceptions import DecodingError
+
+from voisin.chain.devnet.rpc_errors import BadParamsError, RefusedTransactionError
+from voisin.chain.devnet.values import AccessList, Transaction
+
+SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+_WORD = 2**256
+_UINT64 = 2**64
+_LEGACY_FIELDS = 9
+_TYPED_FIELDS = {1: 11, 2: 12}
+_SIGNATURE_FIELDS = 3
+_FIRST_LIST_BYTE = 0xC0
+_FIRST_REPLAY_PROTECTED_V = 35
+
+Field = bytes | Sequence["Field"]
+
+
+def decode_transaction(raw: bytes, *, chain_id: int) -> Transaction:
+    """
+    Read a signed transaction and recover who signed it.
+
+    Args:
+        raw: The EIP-2718 envelope, or the RLP list of a type 0 transaction.
+        chain_id: The chain this node serves.
+
+    Returns:
+        The transaction, with the sender's address.
+
+    Raises:
+        BadParamsError: The bytes are not a transaction of type 0, 1 or 2.
+        RefusedTransactionError: It is signed for another chain, or its signature is not valid.
+    """
+    tx = _decode(raw, None)
+    if tx.chain_id is not None and tx.chain_id != chain_id:
+        raise RefusedTransactionError(f"invalid chain id for signer: have {tx.chain_id}, want {chain_id}")
+    return tx
+
+
+def reread_transaction(raw: bytes, *, sender: bytes) -> Transaction:
+    """
+    Read a transaction that was checked before, without paying for the signature again.
+
+    Args:
+        raw: As `Transaction.raw` holds it.
+        sender: As `Transaction.sender` holds it.
+
+    Returns:
+        The transaction.
+    """
+    return _decode(raw, sender)
+
+
+def _decode(raw: bytes, sender: bytes | None) -> Transaction:
+    if not raw:
+        raise BadParamsError("the transaction is empty")
+    if raw[0] >= _FIRST_LIST_BYTE:
+        return _decode_legacy(raw, sender)
+    if raw[0] not in _TYPED_FIELDS:
+        raise BadParamsError(f"transaction type 0x{raw[0]:02x} is not supported", hint="send type 0, 1 or 2")
+    return _decode_typed(raw, sender)
+
+
+def _decode_legacy(raw: bytes, sender: bytes | None) -> Transaction:
+    fields = _read_list(raw, _LEGACY_FIELDS)
+    nonce, price, gas, to, value, data, v_field, r, s = fields
+    v = _integer(v_field, "v", _WORD)
+    unsigned: list[Field] = list(fields[:6])
+    signed_chain: int | None = None
+    if v >= _FIRST_REPLAY_PROTECTED_V:
+        signed_chain, parity = divmod(v - _FIRST_REPLAY_PROTECTED_V, 2)
+        unsigned += [_big_endian(signed_chain), b"", b""]
+    elif v in (27, 28):
+        parity = v - 27
+    else:
+        raise RefusedTransactionError(f"invalid transaction v, r, s values: v is {v}")
+    fee = _integer(price, "gasPrice", _WORD)
+    r_int, s_int = _signature(r, s)
+    return Transaction(
+        kind=0, hash=keccak(raw), raw=raw, sender=sender or _recover(keccak(encode_raw(unsigned)), parity, r_int, s_int),
+        chain_id=signed_chain, nonce=_integer(nonce, "nonce", _UINT64), priority_fee=fee, max_fee=fee,
+        gas=_integer(gas, "gas", _UINT64), to=_receiver(to), value=_integer(value, "value", _WORD), data=_bytes(data, "data"),
+        access_list=(), parity=parity, r=r_int, s=s_int,
+    )  # fmt: skip
+
+
+def _decode_typed(raw: bytes, sender: bytes | None) -> Transaction:
+    kind = raw[0]
+    fields = _read_list(raw[1:], _TYPED_FIELDS[kind])
+    if kind == 1:
+        chain, nonce, price, gas, to, value, data, access, y, r, s = fields
+        tip = price
+    else:
+        chain, nonce, tip, price, gas, to, value, data, access, y, r, s = fields
+    signed_chain = _integer(chain, "chainId", _WORD)
+    parity = _integer(y, "yParity", 2)
+    r_int, s_int = _signature(r, s)
+    digest = keccak(raw[:1] + encode_raw(fields[:-_SIGNATURE_FIELDS]))
+    return Transaction(
+        kind=kind, hash=keccak(raw), raw=raw, sender=sender or _recover(digest, parity, r_int, s_int),
+        chain_id=signed_chain, nonce=_integer(nonce, "nonce", _UINT64), priority_fee=_integer(tip, "maxPriorityFeePerGas", _WORD),
+        max_fee=_integer(price, "maxFeePerGas", _WORD), gas=_integer(gas, "gas", _UINT64), to=_receiver(to),
+        value=_integer(value, "value", _WORD), data=_bytes(data, "data"), access_list=_access_list(access),
+        parity=parity, r=r_int, s=s_int,
+    )  # fmt: skip
+
+
+def _read_list(payload: bytes, count: int) -> list[Field]:
+    try:
+        fields = rlp_decode(payload, strict=True)
+    except (DecodingError, RecursionError) as error:
+        raise BadParamsError(f"the transaction is not canonical RLP: {str(error)[:120]}") from error
+    if isinstance(fields, bytes) or len(fields) != count:
+        raise BadParamsError(f"the transaction must be a list of {count} fields")
+    return cast("list[Field]", list(fields))
+
+
+def _bytes(field: Field, name: str) -> bytes:
+    if not isinstance(field, bytes):
+        raise BadParamsError(f"the transaction's {name} must be bytes, not a list")
+    return field
+
+
+def _integer(field: Field, name: str, bound: int) -> int:
+    data = _bytes(field, name)
+    if data[:1] == b"\0":
+        raise BadParamsError(f"the transaction's {name} has leading zeros")
+    number = int.from_bytes(data, "big")
+    if number >= bound:
+        raise BadParamsError(f"the transaction's {name} is too large")
+    return number
+
+
+def _receiver(field: Field) -> bytes | None:
+    to = _bytes(field, "to")
+    if len(to) not in (0, 20):
+        raise BadParamsError(f"the transaction's receiver has {len(to)} bytes instead of 20")
+    return to or None
+
+
+def _access_list(field: Field) -> AccessList:
+    if isinstance(field, bytes):
+        raise BadParamsError("the transaction's access list must be a list")
+    entries = []
+    for entry in field:
+        if isinstance(entry, bytes) or len(entry) != 2 or isinstance(entry[1], bytes):
+            raise BadParamsError("an entry of the access list must be an address and a list of slots")
+        address, slots = _bytes(entry[0], "access list address"), [_bytes(slot, "access list slot") for slot in entry[1]]
+        if len(address) != 20 or any(len(slot) != 32 for slot in slots):
+            raise BadParamsError("the access list needs addresses of 20 bytes and slots of 32 bytes")
+        entries.append((address, tuple(int.from_bytes(slot, "big") for slot in slots)))
+    return tuple(entries)
+
+
+def _signature(r: Field, s: Field) -> tuple[int, int]:
+    r_int, s_int = _integer(r, "r", _WORD), _integer(s, "s", _WORD)
+    if not 0 < r_int < SECP256K1_ORDER or not 0 < s_int <= SECP256K1_ORDER // 2:
+        raise RefusedTransactionError("invalid transaction v, r, s values: r or s is out of range")
+    return r_int, s_int
+
+
+def _recover(digest: bytes, parity: int, r: int, s: int) -> bytes:
+    signature = r.to_bytes(32, "big") + s.to_bytes(32, "big") + bytes([parity])
+    try:
+        key = PublicKey.from_signature_and_message(signature, digest, hasher=None)
+    except ValueError as error:  # coincurve: no point of the curve has this r
+        raise RefusedTransactionError("invalid transaction v, r, s values: no key can have signed this") from error
+    return keccak(key.format(compressed=False)[1:])[12:]
+
+
+def _big_endian(number: int) -> bytes:
+    return number.to_bytes((number.bit_length() + 7) // 8, "big")
