@@ -7,19 +7,19 @@ It is started by `voisin.sandbox.process` and is of no use alone. It imports not
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import socket
 import sys
 from pathlib import Path
 
-import msgspec
-
 from voisin.sandbox import confine
 from voisin.sandbox.engine import BadModuleError, Machine, StaleModuleError
 from voisin.sandbox.wire import (
     FILES_PER_MESSAGE,
     LENGTH,
+    REQUESTS,
     Answer,
     Broken,
     Compile,
@@ -29,6 +29,7 @@ from voisin.sandbox.wire import (
     Run,
     Stale,
     Started,
+    encode,
     one_line,
 )
 
@@ -40,7 +41,6 @@ class Parent:
 
     def __init__(self, channel: socket.socket) -> None:
         self._channel = channel
-        self._decoder = msgspec.msgpack.Decoder(Request)
 
     def receive(self) -> Request | None:
         """
@@ -53,7 +53,10 @@ class Parent:
         if head is None:
             return None
         body = self._exactly(LENGTH.unpack(head)[0])
-        return None if body is None else self._decoder.decode(body)
+        if body is None:
+            return None
+        fields = json.loads(body)
+        return REQUESTS[fields.pop("kind")](**fields)
 
     def receive_files(self, count: int) -> list[int]:
         """
@@ -80,8 +83,7 @@ class Parent:
         Args:
             answer: What came of a request.
         """
-        body = msgspec.msgpack.encode(answer)
-        self._channel.sendall(LENGTH.pack(len(body)) + body)
+        self._channel.sendall(encode(answer))
 
     def _exactly(self, size: int) -> bytes | None:
         data = bytearray()

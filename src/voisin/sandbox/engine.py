@@ -183,7 +183,7 @@ class Machine:
             quota=Quota(run.output_bytes, run.output_files),
             clock_unix_ns=run.clock_unix_s * 10**9,
         )
-        guest.give(run.args, run.env, seed=run.seed)
+        guest.give(run.args, run.env, seed=bytes.fromhex(run.seed_hex))
         for path, descriptor in zip(run.inputs, inputs, strict=True):
             guest.add_input(path, descriptor)
         self._calls.begin(guest)

@@ -17,7 +17,7 @@ import msgspec
 from anyio.abc import Process
 
 from voisin.errors import InputError, UnavailableError
-from voisin.sandbox.wire import FILES_PER_MESSAGE, LENGTH, MAX_ANSWER_BYTES, Answer, Broken, Ready, Request
+from voisin.sandbox.wire import ANSWERS, FILES_PER_MESSAGE, LENGTH, MAX_ANSWER_BYTES, Answer, Broken, Ready, Request, encode
 
 START_TIMEOUT_S = 60.0
 _LOG_NAME = "process.log"
@@ -25,12 +25,12 @@ _WORK_NAME = "work"
 # The child must not pay for importing the rest of Voisin: the packages above its modules are stood in for by empty ones.
 _BOOTSTRAP = """
 import sys, types
-package, compiled, paths = sys.argv[1], sys.argv[2], sys.argv[3:]
+package, packages, *arguments = sys.argv[1:]
 for name, path in (("voisin", package), ("voisin.sandbox", package + "/sandbox")):
     module = sys.modules[name] = types.ModuleType(name)
     module.__path__ = [path]
-sys.path += paths
-sys.argv[1:] = [compiled] if compiled else []
+sys.path.append(packages)
+sys.argv[1:] = arguments
 from voisin.sandbox.child import main
 main()
 """
@@ -40,6 +40,10 @@ class ChildDiedError(UnavailableError):
     """A sandbox process ended when it should not have, or answered nonsense."""
 
     code = "sandbox-failed"
+
+
+class _Kind(msgspec.Struct):
+    kind: str
 
 
 class Child:
@@ -56,7 +60,6 @@ class Child:
         self._process = process
         self._channel = channel
         self._home = home
-        self._decoder: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
         self.work = home / _WORK_NAME
         self.layers: tuple[str, ...] = ()
         self.runs = 0
@@ -125,8 +128,7 @@ class Child:
             InputError: One of the files cannot be read or is not a regular file.
             ChildDiedError: It is gone.
         """
-        body = msgspec.msgpack.encode(request)
-        await self._send(LENGTH.pack(len(body)) + body)
+        await self._send(encode(request))
         for start in range(0, len(files), FILES_PER_MESSAGE):
             descriptors = await anyio.to_thread.run_sync(_open_all, files[start : start + FILES_PER_MESSAGE])
             try:
@@ -155,8 +157,8 @@ class Child:
                 raise self.died("answered nonsense")
             body = await self._exactly(size)
         try:
-            answer = self._decoder.decode(body)
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+            answer = msgspec.json.decode(body, type=ANSWERS[msgspec.json.decode(body, type=_Kind).kind])
+        except (msgspec.MsgspecError, KeyError) as error:
             raise self.died("answered nonsense") from error
         if isinstance(answer, Broken):
             raise self.died(f"failed: {answer.detail}")
@@ -244,14 +246,18 @@ def _open_all(paths: Sequence[Path]) -> list[int]:
 
 
 def _command(compiled_folder: Path | None) -> list[str]:
-    """The command that starts a child: this Python, nothing of the environment, only the two packages it needs."""
-    paths: list[str] = []
-    for package in ("wasmtime", "msgspec"):
-        spec = importlib.util.find_spec(package)
-        if spec is None or spec.origin is None:
-            raise InputError(f"running apps needs the package {package}", hint="install Voisin with the extra: voisin[worker]")
-        path = str(Path(spec.origin).parent.parent)
-        if path not in paths:
-            paths.append(path)
-    voisin_folder = str(Path(__file__).parent.parent)
-    return [sys.executable, "-I", "-S", "-B", "-c", _BOOTSTRAP, voisin_folder, os.fspath(compiled_folder or ""), *paths]
+    """The command that starts a child: this Python, nothing of the environment, no package but the engine."""
+    engine = importlib.util.find_spec("wasmtime")
+    if engine is None or engine.origin is None:
+        raise InputError("running apps needs the package wasmtime", hint="install Voisin with the extra: voisin[worker]")
+    packages, voisin_folder = Path(engine.origin).parent.parent, Path(__file__).parent.parent
+    return [
+        sys.executable,
+        "-I",
+        "-S",
+        "-c",
+        _BOOTSTRAP,
+        str(voisin_folder),
+        str(packages),
+        *([str(compiled_folder)] if compiled_folder else []),
+    ]

@@ -208,7 +208,7 @@ class Sandbox:
             canonical_nan=self._canonical_nan,
             args=job.args,
             env=dict(job.env),
-            seed=job.seed,
+            seed_hex=job.seed.hex(),
             clock_unix_s=job.clock_unix_s,
             inputs=tuple(files),
             time_s=limits.time_s,

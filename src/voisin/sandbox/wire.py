@@ -1,34 +1,40 @@
-"""What parent and child say to each other: length-prefixed MessagePack over a socket pair, files as descriptors beside it."""
+"""
+What parent and child say to each other: length-prefixed JSON over a socket pair, files as descriptors beside it.
+
+Nothing here but the standard library: the child pays for every import at its start. It trusts what its parent says; the parent checks
+every field of what a child says (`voisin.sandbox.process`).
+"""
 
 from __future__ import annotations
 
+import json
 import re
 import struct
-
-import msgspec
+from dataclasses import asdict, dataclass
 
 LENGTH = struct.Struct("<I")
-MAX_REQUEST_BYTES = 8 << 20
 MAX_ANSWER_BYTES = 64 << 10
 FILES_PER_MESSAGE = 64
 """Descriptors travel in groups of at most this many; the system's own limit is 253."""
 
 
-class Compile(msgspec.Struct, frozen=True, tag="compile", forbid_unknown_fields=True):
-    """Compile the module whose descriptor follows, and write it to `module.cwasm` in the scratch folder."""
+@dataclass(frozen=True)
+class Compile:
+    """Compile the module whose descriptor follows, and write it to `module.cwasm` in the current folder."""
 
-    canonical_nan: bool
     module_sha256: str
+    canonical_nan: bool
 
 
-class Run(msgspec.Struct, frozen=True, tag="run", forbid_unknown_fields=True, kw_only=True):
-    """Run a compiled module; the descriptors of its inputs follow."""
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Run a compiled module; the descriptors of its inputs follow. The numbers are those of `Job` and `Limits`."""
 
     compiled: str
     canonical_nan: bool
     args: tuple[str, ...]
     env: dict[str, str]
-    seed: bytes
+    seed_hex: str
     clock_unix_s: int
     inputs: tuple[str, ...]
     time_s: float
@@ -39,24 +45,28 @@ class Run(msgspec.Struct, frozen=True, tag="run", forbid_unknown_fields=True, kw
     log_bytes: int
 
 
-class Ready(msgspec.Struct, frozen=True, tag="ready", forbid_unknown_fields=True):
+@dataclass(frozen=True)
+class Ready:
     """The child can take a request; `layers` are the walls around it that this system has."""
 
     layers: tuple[str, ...]
 
 
-class Compiled(msgspec.Struct, frozen=True, tag="compiled", forbid_unknown_fields=True):
+@dataclass(frozen=True)
+class Compiled:
     """The answer to `Compile`; `refusal` says what is wrong with the module, empty when nothing is."""
 
     refusal: str = ""
 
 
-class Started(msgspec.Struct, frozen=True, tag="started", forbid_unknown_fields=True):
+@dataclass(frozen=True)
+class Started:
     """The guest's first instruction is next: its time runs."""
 
 
-class Done(msgspec.Struct, frozen=True, tag="done", forbid_unknown_fields=True, kw_only=True):
-    """The guest has ended; `cause` is a `Cause` or empty."""
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """The guest has ended; `cause` is a `Cause` or empty, `peak_memory_bytes` is -1 when it is not known."""
 
     cause: str
     detail: str
@@ -65,13 +75,15 @@ class Done(msgspec.Struct, frozen=True, tag="done", forbid_unknown_fields=True, 
     peak_memory_bytes: int
 
 
-class Stale(msgspec.Struct, frozen=True, tag="stale", forbid_unknown_fields=True):
+@dataclass(frozen=True)
+class Stale:
     """The compiled module does not fit this engine and must be made anew."""
 
     detail: str
 
 
-class Broken(msgspec.Struct, frozen=True, tag="broken", forbid_unknown_fields=True):
+@dataclass(frozen=True)
+class Broken:
     """This machine or this code failed, not the guest."""
 
     detail: str
@@ -79,6 +91,22 @@ class Broken(msgspec.Struct, frozen=True, tag="broken", forbid_unknown_fields=Tr
 
 Request = Compile | Run
 Answer = Ready | Compiled | Started | Done | Stale | Broken
+REQUESTS: dict[str, type[Request]] = {kind.__name__: kind for kind in (Compile, Run)}
+ANSWERS: dict[str, type[Answer]] = {kind.__name__: kind for kind in (Ready, Compiled, Started, Done, Stale, Broken)}
+
+
+def encode(message: Request | Answer) -> bytes:
+    """
+    Write a message as it travels.
+
+    Args:
+        message: A request or an answer.
+
+    Returns:
+        Its length and its body.
+    """
+    body = json.dumps({"kind": type(message).__name__} | asdict(message)).encode()
+    return LENGTH.pack(len(body)) + body
 
 
 def one_line(text: str, *, limit: int = 200) -> str:
