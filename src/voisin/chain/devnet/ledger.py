@@ -74,6 +74,7 @@ class Ledger:
         if head is not None:
             self._require_same_genesis(allocation)
         self._ancestors = store.ancestors(self.head.number + 1)
+        self.engine_name = engine.name
 
     # Transactions.
 

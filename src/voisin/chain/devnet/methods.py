@@ -37,18 +37,14 @@ class MethodTable:
         settings: How the node is set up.
         ledger_lane: Thread that runs contract code and seals blocks.
         archive_lane: Thread that reads.
-        client_version: What web3_clientVersion says.
     """
 
-    def __init__(
-        self, ledger: Ledger, archive: Archive, *, settings: DevnetSettings, ledger_lane: Lane, archive_lane: Lane, client_version: str
-    ) -> None:
+    def __init__(self, ledger: Ledger, archive: Archive, *, settings: DevnetSettings, ledger_lane: Lane, archive_lane: Lane) -> None:
         self._ledger = ledger
         self._archive = archive
         self._settings = settings
         self._ledger_lane = ledger_lane
         self._archive_lane = archive_lane
-        self._client_version = client_version
         self._reads = ChainReads(archive, settings)
         self._filters = Filters(
             find_logs=self._find_logs, find_hashes=self._find_hashes, head=lambda: self._ledger.head.number, now=time.monotonic
@@ -76,12 +72,13 @@ class MethodTable:
         fee = self._settings.base_fee
         tip = _SUGGESTED_TIP if fee else 0
         chain_id = self._settings.chain_id
+        client_version = f"voisin-devnet/{self._ledger.engine_name}"
         return {
             "eth_chainId": (lambda _: hex(chain_id), 0),
             "net_version": (lambda _: str(chain_id), 0),
             "net_listening": (lambda _: True, 0),
             "net_peerCount": (lambda _: "0x0", 0),
-            "web3_clientVersion": (lambda _: self._client_version, 0),
+            "web3_clientVersion": (lambda _: client_version, 0),
             "web3_sha3": (lambda params: data_text(keccak(params.read(0, data))), 1),
             "eth_syncing": (lambda _: False, 0),
             "eth_accounts": (lambda _: [], 0),

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import anyio
 import structlog
 
 from voisin.chain.devnet.accounts import DEVELOPMENT_BALANCE, development_keys
@@ -22,41 +23,31 @@ from voisin.chain.devnet.ledger import Ledger, LedgerRules, OnBlock
 from voisin.chain.devnet.methods import MethodTable
 from voisin.chain.devnet.params import Json
 from voisin.chain.devnet.rpc import Dispatcher
-from voisin.chain.devnet.server import LoopServer, RpcApp, bind_socket
+from voisin.chain.devnet.server import RpcApp
 from voisin.chain.devnet.settings import DevnetSettings
 from voisin.chain.devnet.store import ChainStore
 from voisin.chain.devnet.subscriptions import Subscriptions
 from voisin.chain.devnet.values import Block
 from voisin.errors import UnavailableError
+from voisin.serving import serve_app
 
 _log = structlog.get_logger(__name__)
-_STOP_LIMIT_S = 5.0
 
 
 class Devnet(ABC):
     """
     A running chain.
 
-    Args:
-        host: Address it listens on.
-        port: Its TCP port.
+    Attributes:
+        rpc_url: Where it answers JSON-RPC over HTTP.
+        ws_url: Where it answers JSON-RPC over WebSocket.
         chain_id: Its chain id.
     """
 
-    def __init__(self, host: str, port: int, *, chain_id: int) -> None:
-        self.host = host
-        self.port = port
+    def __init__(self, rpc_url: str, *, chain_id: int) -> None:
+        self.rpc_url = rpc_url
+        self.ws_url = "ws" + rpc_url.removeprefix("http")
         self.chain_id = chain_id
-
-    @property
-    def rpc_url(self) -> str:
-        """Where it answers JSON-RPC over HTTP."""
-        return f"http://{_in_url(self.host)}:{self.port}"
-
-    @property
-    def ws_url(self) -> str:
-        """Where it answers JSON-RPC over WebSocket."""
-        return f"ws://{_in_url(self.host)}:{self.port}"
 
     @abstractmethod
     async def request(self, method: str, params: list[Json] | None = None) -> Json:
@@ -82,14 +73,13 @@ class EmbeddedDevnet(Devnet):
     A chain of our own, in this process.
 
     Args:
-        host: Address it listens on.
-        port: Its TCP port.
+        rpc_url: Where it answers JSON-RPC over HTTP.
         chain_id: Its chain id.
         dispatcher: Carries requests out.
     """
 
-    def __init__(self, host: str, port: int, *, chain_id: int, dispatcher: Dispatcher) -> None:
-        super().__init__(host, port, chain_id=chain_id)
+    def __init__(self, rpc_url: str, *, chain_id: int, dispatcher: Dispatcher) -> None:
+        super().__init__(rpc_url, chain_id=chain_id)
         self._dispatcher = dispatcher
 
     async def request(self, method: str, params: list[Json] | None = None) -> Json:
@@ -114,30 +104,19 @@ async def serve_embedded(settings: DevnetSettings, *, clock: WallClock = time.ti
         UnavailableError: The port or the file is in use.
     """
     async with AsyncExitStack() as stack:
-        listener = stack.enter_context(bind_socket(settings.host, settings.port))
         path = settings.db or Path(stack.enter_context(TemporaryDirectory(prefix="voisin-devnet-"))) / "chain.sqlite"
-        ledger_lane = Lane("devnet-ledger", max_waiting=settings.max_waiting)
-        stack.push_async_callback(ledger_lane.close)
-        archive_lane = Lane("devnet-archive", max_waiting=settings.max_waiting)
-        stack.push_async_callback(archive_lane.close)
-        engine = make_engine(settings)
         subscriptions = Subscriptions()
         on_block = partial(_publish_on, asyncio.get_running_loop(), subscriptions)
-        store, ledger = await ledger_lane.run(partial(_open_ledger, path, settings, engine=engine, clock=clock, on_block=on_block))
-        stack.push_async_callback(ledger_lane.run, store.close)
-        archive = await archive_lane.run(partial(Archive, path))
-        stack.push_async_callback(archive_lane.run, archive.close)
-        client_version = f"voisin-devnet/{engine.name}"
-        methods = MethodTable(
-            ledger, archive, settings=settings, ledger_lane=ledger_lane, archive_lane=archive_lane, client_version=client_version
-        ).build()
-        server = LoopServer(RpcApp(methods, subscriptions, settings=settings), max_request_bytes=settings.max_request_bytes)
-        serving = asyncio.create_task(server.serve([listener]), name="devnet-server")
-        stack.push_async_callback(_stop, server, serving)
-        await server.is_listening.wait()
-        host, port = listener.getsockname()[:2]
-        _log.info("devnet_started", url=f"http://{_in_url(host)}:{port}", chain_id=settings.chain_id, block=ledger.head.number)
-        yield EmbeddedDevnet(host, port, chain_id=settings.chain_id, dispatcher=Dispatcher(methods, max_batch=settings.max_batch))
+        ledger_lane = await stack.enter_async_context(_lane("devnet-ledger", settings))
+        ledger = await stack.enter_async_context(_open_ledger(ledger_lane, path, settings=settings, clock=clock, on_block=on_block))
+        archive_lane = await stack.enter_async_context(_lane("devnet-archive", settings))
+        archive = await stack.enter_async_context(_open_archive(archive_lane, path))
+        table = MethodTable(ledger, archive, settings=settings, ledger_lane=ledger_lane, archive_lane=archive_lane).build()
+        app = RpcApp(table, subscriptions, settings=settings)
+        serving = serve_app(app, host=settings.host, port=settings.port, max_message_bytes=settings.max_request_bytes)
+        url = await stack.enter_async_context(serving)
+        _log.info("devnet_started", url=url, chain_id=settings.chain_id, block=ledger.head.number)
+        yield EmbeddedDevnet(url, chain_id=settings.chain_id, dispatcher=Dispatcher(table, max_batch=settings.max_batch))
     _log.info("devnet_stopped")
 
 
@@ -182,25 +161,41 @@ def genesis_allocation(settings: DevnetSettings) -> Mapping[bytes, int]:
     return balances | {bytes.fromhex(address[2:]): balance for address, balance in settings.allocation.items()}
 
 
-def _open_ledger(path: Path, settings: DevnetSettings, *, engine: Engine, clock: WallClock, on_block: OnBlock) -> tuple[ChainStore, Ledger]:
-    store = ChainStore(path, is_durable=settings.is_durable)
-    rules = LedgerRules(settings.chain_id, settings.base_fee, settings.gas_limit)
+@asynccontextmanager
+async def _lane(name: str, settings: DevnetSettings) -> AsyncIterator[Lane]:
+    lane = Lane(name, max_waiting=settings.max_waiting)
     try:
-        return store, Ledger(store, engine, rules=rules, allocation=genesis_allocation(settings), wall=clock, on_block=on_block)
-    except BaseException:
-        store.close()
-        raise
+        yield lane
+    finally:
+        with anyio.CancelScope(shield=True):
+            await lane.close()
+
+
+@asynccontextmanager
+async def _open_ledger(lane: Lane, path: Path, *, settings: DevnetSettings, clock: WallClock, on_block: OnBlock) -> AsyncIterator[Ledger]:
+    """Open the chain on its thread; whatever happens, the file is closed there again."""
+    with anyio.CancelScope(shield=True):
+        engine = await lane.run(partial(make_engine, settings))
+        store = await lane.run(partial(ChainStore, path, is_durable=settings.is_durable))
+    try:
+        rules = LedgerRules(settings.chain_id, settings.base_fee, settings.gas_limit)
+        allocation = genesis_allocation(settings)
+        yield await lane.run(partial(Ledger, store, engine, rules=rules, allocation=allocation, wall=clock, on_block=on_block))
+    finally:
+        with anyio.CancelScope(shield=True):
+            await lane.run(store.close)
+
+
+@asynccontextmanager
+async def _open_archive(lane: Lane, path: Path) -> AsyncIterator[Archive]:
+    with anyio.CancelScope(shield=True):
+        archive = await lane.run(partial(Archive, path))
+    try:
+        yield archive
+    finally:
+        with anyio.CancelScope(shield=True):
+            await lane.run(archive.close)
 
 
 def _publish_on(loop: asyncio.AbstractEventLoop, subscriptions: Subscriptions, block: Block) -> None:
     loop.call_soon_threadsafe(subscriptions.publish, block)
-
-
-async def _stop(server: LoopServer, serving: asyncio.Task[None]) -> None:
-    server.should_exit = True
-    async with asyncio.timeout(_STOP_LIMIT_S):
-        await serving
-
-
-def _in_url(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -6,15 +6,11 @@ Source: the ASGI specification 3.0, "HTTP & WebSocket ASGI message format".
 
 from __future__ import annotations
 
-import asyncio
-import errno
-import socket
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
 
 import anyio
 import msgspec
-import uvicorn
 from anyio.abc import TaskGroup
 from anyio.streams.memory import MemoryObjectReceiveStream
 
@@ -23,7 +19,6 @@ from voisin.chain.devnet.rpc import Dispatcher, Method
 from voisin.chain.devnet.rpc_errors import BadParamsError
 from voisin.chain.devnet.settings import DevnetSettings
 from voisin.chain.devnet.subscriptions import Push, Subscriptions
-from voisin.errors import InputError, UnavailableError
 
 _MAX_QUEUED = 4096
 """Messages that may wait for a slow WebSocket client before it is cut off."""
@@ -32,7 +27,7 @@ _MAX_CONCURRENT = 64
 _CLOSE_TOO_SLOW = 1013
 _JSON_HEADER = (b"content-type", b"application/json")
 
-Message = MutableMapping[str, object]
+Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
@@ -61,6 +56,8 @@ class RpcApp:
             await self._serve_http(scope, receive, send)
         elif scope["type"] == "websocket":
             await self._serve_websocket(receive, send)
+        elif scope["type"] == "lifespan":
+            await _live(receive, send)
 
     # HTTP.
 
@@ -158,6 +155,13 @@ class RpcApp:
         return {"eth_subscribe": Method(subscribe, 2), "eth_unsubscribe": Method(unsubscribe, 1)}
 
 
+async def _live(receive: Receive, send: Send) -> None:
+    """Nothing starts or ends with the application: the node owns all that it uses."""
+    for phase in ("startup", "shutdown"):
+        await receive()
+        await send({"type": f"lifespan.{phase}.complete"})
+
+
 async def _write(queued: MemoryObjectReceiveStream[bytes], send: Send) -> None:
     async for message in queued:
         await send({"type": "websocket.send", "text": message.decode()})
@@ -174,57 +178,3 @@ def _cors_headers(origin: str) -> list[tuple[bytes, bytes]]:
         return []
     allowed = {"origin": origin, "methods": "POST, OPTIONS", "headers": "*"}
     return [(f"access-control-allow-{what}".encode(), value.encode()) for what, value in allowed.items()]
-
-
-class LoopServer(uvicorn.Server):
-    """uvicorn inside a larger process: it leaves the process's signal handlers alone and tells when it listens."""
-
-    def __init__(self, app: RpcApp, *, max_request_bytes: int) -> None:
-        config = uvicorn.Config(
-            app, lifespan="off", log_config=None, access_log=False, server_header=False, date_header=False, proxy_headers=False,
-            ws_max_size=max_request_bytes, ws_per_message_deflate=False, timeout_graceful_shutdown=1, timeout_keep_alive=60,
-        )  # fmt: skip
-        super().__init__(config)
-        self.is_listening = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and tell."""
-        await super().startup(sockets)
-        self.is_listening.set()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none: whoever runs the process decides when the node stops."""
-        yield
-
-
-def bind_socket(host: str, port: int) -> socket.socket:
-    """
-    Take the port before anything else is started.
-
-    Args:
-        host: Address to listen on.
-        port: TCP port; 0 takes any that is free.
-
-    Returns:
-        The bound socket.
-
-    Raises:
-        InputError: The address is none of this machine's, or the port is reserved.
-        UnavailableError: Somebody else has the port.
-    """
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        taken = socket.socket(family, socket.SOCK_STREAM)
-    except OSError as error:
-        raise InputError(f"cannot listen on {host}: {error.strerror}", hint='use "127.0.0.1"') from error
-    try:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind(address)
-    except OSError as error:
-        taken.close()
-        if error.errno == errno.EADDRINUSE:
-            hint = "stop the program that uses it, or choose another port (0 takes any)"
-            raise UnavailableError(f"port {port} on {host} is in use", hint=hint) from error
-        raise InputError(f"cannot listen on {host} port {port}: {error.strerror}", hint='use "127.0.0.1" and a port above 1023') from error
-    return taken
