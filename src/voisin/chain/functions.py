@@ -16,7 +16,7 @@ from eth_abi import abi as eth_abi
 from eth_abi.exceptions import DecodingError, EncodingError
 
 from voisin.chain.artifacts import AbiEntry, AbiParameter, load_abi
-from voisin.errors import InputError, UnavailableError
+from voisin.errors import InputError
 from voisin.protocol.ids import as_address, from_hex, to_hex
 
 AbiValue = int | str | bytes | tuple["AbiValue", ...]
@@ -65,13 +65,13 @@ class Function:
             One value per result, in ABI order.
 
         Raises:
-            UnavailableError: The data is not what this function returns: there is another contract, or none.
+            InputError: The data is not what this function returns: there is another contract, or none.
         """
         try:
             return decode_values(self.outputs, data)
         except DecodingError:
-            hint = "there is no such contract at this address, or the node is broken"
-            raise UnavailableError(f"{self.name} answered {len(data)} bytes that do not fit its type", hint=hint) from None
+            hint = "another contract is at this address, or none: check the address and the chain"
+            raise InputError(f"{self.name} answered {len(data)} bytes, which is not what it answers", hint=hint) from None
 
 
 @cache

@@ -183,11 +183,11 @@ class Rpc:
             NodeError: The node refused the request.
             UnavailableError: The node does not answer.
         """
-        return cast(Json, (await self._exchange([(method, params)]))[0].read(object))
+        return cast(Json, (await self._exchange([(method, params)], self._attempts))[0].read(object))
 
     async def fetch(self, kind: type[T], method: str, *params: Json) -> T:
         """Ask one question as `call` does, and read the result as `kind`."""
-        return (await self._exchange([(method, params)]))[0].read(kind)
+        return (await self._exchange([(method, params)], self._attempts))[0].read(kind)
 
     async def batch(self, requests: Sequence[Request]) -> list[Json]:
         """
@@ -204,21 +204,26 @@ class Rpc:
         """
         return [cast(Json, answer.read(object)) for answer in await self.ask(requests)]
 
-    async def ask(self, requests: Sequence[Request]) -> list[Answer]:
+    async def ask(self, requests: Sequence[Request], *, attempts: int | None = None) -> list[Answer]:
         """
         Ask several questions in one go, each with its own outcome.
+
+        Args:
+            requests: Methods with their parameters.
+            attempts: How often harmless questions are asked; None for the usual number.
 
         Raises:
             UnavailableError: The node does not answer.
         """
         answers: list[Answer] = []
         for start in range(0, len(requests), _BATCH):
-            answers += await self._exchange(requests[start : start + _BATCH])
+            answers += await self._exchange(requests[start : start + _BATCH], attempts or self._attempts)
         return answers
 
-    async def _exchange(self, requests: Sequence[Request]) -> list[Answer]:
+    async def _exchange(self, requests: Sequence[Request], attempts: int) -> list[Answer]:
         """One HTTP request, repeated where that is harmless."""
-        attempts = self._attempts if all(_is_repeatable(method) for method, _ in requests) else 1
+        if not all(_is_repeatable(method) for method, _ in requests):
+            attempts = 1
         backoff = Backoff()
         for attempt in range(attempts):
             try:

@@ -1,0 +1,369 @@
+"""
+Sends transactions from one wallet.
+
+A call is first tried by the node (the estimate of its gas), so that what would fail is refused before it costs anything. Then
+it gets the wallet's next nonce, one at a time, and is sent; many may be in flight. To send the same signed bytes again is
+harmless, and that is what happens when the node does not answer. After every refusal, and whenever nothing is in flight, the
+nonce is read from the chain anew: the node may have been restarted or set back meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import anyio
+
+from voisin.chain.calls import Call
+from voisin.chain.connection import Chain
+from voisin.chain.fees import FeeMeter
+from voisin.chain.flights import NONCE_TAKEN, Flight, Flights, SenderSettings
+from voisin.chain.logs import decode_logs
+from voisin.chain.node_values import RawReceipt, quantity
+from voisin.chain.reverts import relabelled, revert_error
+from voisin.chain.rpc import Backoff, Json, NodeError, Request, Rpc
+from voisin.chain.transactions import Price, Transaction, sign_transaction
+from voisin.errors import FundsError, RevertError, UnavailableError, VoisinError
+from voisin.protocol.events import Logged
+from voisin.protocol.ids import Address, Hash32, as_hash32, to_hex
+from voisin.protocol.signatures import Signer
+from voisin.units import Wei
+
+T = TypeVar("T")
+
+_ATTEMPTS = 12
+_LOOKS = 4
+_KNOWN = ("already known", "known transaction", "already imported", "alreadyknown", "already in the pool", "already exists")
+_OTHER_NONCE = (
+    *NONCE_TAKEN,
+    "nonce too high",
+    "nonce gap",
+    "invalid nonce",
+    "replacement transaction underpriced",
+    "replacement underpriced",
+)
+_TOO_CHEAP = ("underpriced", "less than block base fee", "fee too low", "below minimum", "maxfeepergas")
+_NO_FUNDS = "insufficient funds"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """
+    A transaction that was carried out.
+
+    Attributes:
+        tx_hash: Its hash.
+        block: The number of its block.
+        gas_used: Gas it used.
+        gas_price: What each unit of gas cost [wei].
+        events: The market's events that it caused.
+        contract: The contract it created.
+    """
+
+    tx_hash: Hash32
+    block: int
+    gas_used: int
+    gas_price: Wei
+    events: tuple[Logged, ...]
+    contract: Address | None
+
+    @property
+    def fee(self) -> Wei:
+        """What the transaction cost its sender [wei]."""
+        return Wei(self.gas_used * self.gas_price)
+
+
+class Submitted:
+    """A transaction that the node has accepted."""
+
+    def __init__(self, sender: Sender, flight: Flight) -> None:
+        self._sender = sender
+        self._flight = flight
+
+    @property
+    def tx_hash(self) -> Hash32:
+        """Hash of its newest version: a stuck transaction is replaced."""
+        return as_hash32(self._flight.landed.transaction_hash) if self._flight.landed else self._flight.tx_hash
+
+    async def receipt(self) -> Receipt:
+        """
+        Wait until it is mined.
+
+        Raises:
+            RevertError: A contract refused it; the fee is spent.
+            StateError: Another transaction of the wallet took its nonce; it was not carried out.
+            UnavailableError: It was not mined in time; it may still be.
+        """
+        return await self._sender.receipt_of(self._flight)
+
+
+class Sender:
+    """
+    Sends the transactions of one wallet; make one per wallet and process.
+
+    Args:
+        chain: The chain; a bare node will do, but then any contract's look-alike events count as the market's.
+        signer: The wallet.
+        settings: How to behave.
+    """
+
+    def __init__(self, chain: Chain | Rpc, signer: Signer, settings: SenderSettings | None = None) -> None:
+        self.rpc = chain.rpc if isinstance(chain, Chain) else chain
+        self._sources = chain.contracts if isinstance(chain, Chain) else None
+        self._chain_id = chain.chain_id if isinstance(chain, Chain) else None
+        self._signer = signer
+        self._settings = settings or SenderSettings()
+        self._fees = FeeMeter(self.rpc, ttl_s=self._settings.fee_ttl_s)
+        self._flights = Flights(self.rpc, signer, self._fees, self._settings)
+        self._turn = anyio.Lock()
+        self._launches = 0
+        self._next: int | None = None
+        self._reading: tuple[int, int] | None = None
+
+    @property
+    def address(self) -> Address:
+        """The wallet's address."""
+        return self._signer.address
+
+    async def send(self, call: Call) -> Receipt:
+        """
+        Carry a call out and wait for it.
+
+        Args:
+            call: The call.
+
+        Returns:
+            What became of it.
+
+        Raises:
+            RevertError: A contract refuses it; unless the call brought its own gas limit, nothing was spent.
+            FundsError: The wallet cannot pay the gas.
+            StateError: Another transaction of the wallet took its nonce; it was not carried out.
+            UnavailableError: The node does not answer, or the chain does not mine it in time.
+        """
+        return await (await self.submit(call)).receipt()
+
+    async def submit(self, call: Call) -> Submitted:
+        """
+        Hand a call to the node.
+
+        Transactions of calls submitted one after the other are carried out in that order. One that depends on another that is not
+        mined yet needs its own gas limit, for the node cannot try it.
+
+        Args:
+            call: The call.
+
+        Returns:
+            The transaction, when the node has accepted it.
+
+        Raises:
+            RevertError: A contract refuses the call; nothing was spent.
+            FundsError: The wallet cannot pay the gas.
+            UnavailableError: The node does not answer; the transaction may have reached it.
+        """
+        deadline = anyio.current_time() + self._settings.patience_s
+        gas = await _patiently(lambda: self._prepare(call), deadline)
+        async with self._turn:
+            await self._flights.make_room()
+            return Submitted(self, await self._launch(call, gas, deadline))
+
+    async def receipt_of(self, flight: Flight) -> Receipt:
+        """Wait for a transaction; see `Submitted.receipt`."""
+        await self._flights.landing(flight)
+        landed = flight.landed
+        assert landed is not None
+        if not landed.is_success:
+            raise await self._why(flight, landed)
+        return Receipt(
+            tx_hash=as_hash32(landed.transaction_hash),
+            block=quantity(landed.block_number),
+            gas_used=quantity(landed.gas_used),
+            gas_price=Wei(quantity(landed.effective_gas_price)),
+            events=tuple(decode_logs(landed.logs, sources=self._sources)),
+            contract=landed.created,
+        )
+
+    # --- before sending ----------------------------------------------------------------------------------------------
+
+    async def _prepare(self, call: Call) -> int:
+        """Try the call, which yields its gas limit, and read the nonce in the same request."""
+        launches, is_idle = self._launches, not self._flights
+        requests: list[Request] = [self._count_request()] if is_idle else []
+        if call.gas is None:
+            requests.append(("eth_estimateGas", (self._message(call),)))
+        answers = await self.rpc.ask(requests)
+        if is_idle:
+            self._reading = (launches, quantity(answers.pop(0).read(str)))
+        if call.gas is not None:
+            return call.gas
+        try:
+            gas = quantity(answers[0].read(str))
+        except (RevertError, NodeError) as error:
+            raise await self._in_words(error, call, need=None) from None
+        return gas * (100 + self._settings.gas_margin_percent) // 100
+
+    def _message(self, call: Call) -> dict[str, Json]:
+        receiver: dict[str, Json] = {"to": call.to} if call.to else {}
+        return receiver | {"from": self.address, "data": to_hex(call.data), "value": hex(call.value)}
+
+    def _count_request(self) -> Request:
+        return "eth_getTransactionCount", (self.address, "pending")
+
+    async def _next_nonce(self) -> int:
+        """The next nonce: counted on while transactions are in flight, else as the chain says."""
+        if self._next is None or not self._flights:
+            launches, count = self._reading or (-1, 0)
+            if launches != self._launches:
+                (answer,) = await self.rpc.ask([self._count_request()])
+                count = quantity(answer.read(str))
+            self._reading, self._next = None, count
+        while self._next in self._flights:
+            self._next += 1
+        return self._next
+
+    async def _price(self, raises: int) -> Price:
+        price = await self._fees.price()
+        for _ in range(raises):
+            price = price.raised(self._settings.raise_percent)
+        cap = self._settings.max_fee
+        return price if cap is None else Price(min(price.max_fee, cap), min(price.tip, cap))
+
+    # --- sending -----------------------------------------------------------------------------------------------------
+
+    async def _launch(self, call: Call, gas: int, deadline: float) -> Flight:
+        """Send a call with the next nonce; when that is not the next, or the price too low, with another."""
+        pause, raises = Backoff(), 0
+        refusal: VoisinError | None = None
+        for _ in range(_ATTEMPTS):
+            flight = await self._board(call, gas, raises, deadline)
+            is_accepted = False
+            try:
+                refusal = await self._broadcast(flight, deadline)
+                is_accepted = refusal is None
+            finally:
+                if not is_accepted:
+                    self._flights.drop(flight)
+                    self._next = None
+            if refusal is None:
+                self._next = flight.nonce + 1
+                self._launches += 1
+                if flight.is_over:
+                    self._flights.drop(flight)
+                return flight
+            if not _is_about(refusal, _OTHER_NONCE):
+                self._fees.forget()
+                raises += 1
+            await anyio.sleep(pause.next_s())
+        assert refusal is not None
+        raise refusal
+
+    async def _board(self, call: Call, gas: int, raises: int, deadline: float) -> Flight:
+        """Number, price and sign a call."""
+        chain_id = await _patiently(self.chain_id, deadline)
+        nonce = await _patiently(self._next_nonce, deadline)
+        price = await _patiently(lambda: self._price(raises), deadline)
+        transaction = Transaction(chain_id, nonce, price, gas, call.to, call.value, call.data)
+        now = anyio.current_time()
+        flight = Flight(call, transaction, [sign_transaction(transaction, self._signer)], touched_at=now, priced_at=now)
+        self._flights.add(flight)
+        return flight
+
+    async def chain_id(self) -> int:
+        """Tell which chain the transactions are signed for (EIP-155)."""
+        if self._chain_id is None:
+            self._chain_id = quantity(await self.rpc.fetch(str, "eth_chainId"))
+        return self._chain_id
+
+    async def _broadcast(self, flight: Flight, deadline: float) -> VoisinError | None:
+        """
+        Send a transaction, the same bytes again and again while the node does not answer, and ask for its receipt in the same
+        request: a chain that mines at once has it already.
+
+        Returns:
+            None when the node has it; otherwise a refusal that another nonce or price may mend.
+        """
+        version = flight.versions[-1]
+        requests: list[Request] = [("eth_sendRawTransaction", (version.raw,)), ("eth_getTransactionReceipt", (version.hash,))]
+        pause, is_doubtful = Backoff(), False
+        while True:
+            try:
+                sent, mined = await self.rpc.ask(requests, attempts=1)
+                break
+            except UnavailableError:
+                is_doubtful = True
+                if anyio.current_time() >= deadline:
+                    raise
+                await anyio.sleep(pause.next_s())
+        if mined.error is None:
+            flight.landed = mined.read_optional(RawReceipt)
+        if sent.error is None or flight.landed is not None or _is_about(sent.error, _KNOWN):
+            return None
+        if _is_about(sent.error, _OTHER_NONCE):
+            return None if is_doubtful and await self._has_arrived(flight) else sent.error
+        if _is_about(sent.error, _TOO_CHEAP):
+            return sent.error
+        raise await self._in_words(sent.error, flight.call, need=flight.transaction)
+
+    async def _has_arrived(self, flight: Flight) -> bool:
+        """After a lost answer a used nonce may be this very transaction's; a node behind a balancer may learn it late."""
+        pause = Backoff()
+        for _ in range(_LOOKS):
+            known, mined = await self.rpc.ask(
+                [("eth_getTransactionByHash", (flight.tx_hash,)), ("eth_getTransactionReceipt", (flight.tx_hash,))]
+            )
+            flight.landed = mined.read_optional(RawReceipt)
+            if flight.landed is not None or known.read_optional(object) is not None:
+                return True
+            await anyio.sleep(pause.next_s())
+        return False
+
+    # --- refusals ----------------------------------------------------------------------------------------------------
+
+    async def _in_words(self, error: VoisinError, call: Call, *, need: Transaction | None) -> VoisinError:
+        """Say of a refusal what was tried, and of missing funds how much is missing."""
+        if isinstance(error, RevertError):
+            return relabelled(error, call.label)
+        if not _is_about(error, (_NO_FUNDS,)):
+            reason = error.reason if isinstance(error, NodeError) else error.message
+            return NodeError(f"the node refuses to {call.label}: {reason}", reason=reason, rpc_code=getattr(error, "rpc_code", 0))
+        held = quantity(await self.rpc.fetch(str, "eth_getBalance", self.address, "latest"))
+        if need is None:
+            return FundsError(
+                f"the wallet {self.address} holds {held} wei, too little to {call.label}",
+                hint="send it some of the chain's native coin, which pays for gas",
+            )
+        cost = need.gas * need.price.max_fee + need.value
+        return FundsError(
+            f"the wallet {self.address} holds {held} wei, but may have to pay {cost} wei to {call.label}",
+            hint=f"send it at least {cost - held} wei of the chain's native coin, which pays for gas",
+        )
+
+    async def _why(self, flight: Flight, landed: RawReceipt) -> RevertError:
+        """Run a failed transaction again, on the state before its block and on the one after, to hear the reason."""
+        block, label = quantity(landed.block_number), flight.call.label
+        message = self._message(flight.call) | {"gas": hex(flight.transaction.gas)}
+        for answer in await self.rpc.ask([("eth_call", (message, hex(at))) for at in (block - 1, block)]):
+            if isinstance(answer.error, RevertError):
+                return relabelled(answer.error, label)
+        if quantity(landed.gas_used) == flight.transaction.gas:
+            return RevertError(f"the chain refused to {label}: out of gas", reason="out of gas", hint="give the call a higher gas limit")
+        return revert_error(b"", label=label)
+
+
+async def _patiently(ask: Callable[[], Awaitable[T]], deadline: float) -> T:
+    """Ask until the node answers, or the deadline [s, loop time] has passed."""
+    pause = Backoff()
+    while True:
+        try:
+            return await ask()
+        except UnavailableError:
+            if anyio.current_time() >= deadline:
+                raise
+            await anyio.sleep(pause.next_s())
+
+
+def _is_about(error: VoisinError, texts: tuple[str, ...]) -> bool:
+    """Nodes tell refusals apart by words only, and each has its own."""
+    said = (error.reason if isinstance(error, NodeError) else error.message).lower()
+    return any(text in said for text in texts)
