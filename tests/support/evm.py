@@ -1,0 +1,182 @@
+"""
+An EVM inside the test's process: one transaction a block, no signatures, exact gas, snapshots, and a clock that the test sets.
+
+Prague rules by py-evm. Senders pay no gas, so that amounts of coin in a test are what the test says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from eth.abc import ComputationAPI
+from eth.exceptions import Revert
+from eth.vm.execution_context import ExecutionContext
+from eth.vm.forks.prague.state import PragueState
+from eth.vm.forks.prague.transactions import PragueTransactionBuilder
+from eth.vm.spoof import SpoofTransaction
+from eth_abi.abi import decode
+from eth_utils.address import to_canonical_address, to_checksum_address
+
+from tests.support.flat_state import FlatState
+
+GAS_LIMIT = 30_000_000
+FIRST_TIME = 1_800_000_000
+NOBODY = "0x0000000000000000000000000000000000000000"
+
+
+@dataclass(frozen=True)
+class Log:
+    """One event as the EVM keeps it."""
+
+    address: str
+    topics: tuple[bytes, ...]
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What a transaction that succeeded has done."""
+
+    gas_used: int
+    logs: tuple[Log, ...]
+    output: bytes
+    contract: str
+
+
+class RevertedError(Exception):
+    """A transaction or call failed; `data` is what the contract gave back, empty if nothing."""
+
+    def __init__(self, data: bytes, gas_used: int, cause: str) -> None:
+        self.data = data
+        self.gas_used = gas_used
+        self.cause = cause
+        super().__init__(f"{cause} {self.reason!r} 0x{data[:68].hex()}")
+
+    @property
+    def reason(self) -> str:
+        """The text of an `Error(string)`; empty for anything else."""
+        if self.data[:4].hex() != "08c379a0":
+            return ""
+        text: str = decode(["string"], self.data[4:])[0]
+        return text
+
+
+class _State(PragueState):  # type: ignore[misc]
+    account_db_class = staticmethod(lambda db, root: db)
+
+
+class Evm:
+    """A chain of its own."""
+
+    def __init__(self, chain_id: int = 31337) -> None:
+        self.chain_id = chain_id
+        self.time = FIRST_TIME
+        self.block = 1
+        self._db = FlatState()
+        self._state = _State(self._db, self._context(), bytes(32))
+
+    def send(self, sender: str, to: str | None, data: bytes = b"", *, value: int = 0, gas: int = GAS_LIMIT) -> Receipt:
+        """
+        Execute a transaction in a block of its own; time does not pass by itself.
+
+        Raises:
+            RevertedError: It failed; nothing but the sender's nonce has changed.
+        """
+        account = to_canonical_address(sender)
+        nonce = self._db.get_nonce(account)
+        transaction = PragueTransactionBuilder.create_unsigned_transaction(
+            nonce=nonce, gas_price=0, gas=gas, to=to_canonical_address(to) if to else b"", value=value, data=data
+        )
+        self._begin()
+        computation = self._state.apply_transaction(SpoofTransaction(transaction, from_=account))
+        self.block += 1
+        gas_used = _gas_used(gas, computation)
+        _raise_if_failed(computation, gas_used)
+        logs = tuple(
+            Log(to_checksum_address(address), tuple(topic.to_bytes(32, "big") for topic in topics), data)
+            for address, topics, data in computation.get_log_entries()
+        )
+        contract = to_checksum_address(computation.msg.storage_address) if to is None else NOBODY
+        return Receipt(gas_used, logs, computation.output, contract)
+
+    def call(self, to: str, data: bytes, *, sender: str = NOBODY) -> bytes:
+        """
+        Ask a contract without changing anything.
+
+        Raises:
+            RevertedError: The contract refused.
+        """
+        with self.anchor():
+            return self.send(sender, to, data).output
+
+    def fund(self, account: str, wei: int) -> None:
+        """Set an account's coin [wei]."""
+        self._begin()
+        self._db.set_balance(to_canonical_address(account), wei)
+
+    def balance(self, account: str) -> int:
+        """Tell an account's coin [wei]."""
+        balance: int = self._db.get_balance(to_canonical_address(account))
+        return balance
+
+    def nonce(self, account: str) -> int:
+        """Tell an account's next nonce."""
+        nonce: int = self._db.get_nonce(to_canonical_address(account))
+        return nonce
+
+    def code(self, address: str) -> bytes:
+        """Tell the code at an address."""
+        code: bytes = self._db.get_code(to_canonical_address(address))
+        return code
+
+    def storage(self, address: str, slot: int) -> int:
+        """Tell what a storage slot holds."""
+        return self._db.get_storage(to_canonical_address(address), slot)
+
+    def warp(self, seconds: int) -> None:
+        """Let time pass."""
+        self.time += seconds
+
+    @contextmanager
+    def anchor(self) -> Iterator[None]:
+        """Undo at the end all that happens inside, time included."""
+        mark, time, block = self._db.mark(), self.time, self.block
+        try:
+            yield
+        finally:
+            self._db.rewind(mark)
+            self.time, self.block = time, block
+
+    def _begin(self) -> None:
+        self._db.begin()
+        self._state.clear_transient_storage()
+        self._state.execution_context = self._context()
+
+    def _context(self) -> ExecutionContext:
+        return ExecutionContext(
+            coinbase=bytes(20),
+            timestamp=self.time,
+            block_number=self.block,
+            difficulty=0,
+            mix_hash=bytes(32),
+            gas_limit=GAS_LIMIT,
+            prev_hashes=[],
+            chain_id=self.chain_id,
+            base_fee_per_gas=0,
+            excess_blob_gas=0,
+        )
+
+
+def _gas_used(gas: int, computation: ComputationAPI) -> int:
+    used: int = gas - computation.get_gas_remaining()
+    refund: int = min(computation.get_gas_refund(), used // 5)
+    return used - refund + int(getattr(computation, "data_floor_gas", 0))
+
+
+def _raise_if_failed(computation: ComputationAPI, gas_used: int) -> None:
+    if computation.is_error:
+        error = computation.error
+        data = computation.output if isinstance(error, Revert) else b""
+        raise RevertedError(data, gas_used, type(error).__name__)

@@ -1,0 +1,133 @@
+"""The original contracts, from the bytecode that their authors published, brought up at the addresses that ours have."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+from eth_abi.abi import encode
+from eth_hash.auto import keccak
+
+from tests.support.accounts import Signer, signer
+from tests.support.compiled import deploy_double
+from tests.support.contracts import Contract
+from tests.support.evm import Evm
+from tests.support.market import TIME_REF, Market, Roles
+from tests.support.npm import package_path
+from tests.support.orders import ZERO
+from voisin.chain.deploy import contract_address
+from voisin.protocol.ids import Address
+
+PACKAGES = ("@iexec/poco", "rlc-faucet-contract")
+FACETS = (
+    "IexecEscrowTokenFacet",
+    "IexecERC20Facet",
+    "IexecConfigurationFacet",
+    "IexecConfigurationExtraFacet",
+    "IexecCategoryManagerFacet",
+    "IexecOrderManagementFacet",
+    "IexecRelayFacet",
+    "IexecPoco1Facet",
+    "IexecPoco2Facet",
+    "IexecPocoAccessorsFacet",
+    "IexecAccessorsABILegacyFacet",
+)
+LIBRARY = "IexecLibOrders_v5"
+CATEGORY_NAMES = ("XS", "S", "M", "L", "XL")
+HUB_NONCE = 7  # of the owner, as in our plan
+_RECEIVE, _FALLBACK = bytes(4), b"\xff" * 4
+
+
+def deploy_original(evm: Evm | None = None) -> Market:
+    """Bring up the original hub, registries and token; hub, registries and token have the addresses of `deploy_market`."""
+    evm = evm or Evm()
+    roles = Roles()
+    owner = Address(roles.owner.address)
+    assert evm.nonce(owner) == 0
+    token = evm.send(owner, None, _token_code()).contract
+    facets = _deploy_facets(evm, roles.owner)
+    while evm.nonce(owner) < HUB_NONCE:
+        evm.send(owner, owner)
+    hub = evm.send(owner, None, _code("Diamond") + _cut(facets, owner)).contract
+    registries = [evm.send(owner, None, _code(f"{kind}Registry")).contract for kind in ("App", "Dataset", "Workerpool")]
+    assert registries[0] == contract_address(owner, HUB_NONCE + 1)
+    market = Market(
+        evm=evm,
+        hub=Contract(evm, "hub", hub, "Hub"),
+        token=Contract(evm, "token", token, "Rlc"),
+        app_registry=Contract(evm, "apps", registries[0], "AppRegistry"),
+        dataset_registry=Contract(evm, "datasets", registries[1], "DatasetRegistry"),
+        workerpool_registry=Contract(evm, "workerpools", registries[2], "WorkerpoolRegistry"),
+        roles=roles,
+    )
+    _configure(market, registries)
+    return market
+
+
+def _configure(market: Market, registries: list[str]) -> None:
+    owner = market.roles.owner.address
+    for registry, kind in zip(market.contracts[2:], ("app", "dataset", "workerpool"), strict=True):
+        registry.send("initialize", ZERO, by=owner)
+        registry.send("setBaseURI", f"https://nfts-metadata.iex.ec/{kind}/{market.evm.chain_id}/", by=owner)
+    market.hub.send("configure", market.token.address, "Staked RLC", "SRLC", 9, *registries, ZERO, by=owner)
+    for name, time_ref in zip(CATEGORY_NAMES, TIME_REF, strict=True):
+        market.hub.send("createCategory", name, '""', time_ref, by=owner)
+
+
+def _deploy_facets(evm: Evm, owner: Signer) -> dict[str, list[bytes]]:
+    """Deploy the facets from an account of their own; gives their selectors by address."""
+    builder = signer("builder of the original").address
+    library = evm.send(builder, None, _code(LIBRARY)).contract
+    facets = {evm.send(builder, None, _code(name, library)).contract: _selectors(name) for name in FACETS}
+    facets[deploy_double(evm, "FixedOwner", builder, ("address", owner.address))] = [keccak(b"owner()")[:4]]
+    return facets
+
+
+def _cut(facets: dict[str, list[bytes]], owner: str) -> bytes:
+    seen: set[bytes] = set()
+    cut = []
+    for address, selectors in facets.items():
+        fresh = [selector for selector in selectors if selector not in seen]
+        seen.update(fresh)
+        cut.append((address, 0, fresh))
+    return encode(["(address,uint8,bytes4[])[]", "(address,address,bytes)"], [cut, (owner, ZERO, b"")])
+
+
+def _selectors(name: str) -> list[bytes]:
+    found = []
+    for entry in _artifact(name)["abi"]:
+        if entry["type"] == "function":
+            found.append(keccak(f"{entry['name']}({','.join(_types(entry['inputs']))})".encode())[:4])
+        elif entry["type"] in ("receive", "fallback"):
+            found.append(_RECEIVE if entry["type"] == "receive" else _FALLBACK)
+    return found
+
+
+def _types(inputs: Iterable[dict[str, Any]]) -> list[str]:
+    return [f"({','.join(_types(item['components']))}){item['type'][5:]}" if "components" in item else item["type"] for item in inputs]
+
+
+@cache
+def _artifact(name: str) -> dict[str, Any]:
+    found = list(package_path("@iexec/poco", "artifacts", "contracts").rglob(f"{name}.json"))
+    assert len(found) == 1, f"{name}: {found}"
+    artifact: dict[str, Any] = json.loads(found[0].read_text())
+    return artifact
+
+
+def _code(name: str, library: str = ZERO) -> bytes:
+    artifact = _artifact(name)
+    code: str = artifact["bytecode"][2:]
+    for places in artifact["linkReferences"].values():
+        for place in places[LIBRARY]:
+            start, end = 2 * place["start"], 2 * (place["start"] + place["length"])
+            code = code[:start] + library[2:].lower() + code[end:]
+    return bytes.fromhex(code)
+
+
+def _token_code() -> bytes:
+    """The RLC of the faucet package."""
+    built = package_path("rlc-faucet-contract", "build", "contracts", "RLC.json")
+    return bytes.fromhex(json.loads(built.read_text())["bytecode"][2:])
