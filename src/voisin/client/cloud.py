@@ -1,0 +1,345 @@
+"""
+The asynchronous face of Voisin: run apps on other people's machines, and get verified results.
+
+    async with voisin.connect_async() as cloud:
+        result = await cloud.run("app.wasm", ["an", "argument"])
+        print(result.stdout)
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar, Unpack
+
+import anyio
+import anyio.to_thread
+from anyio.abc import TaskGroup
+
+from voisin.client.apps import AppReference, find_app
+from voisin.client.history import deal_invoice
+from voisin.client.invoice import Invoice
+from voisin.client.job import AsyncJob, open_job
+from voisin.client.ledger import BalanceSheet, balance_sheet, holders
+from voisin.client.links import Links, open_links
+from voisin.client.network import Network, home_folder, load_network
+from voisin.client.quote import Quote, make_quote
+from voisin.client.requester import Requester
+from voisin.client.results import Result
+from voisin.client.terms import Progress, RunTerms, TaskLike, TaskSpec, read_tasks, read_terms
+from voisin.client.wallets import PasswordPrompt, find_wallet, open_wallet
+from voisin.client.watch import Watch
+from voisin.errors import StateError, UnavailableError, VoisinError
+from voisin.protocol.ids import Address, DealId, as_hash32
+from voisin.protocol.records import Account
+from voisin.protocol.signatures import KeySigner
+from voisin.units import NRLC, parse_amount
+
+T = TypeVar("T")
+WalletReference = str | Path | KeySigner | None
+"""A wallet: its name in the home folder, the path of its keystore, or an open one; None for the home's requester."""
+
+_RETRY_S = 5.0
+
+
+class AsyncCloud:
+    """A connection to a market. Made by `connect_async`."""
+
+    def __init__(self, links: Links, watch: Watch, background: TaskGroup, unlock: Callable[[], KeySigner]) -> None:
+        self.links = links
+        self._watch = watch
+        self._background = background
+        self._unlock = unlock
+        self._requester: Requester | None = None
+        self._unlocking = anyio.Lock()
+
+    async def run(self, app: AppReference, args: Sequence[str | int | float] | TaskSpec = (), **terms: Unpack[RunTerms]) -> Result:
+        """
+        Run an app once.
+
+        Args:
+            app: A `.wasm` file, a folder with an `app.toml`, or the address of a registered app.
+            args: The app's arguments.
+            **terms: See `RunTerms`: inputs, replicas, trust, max_price, category, limits, tag, workerpool, timeout_s, progress.
+
+        Returns:
+            The verified result.
+
+        Raises:
+            InputError: Something given cannot be used.
+            FundsError: The money does not suffice; the message says by how much.
+            NoMatchError: No offer fits; the message names the nearest one and what excludes it.
+            AppFailedError: The app failed; the error carries what it left.
+            StateError: The task was not done in time and its price was refunded, or `timeout_s` passed.
+        """
+        return (await self.map(app, [args], **terms))[0]
+
+    async def map(self, app: AppReference, tasks: Iterable[TaskLike], **terms: Unpack[RunTerms]) -> list[Result]:
+        """
+        Run an app many times, in one bag.
+
+        Args:
+            app: As in `run`.
+            tasks: For each run its arguments, or a `TaskSpec`.
+            **terms: As in `run`.
+
+        Returns:
+            The results in the order of the tasks.
+
+        Raises:
+            VoisinError: As in `run`; for the first task that has no result.
+        """
+        checked = read_terms(terms)
+        job = await self.start(await self.quote(app, tasks, **terms))
+        return await self._watched(job, checked.progress, checked.timeout_s)
+
+    async def quote(self, app: AppReference, tasks: Iterable[TaskLike], **terms: Unpack[RunTerms]) -> Quote:
+        """
+        Tell what a run would cost; nothing is spent or changed.
+
+        Args:
+            app: As in `run`.
+            tasks: As in `map`.
+            **terms: As in `run`.
+
+        Raises:
+            InputError: Something given cannot be used.
+            NoMatchError: No offer fits.
+        """
+        requester = await self.requester()
+        return await make_quote(self.links, requester.address, app, read_tasks(tasks), read_terms(terms))
+
+    async def start(self, quote: Quote) -> AsyncJob:
+        """
+        Buy what was quoted.
+
+        Args:
+            quote: Answer of `quote`.
+
+        Returns:
+            The job, whose tasks are under way.
+
+        Raises:
+            FundsError: The money does not suffice; nothing was spent.
+            NoMatchError: The offers are gone.
+            StateError: Only a part could be bought; the message says what, the hint how to get its results.
+        """
+        requester = await self.requester()
+        made: list[tuple[DealId, int | None]] = []
+        bought = 0
+        try:
+            async with contextlib.aclosing(requester.buy(quote)) as deals:
+                async for deal in deals:
+                    made.append((deal.deal_id, deal.block))
+                    bought += deal.volume
+        except VoisinError as error:
+            if not made:
+                raise
+            words = f"{bought} of {len(quote.tasks)} tasks were bought, then: {error.message}"
+            raise StateError(words, hint=f"get their results with deal {', '.join(deal for deal, _ in made)}") from error
+        return await self._open(made, requester)
+
+    async def deal(self, deal_id: str) -> AsyncJob:
+        """
+        Take up a deal that was made earlier, here or elsewhere.
+
+        Args:
+            deal_id: The deal.
+
+        Raises:
+            StateError: There is no such deal.
+        """
+        return await self._open([(DealId(as_hash32(deal_id)), None)], self._requester)
+
+    async def invoice(self, deal_id: str) -> Invoice:
+        """
+        Write a deal's invoice from the chain alone: payments, fines, refunds, gas, and every task's workers.
+
+        Args:
+            deal_id: The deal.
+
+        Raises:
+            StateError: There is no such deal.
+            TrustError: The sums do not add up.
+        """
+        return await deal_invoice(self.links.chain, DealId(as_hash32(deal_id)))
+
+    async def deploy(self, app: AppReference) -> Address:
+        """
+        Upload an app and register it for the wallet, unless that is done already.
+
+        Args:
+            app: A `.wasm` file, or a folder with an `app.toml`.
+
+        Returns:
+            The app's address.
+        """
+        requester = await self.requester()
+        target = await find_app(self.links.chain, requester.address, app)
+        await requester.register(target)
+        return target.address
+
+    async def account(self) -> Account:
+        """Tell what the wallet has in its account at the hub: free and locked [nRLC]."""
+        return await self.links.chain.hub.account((await self.requester()).address)
+
+    async def wallet_balance(self) -> NRLC:
+        """Tell what the wallet itself holds [nRLC]."""
+        return await self.links.chain.token.balance((await self.requester()).address)
+
+    async def deposit(self, amount: int | str) -> None:
+        """
+        Move money from the wallet into its account at the hub.
+
+        Args:
+            amount: nRLC as a number, or text such as `"1.5 RLC"`.
+
+        Raises:
+            FundsError: The wallet holds too little; the message says by how much.
+        """
+        await (await self.requester()).deposit(_amount(amount))
+
+    async def withdraw(self, amount: int | str) -> None:
+        """
+        Move money from the account at the hub into the wallet.
+
+        Args:
+            amount: As in `deposit`.
+
+        Raises:
+            FundsError: The account has too little that is not locked; the message says by how much.
+        """
+        await (await self.requester()).withdraw(_amount(amount))
+
+    async def balances(self, owners: Iterable[str] | None = None) -> BalanceSheet:
+        """
+        Read wallets and accounts, all at one block.
+
+        Args:
+            owners: Whose; None for everybody who ever held RLC on this market's chain.
+        """
+        chain = self.links.chain
+        wanted = await holders(chain, self.links.network.first_block) if owners is None else {Address(owner) for owner in owners}
+        return await balance_sheet(chain, wanted)
+
+    async def requester(self) -> Requester:
+        """
+        Unlock the wallet, once.
+
+        Raises:
+            InputError: There is no wallet, or its password is wrong or missing.
+        """
+        async with self._unlocking:
+            if self._requester is None:
+                self._requester = Requester(self.links, await anyio.to_thread.run_sync(self._unlock))
+        return self._requester
+
+    async def _open(self, deals: Sequence[tuple[DealId, int | None]], requester: Requester | None) -> AsyncJob:
+        job = await open_job(self.links, self._watch, deals)
+        if requester is not None:
+            self._background.start_soon(_guard, job, requester)
+        return job
+
+    async def _watched(self, job: AsyncJob, progress: Callable[[Progress], None] | None, timeout_s: float | None) -> list[Result]:
+        """Wait for all results, reporting progress meanwhile."""
+        try:
+            with anyio.fail_after(timeout_s):
+                return await _with_progress(job, progress)
+        except TimeoutError:
+            hint = f"they go on; get their results with cloud.deal({job.deal_ids[0]!r})"
+            raise StateError(f"the tasks were not done within {timeout_s:g} s", hint=hint) from None
+
+
+async def _with_progress(job: AsyncJob, progress: Callable[[Progress], None] | None) -> list[Result]:
+    if progress is None:
+        return await job.results()
+    return await _beside(lambda: job.report(progress), job.results)
+
+
+async def _beside(aside: Callable[[], Awaitable[None]], main: Callable[[], Awaitable[T]]) -> T:
+    """Do one thing while another goes on beside it; errors come out as they are."""
+    errors: list[Exception] = []
+    answers: list[T] = []
+    async with anyio.create_task_group() as tasks:
+
+        async def guarded() -> None:
+            try:
+                await aside()
+            except Exception as error:  # noqa: BLE001  the caller's own callback may raise anything, and the caller gets it
+                errors.append(error)
+                tasks.cancel_scope.cancel()
+
+        tasks.start_soon(guarded)
+        try:
+            answers.append(await main())
+        except VoisinError as error:
+            errors.append(error)
+        if errors:
+            tasks.cancel_scope.cancel()
+    if errors:
+        raise errors[0]
+    return answers[0]
+
+
+async def _guard(job: AsyncJob, requester: Requester) -> None:
+    """Claim what is late; while the chain is out of reach, wait. What cannot be claimed is told to those who wait."""
+    while True:
+        try:
+            return await job.claim_late(requester.sender)
+        except UnavailableError:
+            await anyio.sleep(_RETRY_S)
+        except VoisinError as error:
+            for watched in job.watched.values():
+                watched.give_up(error)
+            return None
+
+
+def _amount(amount: int | str) -> NRLC:
+    return parse_amount(amount) if isinstance(amount, str) else NRLC(amount)
+
+
+@asynccontextmanager
+async def connect_async(
+    home: str | Path | None = None,
+    network: Network | None = None,
+    *,
+    wallet: WalletReference = None,
+    password: str | None = None,
+    ask: PasswordPrompt | None = None,
+) -> AsyncIterator[AsyncCloud]:
+    """
+    Connect to a market for as long as the context lasts.
+
+    Args:
+        home: The home folder, with `box.json` and wallets; `$VOISIN_HOME` or `~/.voisin` unless given.
+        network: The market, when it is not the home folder's.
+        wallet: Who pays: a wallet's name or keystore file; the home's requester unless given. It is opened when first needed.
+        password: The wallet's password; from the box's or `VOISIN_PASSWORD_FILE`'s file unless given.
+        ask: Asks a person for the password when nothing else gives it.
+
+    Raises:
+        StateError: No market is known; start one with `voisin up`.
+        UnavailableError: The market does not answer.
+    """
+    folder = home_folder(home)
+    where = network if network is not None else load_network(folder)
+
+    def unlock() -> KeySigner:
+        if isinstance(wallet, KeySigner):
+            return wallet
+        return open_wallet(find_wallet(folder, where, wallet), folder, where, password=password, ask=ask)
+
+    failure: list[Exception] = []
+    async with open_links(where) as links, anyio.create_task_group() as background:
+        watch = Watch(links.chain)
+        background.start_soon(watch.run)
+        try:
+            yield AsyncCloud(links, watch, background, unlock)
+        except Exception as error:  # noqa: BLE001  carried out of the task group, which would wrap it
+            failure.append(error)
+        finally:
+            background.cancel_scope.cancel()
+    if failure:
+        raise failure[0]

@@ -1,0 +1,88 @@
+"""
+Writes `faces.py`: for each asynchronous class a typed class whose methods do the same and wait.
+
+Run it after a change of `cloud.py` or `job.py`: `python -m voisin.client.facegen`. A test compares the file with what it writes.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+HERE = Path(__file__).parent
+TARGET = HERE / "faces.py"
+
+FACES = {
+    "AsyncJob": ("job.py", "JobFace", ("result", "results", "invoices")),
+    "AsyncCloud": (
+        "cloud.py",
+        "CloudFace",
+        ("run", "map", "quote", "invoice", "deploy", "account", "wallet_balance", "deposit", "withdraw", "balances"),
+    ),
+}
+"""For each asynchronous class its file, the name of its blocking face, and the methods that get a blocking twin."""
+
+_HEAD = '''"""
+The blocking twins of the asynchronous methods.
+
+Written by facegen.py: change cloud.py or job.py, not this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Unpack
+
+from voisin.client.apps import AppReference
+from voisin.client.blocking import Face
+from voisin.client.cloud import AsyncCloud
+from voisin.client.invoice import Invoice
+from voisin.client.job import AsyncJob
+from voisin.client.ledger import BalanceSheet
+from voisin.client.quote import Quote
+from voisin.client.results import Result
+from voisin.client.terms import RunTerms, TaskLike, TaskSpec
+from voisin.protocol.ids import Address
+from voisin.protocol.records import Account
+from voisin.units import NRLC
+'''
+
+
+def faces_source() -> str:
+    """Write the blocking twins anew from the asynchronous classes."""
+    return _HEAD + "".join(_face(inner, *place) for inner, place in FACES.items())
+
+
+def _face(inner: str, file: str, face: str, methods: tuple[str, ...]) -> str:
+    body = ast.parse((HERE / file).read_text()).body
+    source = next(node for node in body if isinstance(node, ast.ClassDef) and node.name == inner)
+    twins = {item.name: item for item in source.body if isinstance(item, ast.AsyncFunctionDef)}
+    head = f'\n\nclass {face}(Face[{inner}]):\n    """What `{inner}` does, waiting for each answer."""\n'
+    return head + "".join(_method(twins[method]) for method in methods)
+
+
+def _method(node: ast.AsyncFunctionDef) -> str:
+    answer = ast.unparse(node.returns) if node.returns is not None else "None"
+    docstring = ast.get_docstring(node, clean=False) or ""
+    call = ", ".join([f"self._inner.{node.name}", *_passed_on(node.args)])
+    word = "" if answer == "None" else "return "
+    return f'\n    def {node.name}({ast.unparse(node.args)}) -> {answer}:\n        """{docstring}"""\n        {word}self._wait({call})\n'
+
+
+def _passed_on(arguments: ast.arguments) -> Iterator[str]:
+    yield from (argument.arg for argument in arguments.args if argument.arg != "self")
+    yield from (f"{argument.arg}={argument.arg}" for argument in arguments.kwonlyargs)
+    if arguments.kwarg is not None:
+        yield f"**{arguments.kwarg.arg}"
+
+
+def main() -> int:
+    """Write the file."""
+    TARGET.write_text(faces_source())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

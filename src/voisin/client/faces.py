@@ -1,0 +1,186 @@
+"""
+The blocking twins of the asynchronous methods.
+
+Written by facegen.py: change cloud.py or job.py, not this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Unpack
+
+from voisin.client.apps import AppReference
+from voisin.client.blocking import Face
+from voisin.client.cloud import AsyncCloud
+from voisin.client.invoice import Invoice
+from voisin.client.job import AsyncJob
+from voisin.client.ledger import BalanceSheet
+from voisin.client.quote import Quote
+from voisin.client.results import Result
+from voisin.client.terms import RunTerms, TaskLike, TaskSpec
+from voisin.protocol.ids import Address
+from voisin.protocol.records import Account
+from voisin.units import NRLC
+
+
+class JobFace(Face[AsyncJob]):
+    """What `AsyncJob` does, waiting for each answer."""
+
+    def result(self, index: int) -> Result:
+        """
+        Wait for one task and fetch its result.
+
+        Args:
+            index: The task's place in the job, from 0.
+
+        Raises:
+            AppFailedError: The app failed; the error carries what it left.
+            StateError: The task was not done in time and its price was refunded.
+            TrustError: The stored result is not the one that was agreed.
+            UnavailableError: The chain or storage is out of reach.
+        """
+        return self._wait(self._inner.result, index)
+
+    def results(self) -> list[Result]:
+        """
+        Wait for all tasks.
+
+        Returns:
+            The results in the order of the tasks.
+
+        Raises:
+            VoisinError: What the first task without result raised, as in `result`; the others' results stay available.
+        """
+        return self._wait(self._inner.results)
+
+    def invoices(self) -> list[Invoice]:
+        """
+        Write the invoice of each deal, from the chain alone.
+
+        Raises:
+            TrustError: The sums do not add up.
+        """
+        return self._wait(self._inner.invoices)
+
+
+class CloudFace(Face[AsyncCloud]):
+    """What `AsyncCloud` does, waiting for each answer."""
+
+    def run(self, app: AppReference, args: Sequence[str | int | float] | TaskSpec = (), **terms: Unpack[RunTerms]) -> Result:
+        """
+        Run an app once.
+
+        Args:
+            app: A `.wasm` file, a folder with an `app.toml`, or the address of a registered app.
+            args: The app's arguments.
+            **terms: See `RunTerms`: inputs, replicas, trust, max_price, category, limits, tag, workerpool, timeout_s, progress.
+
+        Returns:
+            The verified result.
+
+        Raises:
+            InputError: Something given cannot be used.
+            FundsError: The money does not suffice; the message says by how much.
+            NoMatchError: No offer fits; the message names the nearest one and what excludes it.
+            AppFailedError: The app failed; the error carries what it left.
+            StateError: The task was not done in time and its price was refunded, or `timeout_s` passed.
+        """
+        return self._wait(self._inner.run, app, args, **terms)
+
+    def map(self, app: AppReference, tasks: Iterable[TaskLike], **terms: Unpack[RunTerms]) -> list[Result]:
+        """
+        Run an app many times, in one bag.
+
+        Args:
+            app: As in `run`.
+            tasks: For each run its arguments, or a `TaskSpec`.
+            **terms: As in `run`.
+
+        Returns:
+            The results in the order of the tasks.
+
+        Raises:
+            VoisinError: As in `run`; for the first task that has no result.
+        """
+        return self._wait(self._inner.map, app, tasks, **terms)
+
+    def quote(self, app: AppReference, tasks: Iterable[TaskLike], **terms: Unpack[RunTerms]) -> Quote:
+        """
+        Tell what a run would cost; nothing is spent or changed.
+
+        Args:
+            app: As in `run`.
+            tasks: As in `map`.
+            **terms: As in `run`.
+
+        Raises:
+            InputError: Something given cannot be used.
+            NoMatchError: No offer fits.
+        """
+        return self._wait(self._inner.quote, app, tasks, **terms)
+
+    def invoice(self, deal_id: str) -> Invoice:
+        """
+        Write a deal's invoice from the chain alone: payments, fines, refunds, gas, and every task's workers.
+
+        Args:
+            deal_id: The deal.
+
+        Raises:
+            StateError: There is no such deal.
+            TrustError: The sums do not add up.
+        """
+        return self._wait(self._inner.invoice, deal_id)
+
+    def deploy(self, app: AppReference) -> Address:
+        """
+        Upload an app and register it for the wallet, unless that is done already.
+
+        Args:
+            app: A `.wasm` file, or a folder with an `app.toml`.
+
+        Returns:
+            The app's address.
+        """
+        return self._wait(self._inner.deploy, app)
+
+    def account(self) -> Account:
+        """Tell what the wallet has in its account at the hub: free and locked [nRLC]."""
+        return self._wait(self._inner.account)
+
+    def wallet_balance(self) -> NRLC:
+        """Tell what the wallet itself holds [nRLC]."""
+        return self._wait(self._inner.wallet_balance)
+
+    def deposit(self, amount: int | str) -> None:
+        """
+        Move money from the wallet into its account at the hub.
+
+        Args:
+            amount: nRLC as a number, or text such as `"1.5 RLC"`.
+
+        Raises:
+            FundsError: The wallet holds too little; the message says by how much.
+        """
+        self._wait(self._inner.deposit, amount)
+
+    def withdraw(self, amount: int | str) -> None:
+        """
+        Move money from the account at the hub into the wallet.
+
+        Args:
+            amount: As in `deposit`.
+
+        Raises:
+            FundsError: The account has too little that is not locked; the message says by how much.
+        """
+        self._wait(self._inner.withdraw, amount)
+
+    def balances(self, owners: Iterable[str] | None = None) -> BalanceSheet:
+        """
+        Read wallets and accounts, all at one block.
+
+        Args:
+            owners: Whose; None for everybody who ever held RLC on this market's chain.
+        """
+        return self._wait(self._inner.balances, owners)

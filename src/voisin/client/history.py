@@ -1,0 +1,117 @@
+"""The past of a deal, read from the chain alone: its first block, its events, and the transactions that logged them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from voisin.chain import Chain, events_of
+from voisin.client.invoice import Invoice, MinedTransaction, build_invoice, concerns
+from voisin.protocol.events import Logged, TaskClaimed, TaskFinalized
+from voisin.protocol.ids import DealId, Hash32, TaskId, as_address, task_id
+from voisin.protocol.records import Deal
+from voisin.units import UnixSeconds, Wei
+
+SPAN = 5_000
+
+
+class _Header(msgspec.Struct, frozen=True):
+    """The part of a block that is asked for here."""
+
+    timestamp: str
+
+
+class _RawReceipt(msgspec.Struct, frozen=True, rename="camel"):
+    """The part of a receipt that is asked for here."""
+
+    sender: str = msgspec.field(name="from")
+    gas_used: str
+    effective_gas_price: str
+
+
+async def block_at(chain: Chain, moment: UnixSeconds) -> int:
+    """
+    Find the first block that is not older than a moment.
+
+    Args:
+        chain: The chain.
+        moment: The time of a block [Unix s].
+    """
+    low, high = 0, await chain.block_number()
+    while low < high:
+        middle = (low + high) // 2
+        if await _time_of(chain, middle) < moment:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+async def deal_events(chain: Chain, deal_id: DealId, deal: Deal, *, first_block: int | None = None) -> list[Logged]:
+    """
+    Collect the hub's events since a deal was matched, until all its tasks are over or the chain ends.
+
+    Args:
+        chain: The chain.
+        deal_id: The deal's id.
+        deal: The deal.
+        first_block: Block of the match; searched for by time when it is not known.
+    """
+    ids = task_ids(deal_id, deal)
+    start = first_block if first_block is not None else await block_at(chain, deal.start_time)
+    last = await chain.block_number()
+    found: list[Logged] = []
+    is_open = set(ids)
+    for first in range(start, last + 1, SPAN):
+        span = await events_of(chain, first, min(first + SPAN - 1, last))
+        found += span
+        is_open -= {logged.event.task_id for logged in span if isinstance(logged.event, TaskFinalized | TaskClaimed)}
+        if not is_open:
+            break
+    return found
+
+
+async def deal_invoice(chain: Chain, deal_id: DealId, *, first_block: int | None = None) -> Invoice:
+    """
+    Write a deal's invoice from the chain alone.
+
+    Args:
+        chain: The chain.
+        deal_id: The deal's id.
+        first_block: Block of the match, when it is known.
+
+    Raises:
+        StateError: There is no such deal.
+        TrustError: The sums do not add up.
+    """
+    deal = await chain.hub.deal(deal_id)
+    logs = await deal_events(chain, deal_id, deal, first_block=first_block)
+    ids = task_ids(deal_id, deal)
+    ours = dict.fromkeys(logged.tx_hash for logged in logs if concerns(logged.event, deal_id, ids))
+    return build_invoice(deal_id, deal, logs, await mined_transactions(chain, list(ours)))
+
+
+def task_ids(deal_id: DealId, deal: Deal) -> dict[TaskId, int]:
+    """Name a deal's tasks, with the index of each."""
+    return {task_id(deal_id, index): index for index in range(deal.bot_first, deal.bot_first + deal.bot_size)}
+
+
+async def mined_transactions(chain: Chain, hashes: Sequence[Hash32]) -> dict[Hash32, MinedTransaction]:
+    """Fetch who sent transactions, and their gas."""
+    answers = await chain.rpc.ask([("eth_getTransactionReceipt", (tx_hash,)) for tx_hash in hashes])
+    return {tx_hash: _mined(tx_hash, answer.read(_RawReceipt)) for tx_hash, answer in zip(hashes, answers, strict=True)}
+
+
+def _mined(tx_hash: Hash32, raw: _RawReceipt) -> MinedTransaction:
+    return MinedTransaction(
+        tx_hash=tx_hash,
+        sender=as_address(raw.sender),
+        gas_used=int(raw.gas_used, 16),
+        gas_price=Wei(int(raw.effective_gas_price, 16)),
+    )
+
+
+async def _time_of(chain: Chain, block: int) -> UnixSeconds:
+    header = await chain.rpc.fetch(_Header, "eth_getBlockByNumber", hex(block), False)
+    return UnixSeconds(int(header.timestamp, 16))

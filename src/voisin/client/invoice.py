@@ -1,0 +1,256 @@
+"""
+The invoice of a deal: who was paid what, who lost what, what came back, and who burnt how much gas.
+
+Pure: built from the deal, the chain's events and the mined transactions; all sums are checked to the nRLC.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain as joined
+
+import msgspec
+
+from voisin.client.settlement import Outcome, Role, Settlement, Verdict, settle, task_price, total_by_owner
+from voisin.errors import TrustError
+from voisin.protocol.events import (
+    Event,
+    Logged,
+    OrdersMatched,
+    TaskClaimed,
+    TaskContributed,
+    TaskFinalized,
+    TaskInitialized,
+    TaskReopened,
+    TaskRevealed,
+)
+from voisin.protocol.ids import Address, DealId, Hash32, TaskId, task_id
+from voisin.protocol.records import Deal
+from voisin.units import NRLC, Wei
+
+
+class MinedTransaction(msgspec.Struct, frozen=True, kw_only=True):
+    """A transaction in a block: who sent it, its gas [gas], and the price of a unit of it [wei]."""
+
+    tx_hash: Hash32
+    sender: Address
+    gas_used: int
+    gas_price: Wei
+
+
+class PaymentLine(msgspec.Struct, frozen=True, kw_only=True):
+    """Money that an owner got, or lost, in one role over all tasks [nRLC]."""
+
+    role: Role
+    owner: Address
+    amount: NRLC
+
+
+class GasLine(msgspec.Struct, frozen=True, kw_only=True):
+    """Gas that one kind of transaction cost one role: number of transactions, gas [gas] and its cost [wei]."""
+
+    role: str
+    kind: str
+    transactions: int
+    gas: int
+    cost: Wei
+
+
+class VoteLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One worker's part in a task: verdict, pay and fine [nRLC]."""
+
+    worker: Address
+    verdict: Verdict
+    reward: NRLC
+    fine: NRLC
+
+
+class TaskLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One task: its outcome, and every worker that took part."""
+
+    task_id: TaskId
+    index: int
+    outcome: Outcome
+    votes: tuple[VoteLine, ...]
+
+
+class Invoice(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    The account of one deal. Amounts are in nRLC.
+
+    Attributes:
+        deal_id: The deal.
+        app: The app that ran.
+        workerpool: The pool that ran it.
+        payer: Who paid: the requester, or a sponsor.
+        volume: Number of tasks.
+        price: Price of one task.
+        total: What the deal locked: price times volume.
+        spent: What completed tasks cost.
+        refunded: What failed tasks gave back.
+        pending: What is still locked for open tasks.
+        payments: Who got how much, by role.
+        fines: Who lost how much stake, by role.
+        gas: What was burnt, by role and kind of transaction.
+        tasks: Every task, by index.
+    """
+
+    deal_id: DealId
+    app: Address
+    workerpool: Address
+    payer: Address
+    volume: int
+    price: NRLC
+    total: NRLC
+    spent: NRLC
+    refunded: NRLC
+    pending: NRLC
+    payments: tuple[PaymentLine, ...]
+    fines: tuple[PaymentLine, ...]
+    gas: tuple[GasLine, ...]
+    tasks: tuple[TaskLine, ...]
+
+    def check(self) -> None:
+        """
+        Check that nothing was lost and nothing came from nowhere.
+
+        Raises:
+            TrustError: What was taken is not what was paid.
+        """
+        if self.spent + self.refunded + self.pending != self.total:
+            raise TrustError(f"of {self.total} nRLC, {self.spent} were spent, {self.refunded} refunded and {self.pending} are pending")
+        taken, paid = self.spent + _sum(self.fines), _sum(self.payments)
+        if taken != paid:
+            raise TrustError(f"{taken} nRLC were taken and {paid} paid")
+
+    def parties(self) -> set[Address]:
+        """Name everybody whose balance the deal may have changed."""
+        owners = {line.owner for line in (*self.payments, *self.fines)}
+        return owners | {self.payer} | {vote.worker for task in self.tasks for vote in task.votes}
+
+
+def build_invoice(deal_id: DealId, deal: Deal, logs: Sequence[Logged], mined: Mapping[Hash32, MinedTransaction]) -> Invoice:
+    """
+    Write a deal's invoice.
+
+    Args:
+        deal_id: The deal's id.
+        deal: The deal.
+        logs: The hub's events since the deal was matched, of this deal and of others.
+        mined: The transactions that logged something about this deal, by hash.
+
+    Raises:
+        TrustError: The sums do not add up.
+    """
+    ids = {task_id(deal_id, index): index for index in range(deal.bot_first, deal.bot_first + deal.bot_size)}
+    story: dict[TaskId, list[Event]] = {task: [] for task in ids}
+    for logged in sorted(logs, key=lambda logged: (logged.block, logged.log_index)):
+        if (task := subject(logged.event)) in story and task is not None:
+            story[task].append(logged.event)
+    settlements = {task: settle(deal, events) for task, events in story.items()}
+    price = task_price(deal)
+    pending = sum(price for settlement in settlements.values() if settlement.outcome is Outcome.OPEN)
+    invoice = Invoice(
+        deal_id=deal_id,
+        app=deal.app.pointer,
+        workerpool=deal.workerpool.pointer,
+        payer=deal.sponsor,
+        volume=deal.bot_size,
+        price=price,
+        total=NRLC(price * deal.bot_size),
+        spent=NRLC(sum(settlement.charged for settlement in settlements.values())),
+        refunded=NRLC(sum(settlement.refunded for settlement in settlements.values())),
+        pending=NRLC(pending),
+        payments=_lines(settlements, fines=False),
+        fines=_lines(settlements, fines=True),
+        gas=tuple(gas_lines(deal_id, deal, logs, mined)),
+        tasks=tuple(_task_line(task, ids[task], settlement) for task, settlement in settlements.items()),
+    )
+    invoice.check()
+    return invoice
+
+
+def subject(event: Event) -> TaskId | None:
+    """Name the task that an event is about; None when it is about none."""
+    return getattr(event, "task_id", None)
+
+
+def concerns(event: Event, deal_id: DealId, tasks: Mapping[TaskId, int]) -> bool:
+    """Tell whether an event belongs to a deal or one of its tasks."""
+    return subject(event) in tasks or (isinstance(event, OrdersMatched) and event.deal_id == deal_id)
+
+
+_KINDS: tuple[tuple[type[Event], str, Role], ...] = (
+    (OrdersMatched, "match", Role.REQUESTER),
+    (TaskClaimed, "claim", Role.REQUESTER),
+    (TaskInitialized, "initialize", Role.SCHEDULER),
+    (TaskReopened, "reopen", Role.SCHEDULER),
+    (TaskRevealed, "reveal", Role.WORKER),
+    (TaskContributed, "contribute", Role.WORKER),
+    (TaskFinalized, "finalize", Role.SCHEDULER),
+)
+"""What a transaction is called by the event it logs, and who usually sends it; the first that applies counts."""
+
+
+def gas_lines(deal_id: DealId, deal: Deal, logs: Sequence[Logged], mined: Mapping[Hash32, MinedTransaction]) -> Iterator[GasLine]:
+    """
+    Add up the gas of a deal by role and kind; a transaction that served several deals counts in proportion.
+
+    Args:
+        deal_id: The deal's id.
+        deal: The deal.
+        logs: The hub's events since the deal was matched.
+        mined: The transactions to count, by hash.
+    """
+    ids = {task_id(deal_id, index): index for index in range(deal.bot_first, deal.bot_first + deal.bot_size)}
+    by_transaction: dict[Hash32, list[Event]] = {}
+    for logged in logs:
+        if logged.tx_hash in mined and (subject(logged.event) is not None or isinstance(logged.event, OrdersMatched)):
+            by_transaction.setdefault(logged.tx_hash, []).append(logged.event)
+    count: Counter[tuple[str, str]] = Counter()
+    gas: Counter[tuple[str, str]] = Counter()
+    cost: Counter[tuple[str, str]] = Counter()
+    for tx_hash, events in by_transaction.items():
+        ours = sum(concerns(event, deal_id, ids) for event in events)
+        if not ours:
+            continue
+        transaction = mined[tx_hash]
+        line = _line_of(events, transaction.sender, deal)
+        share = transaction.gas_used * ours // len(events)
+        count[line] += 1
+        gas[line] += share
+        cost[line] += share * transaction.gas_price
+    for role, kind in sorted(count, key=lambda line: (_ROLE_ORDER.index(line[0]), line[1])):
+        line = (role, kind)
+        yield GasLine(role=role, kind=kind, transactions=count[line], gas=gas[line], cost=Wei(cost[line]))
+
+
+_ROLE_ORDER = (Role.REQUESTER.value, Role.SCHEDULER.value, Role.WORKER.value, "other")
+
+
+def _line_of(events: Sequence[Event], sender: Address, deal: Deal) -> tuple[str, str]:
+    kinds = {type(event) for event in events}
+    if {TaskContributed, TaskFinalized} <= kinds:
+        return Role.WORKER.value, "contribute and finalize"
+    _, kind, role = next(found for found in _KINDS if found[0] in kinds)
+    if role is Role.REQUESTER and sender not in (deal.requester, deal.sponsor):
+        return (Role.SCHEDULER.value if sender == deal.workerpool.owner else "other"), kind
+    return role.value, kind
+
+
+def _lines(settlements: Mapping[TaskId, Settlement], *, fines: bool) -> tuple[PaymentLine, ...]:
+    transfers = list(joined.from_iterable(found.fines if fines else found.payments for found in settlements.values()))
+    totals = total_by_owner(transfers)
+    places = list(Role)
+    ordered = sorted(totals, key=lambda key: (places.index(key[0]), key[1]))
+    return tuple(PaymentLine(role=role, owner=owner, amount=NRLC(totals[role, owner])) for role, owner in ordered)
+
+
+def _task_line(task: TaskId, index: int, settlement: Settlement) -> TaskLine:
+    votes = (VoteLine(worker=v.worker, verdict=v.verdict, reward=v.reward, fine=v.fine) for v in settlement.votes)
+    return TaskLine(task_id=task, index=index, outcome=settlement.outcome, votes=tuple(votes))
+
+
+def _sum(lines: Sequence[PaymentLine]) -> int:
+    return sum(line.amount for line in lines)

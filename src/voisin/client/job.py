@@ -1,0 +1,254 @@
+"""
+A job: the tasks of one run, spread over one or more deals, on the way to their results.
+
+Results are fetched as tasks finish. A task that its pool has not finished by the deal's final deadline is claimed, which
+gives its price back.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import anyio
+
+from voisin.chain import Sender, calls
+from voisin.client.history import deal_events, deal_invoice, task_ids
+from voisin.client.invoice import Invoice
+from voisin.client.links import Links
+from voisin.client.results import Finished, Result, fetch_result
+from voisin.client.settlement import task_price
+from voisin.client.terms import Progress
+from voisin.client.watch import Stage, Watch, Watched
+from voisin.errors import RevertError, StateError, UnavailableError, VoisinError
+from voisin.protocol.ids import DealId, TaskId
+from voisin.protocol.records import Deal
+from voisin.protocol.rules import final_deadline
+from voisin.units import NRLC, UnixSeconds
+
+FETCHES_AT_ONCE = 4
+_LOOK_S = 10.0
+_CLAIMS_AT_ONCE = 20
+_CLAIM_TRIES = 30
+
+
+@dataclass(frozen=True, slots=True)
+class JobDeal:
+    """One deal of a job: its tasks with their indexes, when they can be claimed, and where it began."""
+
+    deal_id: DealId
+    deal: Deal
+    tasks: Mapping[TaskId, int]
+    deadline: UnixSeconds
+    block: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How one task ended: with a result, or with an error that says why not."""
+
+    index: int
+    result: Result | None = None
+    error: VoisinError | None = None
+
+
+@dataclass(frozen=True)
+class AsyncJob:
+    """
+    The tasks of a run.
+
+    Attributes:
+        links: The network.
+        watch: Brings the chain's news.
+        deals: The deals that the tasks are spread over, in order of index.
+        watched: What is known of each task.
+    """
+
+    links: Links
+    watch: Watch
+    deals: tuple[JobDeal, ...]
+    watched: Mapping[TaskId, Watched]
+    _order: tuple[tuple[JobDeal, TaskId], ...] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    @property
+    def deal_ids(self) -> tuple[DealId, ...]:
+        """The deals' ids; `cloud.deal` finds the results by them later."""
+        return tuple(part.deal_id for part in self.deals)
+
+    @property
+    def price(self) -> NRLC:
+        """What all tasks cost [nRLC]."""
+        return NRLC(sum(task_price(part.deal) * part.deal.bot_size for part in self.deals))
+
+    def progress(self) -> Progress:
+        """Tell how far the tasks have come."""
+        stages = [watched.stage for watched in self.watched.values()]
+        return Progress(
+            total=len(stages),
+            answered=sum(stage >= Stage.ANSWERED for stage in stages),
+            agreed=sum(Stage.AGREED <= stage < Stage.FAILED for stage in stages),
+            completed=sum(stage is Stage.COMPLETED for stage in stages),
+            failed=sum(stage is Stage.FAILED for stage in stages),
+        )
+
+    async def result(self, index: int) -> Result:
+        """
+        Wait for one task and fetch its result.
+
+        Args:
+            index: The task's place in the job, from 0.
+
+        Raises:
+            AppFailedError: The app failed; the error carries what it left.
+            StateError: The task was not done in time and its price was refunded.
+            TrustError: The stored result is not the one that was agreed.
+            UnavailableError: The chain or storage is out of reach.
+        """
+        if not 0 <= index < len(self._order):
+            raise StateError(f"the job has no task {index}", hint=f"its tasks are 0 to {len(self._order) - 1}")
+        part, task = self._order[index]
+        watched = self.watched[task]
+        await watched.final()
+        workers = tuple(watched.provers)
+        finished = Finished(deal_id=part.deal_id, deal=part.deal, task_id=task, place=index, workers=workers, price=task_price(part.deal))
+        return await fetch_result(self.links.chain, self.links.storage, finished)
+
+    async def collect(self, tell: Callable[[Ending], Awaitable[None]]) -> None:
+        """
+        Hand out every task's ending as soon as it is there.
+
+        Args:
+            tell: Called with each ending, one at a time, in the order in which they come.
+        """
+        limiter, turn = anyio.CapacityLimiter(FETCHES_AT_ONCE), anyio.Lock()
+
+        async def one(index: int) -> None:
+            await self.watched[self._order[index][1]].settled.wait()
+            async with limiter:
+                ending = await self._ending(index)
+            async with turn:
+                await tell(ending)
+
+        async with anyio.create_task_group() as tasks:
+            for index in range(len(self._order)):
+                tasks.start_soon(one, index)
+
+    async def results(self) -> list[Result]:
+        """
+        Wait for all tasks.
+
+        Returns:
+            The results in the order of the tasks.
+
+        Raises:
+            VoisinError: What the first task without result raised, as in `result`; the others' results stay available.
+        """
+        endings: dict[int, Ending] = {}
+
+        async def keep(ending: Ending) -> None:
+            endings[ending.index] = ending
+
+        await self.collect(keep)
+        failed = next((endings[index].error for index in sorted(endings) if endings[index].error is not None), None)
+        if failed is not None:
+            raise failed
+        return [ending.result for _, ending in sorted(endings.items()) if ending.result is not None]
+
+    async def report(self, tell: Callable[[Progress], None]) -> None:
+        """Call `tell` with the progress now and whenever it changes, until all tasks are over."""
+        last = None
+        while True:
+            progress = self.progress()
+            if progress != last:
+                tell(progress)
+                last = progress
+            if progress.completed + progress.failed == progress.total:
+                return
+            await self.watch.changed()
+
+    async def invoices(self) -> list[Invoice]:
+        """
+        Write the invoice of each deal, from the chain alone.
+
+        Raises:
+            TrustError: The sums do not add up.
+        """
+        return [await deal_invoice(self.links.chain, part.deal_id, first_block=part.block) for part in self.deals]
+
+    async def claim_late(self, sender: Sender) -> None:
+        """
+        Wait for the end of every deal, and claim what is not done by its final deadline.
+
+        Args:
+            sender: Sends the claims.
+
+        Raises:
+            StateError: The hub does not let them be claimed.
+            UnavailableError: The chain is out of reach.
+        """
+        for part in sorted(self.deals, key=lambda part: part.deadline):
+            looks = 0
+            while waiting := [task for task in part.tasks if not self.watched[task].settled.is_set()]:
+                left = part.deadline - max(int(time.time()), await self.links.chain.block_time())
+                if left <= 0:
+                    looks += 1
+                    await self._claim(part, waiting, sender)
+                if looks > _CLAIM_TRIES:
+                    raise StateError(f"{len(waiting)} tasks of deal {part.deal_id} cannot be claimed", hint="claim them later")
+                with anyio.move_on_after(min(left, _LOOK_S) if left > 0 else _LOOK_S):
+                    await self._all_settled(waiting)
+
+    async def _all_settled(self, tasks: Sequence[TaskId]) -> None:
+        for task in tasks:
+            await self.watched[task].settled.wait()
+
+    async def _claim(self, part: JobDeal, tasks: Sequence[TaskId], sender: Sender) -> None:
+        """Claim tasks; when the chain's clock is behind ours or others were faster, the next look decides."""
+        hub = self.links.chain.hub_address
+        for first in range(0, len(tasks), _CLAIMS_AT_ONCE):
+            some = tasks[first : first + _CLAIMS_AT_ONCE]
+            known = [task for task in some if self.watched[task].stage >= Stage.STARTED]
+            unknown = [(part.deal_id, part.tasks[task]) for task in some if self.watched[task].stage < Stage.STARTED]
+            try:
+                if known:
+                    await sender.send(calls.claim_array(hub, known))
+                if unknown:
+                    await sender.send(calls.initialize_and_claim_array(hub, unknown))
+            except (RevertError, UnavailableError):
+                return
+
+    async def _ending(self, index: int) -> Ending:
+        try:
+            return Ending(index, result=await self.result(index))
+        except VoisinError as error:
+            return Ending(index, error=error)
+
+
+async def open_job(links: Links, watch: Watch, deals: Sequence[tuple[DealId, int | None]]) -> AsyncJob:
+    """
+    Take up deals, new or old.
+
+    Args:
+        links: The network.
+        watch: Brings the chain's news.
+        deals: The deals' ids in order of index, each with the block of its match if it is known.
+
+    Raises:
+        StateError: There is no such deal.
+    """
+    categories = await links.chain.hub.categories()
+    parts = []
+    watched: dict[TaskId, Watched] = {}
+    for deal_id, block in deals:
+        deal = await links.chain.hub.deal(deal_id)
+        deadline = final_deadline(deal.start_time, categories[deal.category].time_ref_s)
+        part = JobDeal(deal_id, deal, task_ids(deal_id, deal), deadline, block)
+        watched |= await watch.add(part.tasks)
+        watch.tell(await deal_events(links.chain, deal_id, deal, first_block=block))
+        parts.append(part)
+    order = tuple((part, task) for part in parts for task in part.tasks)
+    return AsyncJob(links, watch, tuple(parts), watched, order)

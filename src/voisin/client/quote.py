@@ -1,0 +1,179 @@
+"""What a run would cost, before anything is spent or changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from voisin.client.apps import AppReference, TargetApp, find_app
+from voisin.client.links import Links
+from voisin.client.offers import Lot, Offer, Wish, choose_lots
+from voisin.client.terms import TaskSpec, Terms, choose_category
+from voisin.errors import FundsError, NoMatchError
+from voisin.policy.replication import reachable_trust, trust_for
+from voisin.protocol.ids import ZERO_HASH, Address, OrderHash
+from voisin.protocol.orders import AppOrder, WorkerpoolOrder
+from voisin.protocol.trust import worker_weight
+from voisin.units import NRLC, format_amount
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """
+    What a run would cost. Amounts are in nRLC.
+
+    Attributes:
+        requester: Who would pay.
+        app: The app.
+        is_own: Whether the app is the requester's own and offered to nobody else.
+        tasks: The tasks.
+        terms: The terms.
+        wish: The terms in the protocol's words.
+        lots: The offers that cover the tasks; each becomes a deal.
+        deposited: What is free in the requester's account at the hub.
+        in_wallet: What is in the requester's wallet; moved to the account when a deal needs it.
+    """
+
+    requester: Address
+    app: TargetApp
+    is_own: bool
+    tasks: tuple[TaskSpec, ...]
+    terms: Terms
+    wish: Wish
+    lots: tuple[Lot, ...]
+    deposited: NRLC
+    in_wallet: NRLC
+
+    @property
+    def total(self) -> NRLC:
+        """What all tasks cost together [nRLC]."""
+        return NRLC(sum(lot.total for lot in self.lots))
+
+    @property
+    def dearest(self) -> NRLC:
+        """What the dearest task costs [nRLC]."""
+        return max(lot.price for lot in self.lots)
+
+    @property
+    def missing(self) -> NRLC:
+        """What account and wallet together lack [nRLC]."""
+        return NRLC(max(self.total - self.deposited - self.in_wallet, 0))
+
+    def require_funds(self) -> None:
+        """
+        Refuse a run that cannot be paid.
+
+        Raises:
+            FundsError: Account and wallet together hold too little; the message says by how much.
+        """
+        if self.missing:
+            held = f"account and wallet of {self.requester} hold {format_amount(NRLC(self.deposited + self.in_wallet))}"
+            words = f"{format_amount(self.missing)} is missing: the tasks cost {format_amount(self.total)}, and {held}"
+            raise FundsError(words, hint=f"send at least {format_amount(self.missing)} to the wallet, or run fewer tasks")
+
+
+async def make_quote(links: Links, requester: Address, reference: AppReference, tasks: Sequence[TaskSpec], terms: Terms) -> Quote:
+    """
+    Find the cheapest offers for some tasks.
+
+    Args:
+        links: The network.
+        requester: Who would pay.
+        reference: The app: a path, or an address.
+        tasks: The tasks.
+        terms: The terms.
+
+    Raises:
+        InputError: App, tasks or terms cannot be used.
+        NoMatchError: No offers fit; the message names the nearest one, what excludes it and by how much.
+    """
+    app = await find_app(links.chain, requester, reference)
+    is_own = app.info.owner == requester
+    wish = Wish(
+        app=app.address,
+        requester=requester,
+        volume=len(tasks),
+        category=choose_category(await links.chain.hub.categories(), terms.category, terms.limits.time_s),
+        trust=terms.trust if terms.trust is not None else await wanted_trust(links, terms.replicas, len(tasks)),
+        tag=terms.tag,
+        max_price=terms.max_price,
+        workerpool=terms.workerpool,
+    )
+    apps = (
+        [Offer(own_offer(app.address, requester, len(tasks)), OrderHash(ZERO_HASH), len(tasks))]
+        if is_own
+        else await _app_offers(links, app)
+    )
+    account = await links.chain.hub.account(requester)
+    return Quote(
+        requester=requester,
+        app=app,
+        is_own=is_own,
+        tasks=tuple(tasks),
+        terms=terms,
+        wish=wish,
+        lots=await find_lots(links, wish, apps),
+        deposited=account.stake,
+        in_wallet=await links.chain.token.balance(requester),
+    )
+
+
+def own_offer(app: Address, owner: Address, volume: int) -> AppOrder:
+    """Offer an app to its own owner for nothing, unsigned."""
+    return AppOrder(app=app, appprice=NRLC(0), volume=volume, requesterrestrict=owner, salt=ZERO_HASH)
+
+
+async def find_lots(links: Links, wish: Wish, apps: Sequence[Offer[AppOrder]]) -> tuple[Lot, ...]:
+    """
+    Cover a wish with the market's workerpool orders.
+
+    The market is asked for the category first; only to explain a refusal it is asked for everything.
+
+    Raises:
+        NoMatchError: The offers do not cover it.
+    """
+    try:
+        return choose_lots(wish, apps, await _pool_offers(links, wish.category))
+    except NoMatchError:
+        return choose_lots(wish, apps, await _pool_offers(links, None))
+
+
+async def wanted_trust(links: Links, replicas: int, volume: int) -> int:
+    """
+    Turn a number of replicas into the trust to ask for, knowing the workers of the default pool.
+
+    Raises:
+        NoMatchError: The pool's workers cannot reach it; the message says what they can.
+    """
+    if replicas <= 1 or links.pool is None:
+        return trust_for(replicas, [0] * replicas, volume)
+    online = [worker for worker in (await links.pool.pool()).workers if worker.online]
+    scores = [worker.score for worker in online]
+    wanted = trust_for(replicas, [*scores, *[0] * (replicas - len(scores))], volume)
+    reach = reachable_trust([worker_weight(score) for score in scores])
+    if len(online) >= replicas and wanted <= reach:
+        return wanted
+    there = f"the workerpool has {len(online)} worker{'' if len(online) == 1 else 's'} online"
+    if len(online) < replicas:
+        words = f"{replicas} replicas need {replicas} workers, and {there}"
+        raise NoMatchError(words, hint=f"ask for {max(len(online), 1)}, or let more workers join with `voisin worker join`")
+    fewer = _largest_volume(replicas, scores, reach)
+    words = f"{replicas} replicas for each of {volume} tasks need trust {wanted}, and {there}, who reach {reach} together"
+    raise NoMatchError(words, hint=f"run at most {fewer} tasks at a time, or ask for trust {reach}")
+
+
+def _largest_volume(replicas: int, scores: Sequence[int], reach: int) -> int:
+    volume = 1
+    while trust_for(replicas, scores, volume + 1) <= reach:
+        volume += 1
+    return volume
+
+
+async def _app_offers(links: Links, app: TargetApp) -> list[Offer[AppOrder]]:
+    found = await links.book.app_offers({"app": app.address})
+    return [Offer(offer.order, offer.hash, offer.remaining) for offer in found]
+
+
+async def _pool_offers(links: Links, category: int | None) -> list[Offer[WorkerpoolOrder]]:
+    found = await links.book.workerpool_offers({"category": category})
+    return [Offer(offer.order, offer.hash, offer.remaining) for offer in found]

@@ -1,0 +1,206 @@
+"""
+Following deals by the chain's events: one follower for everything a client waits for, however many tasks that are.
+
+Every task has a stage that only grows, so an event that is seen twice changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import anyio
+
+from voisin.chain import Chain, events_of
+from voisin.client.invoice import subject
+from voisin.errors import UnavailableError, VoisinError
+from voisin.protocol.events import (
+    ConsensusReached,
+    Event,
+    Logged,
+    TaskClaimed,
+    TaskContributed,
+    TaskFinalized,
+    TaskInitialized,
+    TaskReopened,
+    TaskRevealed,
+)
+from voisin.protocol.ids import Address, TaskId
+
+PATIENCE_S = 120.0
+"""How long the chain may be out of reach before those who wait are told [s]."""
+_PAUSE_S = 1.0
+_POLL_S = 0.1
+
+
+class Stage(IntEnum):
+    """How far a task has come; the order is that of its life."""
+
+    WAITING = 0
+    STARTED = 1
+    ANSWERED = 2
+    AGREED = 3
+    SHOWN = 4
+    COMPLETED = 5
+    FAILED = 6
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will happen."""
+        return self >= Stage.COMPLETED
+
+
+@dataclass(slots=True)
+class Watched:
+    """
+    One task that somebody waits for.
+
+    Attributes:
+        stage: How far it has come.
+        contributors: Workers that contributed, in order.
+        provers: Workers that showed the agreed result.
+        settled: Set when the task is final, or will not be heard of any more.
+        error: Why it will not be heard of any more.
+    """
+
+    stage: Stage = Stage.WAITING
+    contributors: list[Address] = field(default_factory=list)
+    provers: list[Address] = field(default_factory=list)
+    settled: anyio.Event = field(default_factory=anyio.Event)
+    error: VoisinError | None = None
+
+    def give_up(self, error: VoisinError) -> None:
+        """Tell those who wait that nothing more will be heard."""
+        if not self.stage.is_final:
+            self.error = error
+            self.settled.set()
+
+    async def final(self) -> Stage:
+        """
+        Wait for the task's end.
+
+        Raises:
+            VoisinError: Nothing more will be heard of the task.
+        """
+        await self.settled.wait()
+        if self.error is not None:
+            raise self.error
+        return self.stage
+
+    def apply(self, event: Event) -> None:
+        """Take one of the task's events into account; the same event twice changes nothing."""
+        match event:
+            case TaskInitialized():
+                self._reach(Stage.STARTED)
+            case TaskContributed(worker=worker):
+                self._reach(Stage.ANSWERED)
+                _add(self.contributors, worker)
+            case ConsensusReached():
+                self._reach(Stage.AGREED)
+            case TaskRevealed(worker=worker):
+                self._reach(Stage.SHOWN)
+                _add(self.provers, worker)
+            case TaskReopened():
+                self.stage = self.stage if self.stage.is_final else Stage.STARTED
+            case TaskFinalized():
+                self._reach(Stage.COMPLETED)
+            case TaskClaimed():
+                self._reach(Stage.FAILED)
+            case _:
+                return
+        if self.stage.is_final:
+            self.settled.set()
+
+    def _reach(self, stage: Stage) -> None:
+        self.stage = max(self.stage, stage)
+
+
+def _add(workers: list[Address], worker: Address) -> None:
+    if worker not in workers:
+        workers.append(worker)
+
+
+class Watch:
+    """
+    Follows the hub for all watched tasks.
+
+    `run` is the background task that does it; `add` starts to watch, `changed` waits for the next news of any task.
+    """
+
+    def __init__(self, chain: Chain, *, patience_s: float = PATIENCE_S) -> None:
+        """
+        Args:
+            chain: The chain.
+            patience_s: How long the chain may be out of reach before those who wait are told [s].
+        """
+        self._chain = chain
+        self._patience_s = patience_s
+        self._tasks: dict[TaskId, Watched] = {}
+        self._wanted = anyio.Event()
+        self._news = anyio.Event()
+        self._next_block: int | None = None
+
+    async def add(self, tasks: Iterable[TaskId]) -> Mapping[TaskId, Watched]:
+        """Start to watch tasks; what happened to them until now must then be told with `tell`."""
+        watched = {task: self._tasks.setdefault(task, Watched()) for task in tasks}
+        if self._next_block is None:
+            self._next_block = await self._chain.block_number() + 1
+        self._wanted.set()
+        return watched
+
+    def tell(self, logs: Iterable[Logged]) -> None:
+        """Take events into account, from the past or from the follower."""
+        for logged in logs:
+            task = subject(logged.event)
+            if task is not None and (watched := self._tasks.get(task)) is not None:
+                watched.apply(logged.event)
+                if watched.stage.is_final:
+                    del self._tasks[task]
+        self._announce()
+
+    async def changed(self) -> None:
+        """Wait until something may have changed."""
+        await self._news.wait()
+
+    async def run(self) -> None:
+        """Follow the chain from the first wish on, until cancelled; the chain's absence is told to those who wait."""
+        while True:
+            await self._wanted.wait()
+            try:
+                await self._follow()
+            except VoisinError as error:
+                self._wanted = anyio.Event()
+                self._give_up(error)
+
+    async def _follow(self) -> None:
+        """Read block after block; raise once the chain has been out of reach for too long."""
+        last_news = anyio.current_time()
+        while True:
+            try:
+                await self._look()
+                last_news = anyio.current_time()
+            except UnavailableError:
+                if anyio.current_time() - last_news > self._patience_s:
+                    raise
+                await anyio.sleep(_PAUSE_S)
+
+    async def _look(self) -> None:
+        assert self._next_block is not None
+        height = await self._chain.block_number()
+        if height < self._next_block:
+            await self._chain.heads.wait(self._next_block - 1, poll_s=_POLL_S)
+            return
+        self.tell(await events_of(self._chain, self._next_block, height))
+        self._next_block = height + 1
+
+    def _give_up(self, error: VoisinError) -> None:
+        waiting, self._tasks = self._tasks, {}
+        for watched in waiting.values():
+            watched.give_up(error)
+        self._next_block = None
+        self._announce()
+
+    def _announce(self) -> None:
+        self._news.set()
+        self._news = anyio.Event()
