@@ -8,6 +8,9 @@ from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 
+DEFAULT_CLOCK_UNIX_S = 1_577_836_800
+"""The start of 2020: some programs refuse a clock at 1970."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
@@ -59,7 +62,7 @@ class Job:
     env: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     input_dir: Path | None = None
     seed: bytes = b""
-    clock_unix_s: int = 0
+    clock_unix_s: int = DEFAULT_CLOCK_UNIX_S
 
 
 class Cause(StrEnum):

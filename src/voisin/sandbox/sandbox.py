@@ -46,7 +46,7 @@ class Sandbox:
         slots: int = 1,
         scratch_dir: Path | None = None,
         canonical_nan: bool = False,
-        compile_time_s: float = 120.0,
+        compile_time_s: float = 300.0,
     ) -> None:
         self._modules = CompiledModules(cache_dir)
         self._scratch = Scratch(scratch_dir or cache_dir / "scratch")
