@@ -1,0 +1,31 @@
+"""`python -m voisin.market`: serve a market, set up by VOISIN_MARKET_* variables, until it is interrupted."""
+
+from __future__ import annotations
+
+import sys
+
+import anyio
+from pydantic import ValidationError
+
+from voisin.errors import VoisinError
+from voisin.market.opening import serve_market
+from voisin.market.settings import MarketSettings
+
+
+def main() -> int:
+    """Serve; answers the exit code."""
+    try:
+        settings = MarketSettings()
+    except (ValidationError, VoisinError) as error:
+        sys.stderr.write(f"the settings are wrong: {error}\n")
+        return 2
+    try:
+        anyio.run(serve_market, settings)
+    except VoisinError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

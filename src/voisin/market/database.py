@@ -1,0 +1,138 @@
+"""
+Opening a market's database: SQLite in WAL mode or PostgreSQL, with its tables brought up to date.
+
+Writing transactions run one after another: on SQLite because each begins by taking the write lock, on PostgreSQL because
+each begins by locking the one row of `follower`. Reading goes on beside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import anyio
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import URL, Connection, event, insert, make_url, select
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from voisin.errors import InputError, UnavailableError
+from voisin.market.schema import follower
+from voisin.protocol.eip712 import Domain
+
+LOCK_WAIT_S = 30
+"""How long a transaction on SQLite waits for another one's lock [s]."""
+
+_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+_WRITES = "voisin_writes"
+_FOLLOWER = 1
+
+
+@asynccontextmanager
+async def open_database(database_url: str, domain: Domain, start_block: int) -> AsyncIterator[AsyncEngine]:
+    """
+    Open a market's database, making its tables or bringing them up to date.
+
+    Args:
+        database_url: For example `sqlite:///market.sqlite` or `postgresql://user@host/market`.
+        domain: The hub that the records are about.
+        start_block: Where the hub's history starts, for a database that is still empty.
+
+    Raises:
+        InputError: The address is malformed, or the records are about another hub.
+        UnavailableError: The database does not answer.
+    """
+    engine = _engine(database_url)
+    try:
+        with anyio.CancelScope(shield=True), answering():
+            async with writing(engine) as connection:
+                await connection.run_sync(upgrade_tables)
+                await _claim(connection, domain, start_block)
+        yield engine
+    finally:
+        with anyio.CancelScope(shield=True):
+            await engine.dispose()
+
+
+@asynccontextmanager
+async def writing(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """Begin a writing transaction; it waits for the one before it."""
+    async with engine.connect() as connection:
+        await connection.execution_options(**{_WRITES: True})
+        async with connection.begin():
+            yield connection
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    """
+    Turn a database's failures into ours.
+
+    Raises:
+        UnavailableError: The database failed.
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        raise UnavailableError(f"the market's database failed: {error.orig}", hint="see whether it runs and has space") from error
+
+
+def upgrade_tables(connection: Connection) -> None:
+    """Bring the tables up to date, inside the connection's transaction."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+async def _claim(connection: AsyncConnection, domain: Domain, start_block: int) -> None:
+    """Write down whom the records are about, or see that they are about the same."""
+    row = (await connection.execute(select(follower))).one_or_none()
+    if row is None:
+        first = {"id": _FOLLOWER, "chain_id": domain.chain_id, "hub": domain.hub, "next_block": start_block}
+        await connection.execute(insert(follower).values(first))
+    elif (row.chain_id, row.hub) != (domain.chain_id, domain.hub):
+        raise InputError(
+            f"the database is about hub {row.hub} on chain {row.chain_id}, not {domain.hub} on chain {domain.chain_id}",
+            hint="give each hub its own database",
+        )
+
+
+def _engine(database_url: str) -> AsyncEngine:
+    url = _url(database_url)
+    if url.get_backend_name() != "sqlite":
+        return create_async_engine(url, pool_pre_ping=True)
+    if url.database in (None, "", ":memory:"):
+        raise InputError("a market's records need a file", hint="name one, for example sqlite:///market.sqlite")
+    engine = create_async_engine(url, connect_args={"timeout": LOCK_WAIT_S})
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _prepare(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
+        connection.isolation_level = None  # SQLAlchemy begins transactions, not the driver
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Connection) -> None:
+        writes = connection.get_execution_options().get(_WRITES, False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def _url(database_url: str) -> URL:
+    try:
+        url = make_url(database_url)
+        url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+        url.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
+        raise InputError(
+            f"the database address cannot be used: {error}", hint="write sqlite:///market.sqlite or postgresql://user@host/name"
+        ) from None
+    return url

@@ -1,0 +1,214 @@
+"""A market's records in memory: the twin of the database, for tests and simulations."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+import msgspec
+
+from voisin.market.book import Position
+from voisin.market.following import TaskChange
+from voisin.market.machine import Entry, price_of, published_form, rank_of
+from voisin.market.query import ACCOUNTS, ANY, DealPlace, DealQuery, OrderQuery, TaskQuery, accounts_of, place_of, write_cursor
+from voisin.market.rows import consensus_of
+from voisin.protocol.api import DealEntry, DealPage, Moment, OrderPage, OrderStatus, TaskEntry, TaskPage
+from voisin.protocol.ids import Address, DealId, OrderHash, TaskId
+from voisin.protocol.orders import Order, OrderKind, RequestOrder, WorkerpoolOrder, order_kind, resource_of
+from voisin.protocol.tags import tag_bits
+
+_LIVE = (OrderStatus.OPEN, OrderStatus.DEAD)
+
+
+@dataclass(slots=True)
+class _Records:
+    """Everything that is kept; a transaction works on a copy."""
+
+    position: Position
+    entries: dict[OrderHash, Entry] = field(default_factory=dict)
+    stories: dict[OrderHash, tuple[Moment, ...]] = field(default_factory=dict)
+    deals: dict[DealId, tuple[DealEntry, int]] = field(default_factory=dict)
+    tasks: dict[TaskId, TaskEntry] = field(default_factory=dict)
+
+    def copy(self) -> _Records:
+        """Copy the records; what is in them never changes."""
+        return _Records(self.position, dict(self.entries), dict(self.stories), dict(self.deals), dict(self.tasks))
+
+
+class MemoryStore:
+    """A market's records in memory; see `voisin.market.book.BookStore`."""
+
+    def __init__(self, start_block: int = 0) -> None:
+        """
+        Args:
+            start_block: First block that is not recorded yet.
+        """
+        self._records = _Records(Position(start_block))
+        self._lock = anyio.Lock()
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[MemoryWrite]:
+        """Begin a transaction; it is never cancelled half-way."""
+        with anyio.CancelScope(shield=True):
+            async with self._lock:
+                changed = self._records.copy()
+                yield MemoryWrite(changed)
+                self._records = changed
+
+    async def position(self) -> Position:
+        """Tell how far the chain is recorded."""
+        return self._records.position
+
+    async def entry(self, order_hash: OrderHash) -> Entry | None:
+        """Find an order."""
+        return self._records.entries.get(order_hash)
+
+    async def story(self, order_hash: OrderHash) -> tuple[Moment, ...]:
+        """Tell how an order came to stand where it stands."""
+        return self._records.stories.get(order_hash, ())
+
+    async def orders(self, query: OrderQuery) -> OrderPage:
+        """List orders, best price first."""
+        found = sorted((entry for entry in self._records.entries.values() if fits(entry, query)), key=_order_key)
+        place = query.place
+        start = (place.kind.value, int(place.rank), place.published_at, place.hash) if place is not None else ("", 0, 0, "")
+        behind = [entry for entry in found if _order_key(entry) > start]
+        shown = behind[: query.limit]
+        cursor = write_cursor(place_of(shown[-1])) if len(behind) > len(shown) else None
+        return OrderPage(orders=tuple(map(published_form, shown)), count=len(found), next=cursor)
+
+    async def open_orders(self) -> dict[OrderKind, int]:
+        """Count the open orders of each kind."""
+        kinds = [order_kind(entry.order) for entry in self._records.entries.values() if entry.status is OrderStatus.OPEN]
+        return {kind: kinds.count(kind) for kind in OrderKind}
+
+    async def deal(self, deal_id: DealId) -> DealEntry | None:
+        """Find a deal."""
+        found = self._records.deals.get(deal_id)
+        return None if found is None else found[0]
+
+    async def deals(self, query: DealQuery) -> DealPage:
+        """List deals, newest first."""
+        named = [(name, getattr(query, name)) for name in ACCOUNTS]
+        wanted = [(name, given) for name, given in named if given and ANY not in given]
+        fitting = [pair for pair in self._records.deals.values() if all(getattr(pair[0], name) in given for name, given in wanted)]
+        fitting.sort(key=_deal_key, reverse=True)
+        place = query.place
+        behind = [pair for pair in fitting if place is None or _deal_key(pair) < (place.block, place.log_index)]
+        shown = behind[: query.limit]
+        cursor = write_cursor(DealPlace(*_deal_key(shown[-1]))) if len(behind) > len(shown) else None
+        return DealPage(deals=tuple(deal for deal, _ in shown), count=len(fitting), next=cursor)
+
+    async def task(self, task_id: TaskId) -> TaskEntry | None:
+        """Find a task."""
+        return self._records.tasks.get(task_id)
+
+    async def tasks(self, deal_id: DealId, query: TaskQuery) -> TaskPage:
+        """List the initialised tasks of a deal, by index."""
+        found = [task for task in self._records.tasks.values() if task.deal_id == deal_id and task.index >= query.first]
+        return TaskPage(tasks=tuple(sorted(found, key=lambda task: task.index)[: query.limit]))
+
+
+class MemoryWrite:
+    """A transaction in memory; see `voisin.market.book.BookWrite`."""
+
+    def __init__(self, records: _Records) -> None:
+        """
+        Args:
+            records: The copy to change.
+        """
+        self._records = records
+
+    async def position(self) -> Position:
+        """Tell how far the chain is recorded."""
+        return self._records.position
+
+    async def advance(self, position: Position) -> None:
+        """Set how far the chain is recorded."""
+        self._records.position = position
+
+    async def entry(self, order_hash: OrderHash) -> Entry | None:
+        """Find an order."""
+        return self._records.entries.get(order_hash)
+
+    async def entries_of_resource(self, resource: Address) -> list[Entry]:
+        """List the open and dead orders of an app, dataset or workerpool."""
+        return [entry for entry in self._live() if not isinstance(entry.order, RequestOrder) and resource_of(entry.order) == resource]
+
+    async def entries_of_signer(self, signer: Address) -> list[Entry]:
+        """List the open and dead orders of a signer."""
+        return [entry for entry in self._live() if entry.signer == signer]
+
+    async def open_count(self, signer: Address) -> int:
+        """Count the open orders of a signer."""
+        return sum(entry.signer == signer and entry.status is OrderStatus.OPEN for entry in self._live())
+
+    async def save(self, entry: Entry) -> None:
+        """Add an order, or replace what is known of it."""
+        self._records.entries[entry.hash] = entry
+
+    async def tell(self, order_hash: OrderHash, moment: Moment) -> None:
+        """Add a moment to an order's story."""
+        self._records.stories[order_hash] = (*self._records.stories.get(order_hash, ()), moment)
+
+    async def add_deal(self, deal: DealEntry, log_index: int) -> None:
+        """Add a deal; one that is there already stays."""
+        self._records.deals.setdefault(deal.deal_id, (deal, log_index))
+
+    async def add_task(self, task: TaskEntry) -> None:
+        """Add a task; one that is there already stays."""
+        self._records.tasks.setdefault(task.task_id, task)
+
+    async def change_task(self, change: TaskChange) -> None:
+        """Let a task go on; a task that is not there is left alone."""
+        task = self._records.tasks.get(change.task_id)
+        if task is not None:
+            consensus = task.consensus if change.consensus is None else consensus_of(change.consensus)
+            results = task.results if change.results is None else change.results
+            self._records.tasks[task.task_id] = msgspec.structs.replace(task, status=change.status, consensus=consensus, results=results)
+
+    def _live(self) -> Iterable[Entry]:
+        return [entry for entry in self._records.entries.values() if entry.status in _LIVE]
+
+
+def fits(entry: Entry, query: OrderQuery) -> bool:
+    """Tell whether an order meets a query, whatever page is asked for."""
+    order, kind = entry.order, order_kind(entry.order)
+    allowed = [query.allowed(name, kind) for name in ACCOUNTS]
+    return (
+        query.kind in (None, kind)
+        and query.status in (ANY, entry.status.value)
+        and (not query.owner or ANY in query.owner or entry.signer in query.owner)
+        and all(values is None or account in values for account, values in zip(accounts_of(order), allowed, strict=True))
+        and _fits_class(order, query)
+        and _fits_tag(order, query.bits)
+        and _between(price_of(order), query.min_price, query.max_price)
+        and _between(entry.remaining, query.min_volume, None)
+    )
+
+
+def _fits_class(order: Order, query: OrderQuery) -> bool:
+    if isinstance(order, WorkerpoolOrder | RequestOrder):
+        return _between(order.category, query.category, query.category) and _between(order.trust, query.min_trust, query.max_trust)
+    return query.category is None and query.min_trust is None and query.max_trust is None
+
+
+def _fits_tag(order: Order, bits: int | None) -> bool:
+    if bits is None:
+        return True
+    has = tag_bits(order.tag)
+    return has & bits == bits if isinstance(order, WorkerpoolOrder) else has & ~bits == 0
+
+
+def _between(value: int, least: int | None, greatest: int | None) -> bool:
+    return (least is None or value >= least) and (greatest is None or value <= greatest)
+
+
+def _order_key(entry: Entry) -> tuple[str, int, int, str]:
+    return order_kind(entry.order).value, rank_of(entry.order), entry.published_at, entry.hash
+
+
+def _deal_key(pair: tuple[DealEntry, int]) -> tuple[int, int]:
+    return pair[0].block, pair[1]

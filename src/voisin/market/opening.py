@@ -1,0 +1,120 @@
+"""Opening a market: its chain, its records, its follower and its application, for as long as it is needed."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import anyio
+import structlog
+from litestar import Litestar
+
+from voisin.chain.connection import open_chain
+from voisin.errors import InputError
+from voisin.market.api import create_app
+from voisin.market.follower import Follower
+from voisin.market.ledger import ChainLedger, Ledger
+from voisin.market.service import MarketService
+from voisin.market.settings import MarketSettings
+from voisin.market.store import open_store
+from voisin.protocol.ids import ZERO_ADDRESS
+from voisin.serving import serve_app
+
+if TYPE_CHECKING:
+    from voisin.serving import ASGIApp
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """
+    A running market.
+
+    Attributes:
+        app: Its ASGI application, to be served.
+        service: What it does, for use without HTTP.
+    """
+
+    app: Litestar
+    service: MarketService
+
+
+@asynccontextmanager
+async def open_market(settings: MarketSettings) -> AsyncIterator[Market]:
+    """
+    Open a market on a chain's node, and follow the chain as long as the context lasts.
+
+    Args:
+        settings: How it is set up.
+
+    Raises:
+        InputError: There is no hub at that address, or the database belongs to another one.
+        UnavailableError: The node or the database does not answer.
+    """
+    if settings.hub == ZERO_ADDRESS:
+        raise InputError("the market does not know its hub", hint="set VOISIN_MARKET_HUB to the hub's address")
+    async with (
+        open_chain(settings.rpc_url, settings.hub) as chain,
+        run_market(settings, ChainLedger(chain, poll_s=settings.poll_s)) as market,
+    ):
+        yield market
+
+
+@asynccontextmanager
+async def run_market(settings: MarketSettings, ledger: Ledger) -> AsyncIterator[Market]:
+    """
+    Open a market on a ledger, and follow it as long as the context lasts.
+
+    Args:
+        settings: How it is set up.
+        ledger: The chain, or its twin.
+
+    Raises:
+        InputError: The database belongs to another hub.
+        UnavailableError: The database does not answer.
+    """
+    async with open_store(settings.database_url, ledger.domain, settings.start_block) as store:
+        service = MarketService(ledger, store, settings)
+        async with _following(service.follower):
+            yield Market(create_app(service, settings), service)
+
+
+@asynccontextmanager
+async def _following(follower: Follower) -> AsyncIterator[None]:
+    """Follow the chain beside the context's body; the body's own error leaves as it is, not in a group."""
+    failure: Exception | None = None
+    async with anyio.create_task_group() as running:
+        running.start_soon(follower.run)
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001  (raised again below)
+            failure = error
+        finally:
+            running.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+async def serve_market(settings: MarketSettings, *, ready: Callable[[str], None] = lambda _url: None) -> None:
+    """
+    Serve a market on its port until it is cancelled, interrupted or terminated; requests under way are finished.
+
+    Args:
+        settings: How it is set up.
+        ready: Told the market's address once it answers.
+
+    Raises:
+        InputError: The port is taken, there is no hub at that address, or the database belongs to another one.
+        UnavailableError: The node or the database does not answer.
+    """
+    async with open_market(settings) as market, serve_app(cast("ASGIApp", market.app), host=settings.host, port=settings.port) as url:
+        _log.info("market_open", url=url, hub=settings.hub)
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            ready(url)
+            async for number in signals:
+                _log.info("market_closing", signal=number.name)
+                return

@@ -1,0 +1,71 @@
+"""Writing down what happened: changes of an order with their story, and a stretch of the chain with all its effects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from voisin.chain.follower import EventRange
+from voisin.market.book import BookWrite, Position
+from voisin.market.following import Answers, TaskChange, new_deals, order_facts, task_steps
+from voisin.market.machine import Entry, Fact, OwnerSeen, StakeSeen, learn
+from voisin.protocol.api import Moment
+from voisin.units import UnixSeconds
+
+
+async def keep(write: BookWrite, before: Entry | None, after: Entry, *, at: UnixSeconds) -> None:
+    """
+    Save what is known of an order, and tell its story when its status changed.
+
+    Args:
+        write: The transaction.
+        before: What was known; None for a new order.
+        after: What is known now.
+        at: Now.
+    """
+    if before == after:
+        return
+    await write.save(after)
+    if before is None or before.status != after.status or before.published_at != after.published_at:
+        await write.tell(after.hash, Moment(at, after.status.value, after.why))
+
+
+async def record(write: BookWrite, stretch: EventRange, answers: Answers, *, at: UnixSeconds) -> bool:
+    """
+    Write down a stretch of the chain: its effects on orders, its deals and tasks, and that it is done.
+
+    Args:
+        write: The transaction; all of this is kept, or none.
+        stretch: The stretch.
+        answers: What the chain answered to its questions.
+        at: Now.
+
+    Returns:
+        False if the records do not end where the stretch begins: somebody else recorded it; nothing was written.
+    """
+    if (await write.position()).next_block != stretch.first:
+        return False
+    await _record_orders(write, stretch, answers, at)
+    for deal, log_index in new_deals(stretch.events, answers.deals):
+        await write.add_deal(deal, log_index)
+    for step in task_steps(stretch.events, answers.tasks):
+        if isinstance(step, TaskChange):
+            await write.change_task(step)
+        else:
+            await write.add_task(step)
+    await write.advance(Position(stretch.last + 1, stretch.last_hash))
+    return True
+
+
+async def _record_orders(write: BookWrite, stretch: EventRange, answers: Answers, at: UnixSeconds) -> None:
+    for order_hash, facts in order_facts(stretch.events, answers).items():
+        await _learn_all(write, [await write.entry(order_hash)], facts, at)
+    for resource, owner in answers.owners.items():
+        await _learn_all(write, await write.entries_of_resource(resource), [OwnerSeen(owner)], at)
+    for signer, stake in answers.stakes.items():
+        await _learn_all(write, await write.entries_of_signer(signer), [StakeSeen(stake)], at)
+
+
+async def _learn_all(write: BookWrite, entries: Sequence[Entry | None], facts: Sequence[Fact], at: UnixSeconds) -> None:
+    for entry in entries:
+        if entry is not None:
+            await keep(write, entry, learn(entry, *facts), at=at)

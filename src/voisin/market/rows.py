@@ -1,0 +1,77 @@
+"""Entries, deals and tasks as rows of the tables, and back."""
+
+from __future__ import annotations
+
+import msgspec
+from sqlalchemy import RowMapping
+
+from voisin.market.machine import Entry, price_of, rank_of
+from voisin.market.query import ACCOUNTS, accounts_of
+from voisin.market.schema import tag_text
+from voisin.protocol.api import DealEntry, Moment, TaskEntry
+from voisin.protocol.codec import encode
+from voisin.protocol.ids import ZERO_HASH, Hash32
+from voisin.protocol.orders import ORDER_TYPES, OrderKind, RequestOrder, WorkerpoolOrder, order_kind, resource_of
+from voisin.protocol.records import TaskStatus
+
+Row = dict[str, object]
+
+_FACTS = ("hash", "signer", "remaining", "published_at", "owner", "stake", "is_closed", "is_removed", "proven_at")
+"""What an entry and its row have in common, apart from the order."""
+
+
+def row_of_entry(entry: Entry) -> Row:
+    """Write an order's row."""
+    order = entry.order
+    category, trust = (order.category, order.trust) if isinstance(order, WorkerpoolOrder | RequestOrder) else (None, None)
+    row: Row = {
+        "kind": order_kind(order).value,
+        "content": encode(order).decode(),
+        "resource": resource_of(order),
+        "status": entry.status.value,
+        "price": price_of(order),
+        "rank": rank_of(order),
+        "category": category,
+        "trust": trust,
+        "tag": tag_text(order.tag),
+    }
+    row.update(zip(ACCOUNTS, accounts_of(order), strict=True))
+    row.update((name, getattr(entry, name)) for name in _FACTS)
+    return row
+
+
+def entry_of_row(row: RowMapping) -> Entry:
+    """Read an order's row."""
+    order = msgspec.json.decode(row["content"], type=ORDER_TYPES[OrderKind(row["kind"])])
+    return Entry(order=order, **{name: row[name] for name in _FACTS})
+
+
+def row_of_deal(deal: DealEntry, log_index: int) -> Row:
+    """Write a deal's row."""
+    return {**msgspec.structs.asdict(deal), "log_index": log_index}
+
+
+def deal_of_row(row: RowMapping) -> DealEntry:
+    """Read a deal's row."""
+    return DealEntry(**{name: row[name] for name in DealEntry.__struct_fields__})
+
+
+def row_of_task(task: TaskEntry) -> Row:
+    """Write a task's row."""
+    return {**msgspec.structs.asdict(task), "status": int(task.status)}
+
+
+def task_of_row(row: RowMapping) -> TaskEntry:
+    """Read a task's row."""
+    values = {name: row[name] for name in TaskEntry.__struct_fields__}
+    return TaskEntry(**{**values, "status": TaskStatus(row["status"]), "consensus": consensus_of(row["consensus"])})
+
+
+def consensus_of(value: Hash32 | None) -> Hash32 | None:
+    """Read a consensus: the zero hash stands for one that was withdrawn."""
+    return None if value == ZERO_HASH else value
+
+
+def moment_of_row(row: RowMapping) -> Moment:
+    """Read a moment's row."""
+    return msgspec.convert({name: row[name] for name in Moment.__struct_fields__}, Moment)

@@ -1,0 +1,160 @@
+"""
+The tables of a market's database.
+
+256-bit numbers are kept as decimal text of fixed width, which every database sorts and compares as the numbers sort and
+compare. A tag is kept as 256 characters `0` and `1`, highest bit first, so that conditions on its bits are patterns.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Dialect, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy.types import TypeDecorator
+
+from voisin.protocol.ids import MAX_UINT256
+from voisin.protocol.tags import Tag, tag_bits
+
+UINT256_DIGITS = len(str(MAX_UINT256))
+TAG_PLACES = 256
+
+
+class Uint256(TypeDecorator[int]):
+    """A number from 0 to 2^256 - 1, kept as text that sorts as numbers do."""
+
+    impl = String(UINT256_DIGITS)
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> str | None:  # noqa: ARG002  (the base class calls it so)
+        """Write a number."""
+        if value is None:
+            return None
+        assert 0 <= value <= MAX_UINT256
+        return str(value).rjust(UINT256_DIGITS, "0")
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> int | None:  # noqa: ARG002
+        """Read a number."""
+        return None if value is None else int(value)
+
+
+def tag_text(tag: Tag) -> str:
+    """Write a tag as it is kept."""
+    return format(tag_bits(tag), f"0{TAG_PLACES}b")
+
+
+def needs_pattern(bits: int) -> str:
+    """Write the `LIKE` pattern of tags that have all of these bits."""
+    return format(bits, f"0{TAG_PLACES}b").replace("0", "_")
+
+
+def within_pattern(bits: int) -> str:
+    """Write the `LIKE` pattern of tags that have none but these bits."""
+    return format(bits, f"0{TAG_PLACES}b").replace("1", "_")
+
+
+_ADDRESS = String(42)
+_HASH = String(66)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+follower = Table(
+    "follower",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("chain_id", BigInteger, nullable=False),
+    Column("hub", _ADDRESS, nullable=False),
+    Column("next_block", BigInteger, nullable=False),
+    Column("last_hash", _HASH),
+)
+"""One row: which hub the records are about, the first block that is not in them yet, and the hash of the one before."""
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("hash", _HASH, primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("content", Text, nullable=False),
+    Column("signer", _ADDRESS, nullable=False),
+    Column("resource", _ADDRESS, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("rank", Uint256, nullable=False),
+    Column("price", Uint256, nullable=False),
+    Column("remaining", Uint256, nullable=False),
+    Column("category", Uint256),
+    Column("trust", Uint256),
+    Column("tag", String(TAG_PLACES), nullable=False),
+    Column("app", _ADDRESS, nullable=False),
+    Column("dataset", _ADDRESS, nullable=False),
+    Column("workerpool", _ADDRESS, nullable=False),
+    Column("requester", _ADDRESS, nullable=False),
+    Column("published_at", BigInteger, nullable=False),
+    Column("owner", _ADDRESS, nullable=False),
+    Column("stake", Uint256, nullable=False),
+    Column("is_closed", Boolean, nullable=False),
+    Column("is_removed", Boolean, nullable=False),
+    Column("proven_at", BigInteger, nullable=False),
+    Index(None, "status", "kind", "rank", "published_at", "hash"),
+    Index(None, "signer", "status"),
+    Index(None, "resource", "status"),
+)
+"""The book. `content` is the order as JSON; the columns after it serve to find and judge it."""
+
+moments = Table(
+    "moments",
+    metadata,
+    Column("order_hash", _HASH, ForeignKey(orders.c.hash), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("what", String(32), nullable=False),
+    Column("detail", Text, nullable=False),
+)
+"""The story of each order: when its status changed, and why."""
+
+deals = Table(
+    "deals",
+    metadata,
+    Column("deal_id", _HASH, primary_key=True),
+    Column("app", _ADDRESS, nullable=False),
+    Column("dataset", _ADDRESS, nullable=False),
+    Column("workerpool", _ADDRESS, nullable=False),
+    Column("requester", _ADDRESS, nullable=False),
+    Column("beneficiary", _ADDRESS, nullable=False),
+    Column("app_price", Uint256, nullable=False),
+    Column("dataset_price", Uint256, nullable=False),
+    Column("workerpool_price", Uint256, nullable=False),
+    Column("app_order", _HASH, nullable=False),
+    Column("dataset_order", _HASH, nullable=False),
+    Column("workerpool_order", _HASH, nullable=False),
+    Column("request_order", _HASH, nullable=False),
+    Column("category", Uint256, nullable=False),
+    Column("trust", Uint256, nullable=False),
+    Column("tag", _HASH, nullable=False),
+    Column("first_index", Uint256, nullable=False),
+    Column("volume", Uint256, nullable=False),
+    Column("start", BigInteger, nullable=False),
+    Column("block", BigInteger, nullable=False),
+    Column("tx_hash", _HASH, nullable=False),
+    Column("log_index", BigInteger, nullable=False),
+    Index(None, "block", "log_index"),
+    Index(None, "requester"),
+    Index(None, "app"),
+    Index(None, "workerpool"),
+)
+"""Deals, as their event and the hub's record say."""
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("task_id", _HASH, primary_key=True),
+    Column("deal_id", _HASH, nullable=False),
+    Column("index", Uint256, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("consensus", _HASH),
+    Column("results", Text, nullable=False),
+    Index(None, "deal_id", "index"),
+)
+"""Tasks that were initialised, as their events say."""

@@ -1,0 +1,247 @@
+"""
+The market's desk: takes orders into the book and out of it, on their signers' behalf.
+
+A publication asks the chain and then writes; in between the chain may go on, and the follower with it. Therefore the
+writing transaction looks whether the records have passed the block that was the latest when the chain was asked, and asks
+again, inside the transaction, if so. What the follower records later, it records for the new order too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import anyio
+import msgspec
+import structlog
+
+from voisin.errors import StateError, TrustError, UnavailableError, VoisinError
+from voisin.market.admission import OrderLimits, admit, check_form, check_return
+from voisin.market.book import BookStore, BookWrite
+from voisin.market.follower import Follower
+from voisin.market.inquiry import facts_of
+from voisin.market.ledger import Ledger
+from voisin.market.machine import FINAL, Entry, Unpublished, learn, published_form, readmit
+from voisin.market.metrics import MarketMetrics
+from voisin.market.proof import Proof, Wish, check_newer, check_time, wish_digest
+from voisin.market.recording import keep
+from voisin.market.settings import MarketSettings
+from voisin.protocol.api import OrderStatus, PublishedOrder
+from voisin.protocol.eip712 import order_hash as hash_of
+from voisin.protocol.ids import Address, Hash32, OrderHash, to_hex
+from voisin.protocol.orders import Order, order_kind
+from voisin.units import UnixSeconds
+
+CHAIN_WAIT_S = 10
+"""How long the chain may take to answer while the book is locked, and to a question about health [s]."""
+
+Clock = Callable[[], UnixSeconds]
+
+_log = structlog.get_logger()
+
+
+class MarketHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    How a market is.
+
+    Attributes:
+        chain_id: The chain it follows.
+        hub: The hub it follows.
+        next_block: First block that is not in its records yet.
+        head: The chain's latest block.
+        lag_blocks: How many blocks its records are behind.
+        open_orders: Open orders of each kind.
+    """
+
+    chain_id: int
+    hub: Address
+    next_block: int
+    head: int
+    lag_blocks: int
+    open_orders: dict[str, int]
+
+
+def wall_clock() -> UnixSeconds:
+    """Tell the time."""
+    return UnixSeconds(int(time.time()))
+
+
+class MarketService:
+    """
+    What a market does for those who come to it.
+
+    Attributes:
+        store: The records, to read from.
+        metrics: What it counts.
+        follower: The loop that follows the chain; whoever opens the market runs it.
+    """
+
+    def __init__(self, ledger: Ledger, store: BookStore, settings: MarketSettings, *, clock: Clock = wall_clock) -> None:
+        """
+        Args:
+            ledger: The chain.
+            store: The records.
+            settings: How the market is set up.
+            clock: Tells the time.
+        """
+        self.store = store
+        self.metrics = MarketMetrics()
+        self.follower = Follower(ledger, store, self.metrics, retry_s=settings.retry_s)
+        self._ledger = ledger
+        self._settings = settings
+        self._limits = OrderLimits(params_bytes=settings.max_params_bytes, sign_bytes=settings.max_sign_bytes)
+        self._clock = clock
+
+    async def publish(self, order: Order, proof: Proof | None = None) -> tuple[PublishedOrder, bool]:
+        """
+        Take an order into the book; an order that is open there already is answered as it stands.
+
+        Args:
+            order: The signed order.
+            proof: Its signer's wish to have it back after it was taken out.
+
+        Returns:
+            The order in the book, and whether it is new there.
+
+        Raises:
+            InputError: The order can never be published; the message says what is wrong with it.
+            TrustError: It is not signed by whom it must be, or the proof is not its signer's.
+            StateError: It is filled, cancelled or taken out, or its signer has too many open orders.
+            FundsError: Its signer cannot pay one task; says how much is missing.
+        """
+        try:
+            return await self._publish(order, proof)
+        except VoisinError as error:
+            self.metrics.refused.labels(error.code).inc()
+            raise
+
+    async def unpublish(self, order_hash: OrderHash, proof: Proof | None) -> PublishedOrder:
+        """
+        Take an order out of the book; the hub would still match it until it is closed there.
+
+        Args:
+            order_hash: The order.
+            proof: Its signer's wish.
+
+        Raises:
+            StateError: It is unknown, filled or cancelled, or the proof was used before.
+            TrustError: There is no proof, it is too old, or not the signer's.
+        """
+        try:
+            return await self._unpublish(order_hash, proof)
+        except VoisinError as error:
+            self.metrics.refused.labels(error.code).inc()
+            raise
+
+    async def health(self) -> MarketHealth:
+        """
+        Tell how the market is.
+
+        Raises:
+            UnavailableError: The database or the chain does not answer, or the market does not get on with the chain.
+        """
+        if self.follower.failure:
+            raise UnavailableError(f"the chain is not followed: {self.follower.failure}", hint="the market goes on trying; see its log")
+        next_block = (await self.store.position()).next_block
+        open_orders = await self.store.open_orders()
+        try:
+            with anyio.fail_after(CHAIN_WAIT_S):
+                head = await self._ledger.head()
+        except (UnavailableError, TimeoutError):
+            raise UnavailableError(
+                f"the chain does not answer; its blocks before {next_block} are recorded", hint="see whether the node runs"
+            ) from None
+        return MarketHealth(
+            chain_id=self._ledger.domain.chain_id,
+            hub=self._ledger.domain.hub,
+            next_block=next_block,
+            head=head,
+            lag_blocks=max(head + 1 - next_block, 0),
+            open_orders={kind.value: count for kind, count in open_orders.items()},
+        )
+
+    async def _publish(self, order: Order, proof: Proof | None) -> tuple[PublishedOrder, bool]:
+        check_form(order, self._limits)
+        order_hash = hash_of(order, self._ledger.domain)
+        known = await self.store.entry(order_hash)
+        if known is not None and known.status is OrderStatus.OPEN:
+            return published_form(known), False
+        if known is not None and known.status in FINAL:
+            check_return(known, known, None)
+        head = await self._ledger.head()
+        fresh = await self._judge(order_hash, order, proof)
+        async with self.store.write() as write:
+            if (await write.position()).next_block > head + 1:
+                fresh = await self._judge_in_time(order_hash, order, proof)
+            entry, is_new = await self._enter(write, fresh, proof)
+        if is_new:
+            self.metrics.published.labels(order_kind(order).value).inc()
+            _log.info("order_published", order_hash=order_hash, kind=order_kind(order).value, signer=entry.signer)
+        return published_form(entry), is_new
+
+    async def _judge(self, order_hash: OrderHash, order: Order, proof: Proof | None) -> Entry:
+        """Ask the chain about an order, and admit or refuse it."""
+        fresh = admit(order_hash, order, await facts_of(self._ledger, order_hash, order), at=self._clock())
+        if proof is not None:
+            await self._check_proof(Wish.PUBLISH, fresh, proof)
+        return fresh
+
+    async def _judge_in_time(self, order_hash: OrderHash, order: Order, proof: Proof | None) -> Entry:
+        """Judge while the book is locked, and therefore not for ever."""
+        try:
+            with anyio.fail_after(CHAIN_WAIT_S):
+                return await self._judge(order_hash, order, proof)
+        except TimeoutError:
+            raise UnavailableError(f"the chain did not answer within {CHAIN_WAIT_S} s", hint="try again") from None
+
+    async def _enter(self, write: BookWrite, fresh: Entry, proof: Proof | None) -> tuple[Entry, bool]:
+        """Write an admitted order into the book; somebody may have done so since it was judged."""
+        known = await write.entry(fresh.hash)
+        if known is not None and known.status is OrderStatus.OPEN:
+            return known, False
+        if known is not None:
+            check_return(known, fresh, proof)
+        if await write.open_count(fresh.signer) >= self._settings.max_open_orders:
+            raise StateError(
+                f"{fresh.signer} has {self._settings.max_open_orders} open orders, more are not accepted",
+                hint="offer more volume in one order, or take out orders that are not needed",
+            )
+        entry = readmit(known, fresh, proven_at=proof.at if proof is not None else UnixSeconds(0))
+        await keep(write, known, entry, at=fresh.published_at)
+        return entry, True
+
+    async def _unpublish(self, order_hash: OrderHash, proof: Proof | None) -> PublishedOrder:
+        known = await self.store.entry(order_hash)
+        if known is None:
+            raise UnknownError(f"no order {order_hash} was ever published here")
+        if proof is None:
+            raise TrustError(
+                "only its signer may take an order out of the book",
+                hint="send the header Voisin-Signature: <unix seconds>:<signature of 'Voisin unpublish <hash> <unix seconds>'>",
+            )
+        await self._check_proof(Wish.UNPUBLISH, known, proof)
+        async with self.store.write() as write:
+            entry = await write.entry(order_hash)
+            assert entry is not None, "orders are never deleted"
+            if entry.status in FINAL:
+                raise StateError(f"the order is {entry.status}: {entry.why}")
+            if not entry.is_removed:
+                check_newer(proof, entry.proven_at)
+                after = learn(entry, Unpublished(proof.at))
+                await keep(write, entry, after, at=self._clock())
+                entry = after
+                self.metrics.removed.labels(order_kind(entry.order).value).inc()
+                _log.info("order_removed", order_hash=order_hash, signer=entry.signer)
+        return published_form(entry)
+
+    async def _check_proof(self, wish: Wish, entry: Entry, proof: Proof) -> None:
+        check_time(proof, now=self._clock(), ttl_s=self._settings.proof_ttl_s)
+        digest = Hash32(to_hex(wish_digest(wish, entry.hash, proof.at)))
+        if not await self._ledger.is_signed_by(entry.signer, digest, proof.signature):
+            raise TrustError(
+                f"the proof is not signed by {entry.signer}, who signed the order", hint=f"sign 'Voisin {wish} {entry.hash} {proof.at}'"
+            )
+
+
+class UnknownError(StateError):
+    """Nothing of that name is in the records."""

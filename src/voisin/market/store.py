@@ -1,0 +1,220 @@
+"""A market's records in a database."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from voisin.market.book import Position
+from voisin.market.database import answering, open_database, writing
+from voisin.market.filters import after_deal, after_order, deal_conditions, order_conditions
+from voisin.market.following import TaskChange
+from voisin.market.machine import Entry, published_form
+from voisin.market.query import DealPlace, DealQuery, OrderQuery, TaskQuery, place_of, write_cursor
+from voisin.market.rows import (
+    deal_of_row,
+    entry_of_row,
+    moment_of_row,
+    row_of_deal,
+    row_of_entry,
+    row_of_task,
+    task_of_row,
+)
+from voisin.market.schema import deals, follower, moments, orders, tasks
+from voisin.protocol.api import DealEntry, DealPage, Moment, OrderPage, OrderStatus, TaskEntry, TaskPage
+from voisin.protocol.eip712 import Domain
+from voisin.protocol.ids import Address, DealId, OrderHash, TaskId
+from voisin.protocol.orders import OrderKind
+
+_LIVE = (OrderStatus.OPEN.value, OrderStatus.DEAD.value)
+
+
+@asynccontextmanager
+async def open_store(database_url: str, domain: Domain, start_block: int) -> AsyncIterator[SqlStore]:
+    """
+    Open the records in a database; arguments and errors are `voisin.market.database.open_database`'s.
+
+    Yields:
+        The records.
+    """
+    async with open_database(database_url, domain, start_block) as engine:
+        yield SqlStore(engine)
+
+
+class SqlStore:
+    """A market's records in a database; see `voisin.market.book.BookStore`."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        """
+        Args:
+            engine: A database whose tables are up to date; `open_store` makes one.
+        """
+        self._engine = engine
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[SqlWrite]:
+        """Begin a transaction; it is never cancelled half-way."""
+        with anyio.CancelScope(shield=True), answering():
+            async with writing(self._engine) as connection:
+                await connection.execute(select(follower.c.id).with_for_update())
+                yield SqlWrite(connection)
+
+    @asynccontextmanager
+    async def _read(self) -> AsyncIterator[AsyncConnection]:
+        with anyio.CancelScope(shield=True), answering():
+            async with self._engine.connect() as connection:
+                yield connection
+
+    async def position(self) -> Position:
+        """Tell how far the chain is recorded."""
+        async with self._read() as connection:
+            return await _find_position(connection)
+
+    async def entry(self, order_hash: OrderHash) -> Entry | None:
+        """Find an order."""
+        async with self._read() as connection:
+            return await _find_entry(connection, order_hash)
+
+    async def story(self, order_hash: OrderHash) -> tuple[Moment, ...]:
+        """Tell how an order came to stand where it stands."""
+        async with self._read() as connection:
+            found = await connection.execute(select(moments).where(moments.c.order_hash == order_hash).order_by(moments.c.number))
+            return tuple(moment_of_row(row) for row in found.mappings())
+
+    async def orders(self, query: OrderQuery) -> OrderPage:
+        """List orders, best price first."""
+        fitting = order_conditions(query)
+        page = select(orders).where(fitting, *after_order(query.place))
+        page = page.order_by(orders.c.kind, orders.c.rank, orders.c.published_at, orders.c.hash).limit(query.limit + 1)
+        async with self._read() as connection:
+            count = (await connection.execute(select(func.count()).select_from(orders).where(fitting))).scalar_one()
+            found = [entry_of_row(row) for row in (await connection.execute(page)).mappings()]
+        shown = found[: query.limit]
+        cursor = write_cursor(place_of(shown[-1])) if len(found) > len(shown) else None
+        return OrderPage(orders=tuple(map(published_form, shown)), count=count, next=cursor)
+
+    async def open_orders(self) -> dict[OrderKind, int]:
+        """Count the open orders of each kind."""
+        counting = select(orders.c.kind, func.count()).where(orders.c.status == OrderStatus.OPEN.value).group_by(orders.c.kind)
+        async with self._read() as connection:
+            found = {OrderKind(kind): count for kind, count in await connection.execute(counting)}
+        return {kind: found.get(kind, 0) for kind in OrderKind}
+
+    async def deal(self, deal_id: DealId) -> DealEntry | None:
+        """Find a deal."""
+        async with self._read() as connection:
+            row = (await connection.execute(select(deals).where(deals.c.deal_id == deal_id))).mappings().one_or_none()
+        return None if row is None else deal_of_row(row)
+
+    async def deals(self, query: DealQuery) -> DealPage:
+        """List deals, newest first."""
+        fitting = deal_conditions(query)
+        page = select(deals).where(fitting, *after_deal(query.place))
+        page = page.order_by(deals.c.block.desc(), deals.c.log_index.desc()).limit(query.limit + 1)
+        async with self._read() as connection:
+            count = (await connection.execute(select(func.count()).select_from(deals).where(fitting))).scalar_one()
+            found = list((await connection.execute(page)).mappings())
+        shown = found[: query.limit]
+        cursor = write_cursor(DealPlace(shown[-1]["block"], shown[-1]["log_index"])) if len(found) > len(shown) else None
+        return DealPage(deals=tuple(map(deal_of_row, shown)), count=count, next=cursor)
+
+    async def task(self, task_id: TaskId) -> TaskEntry | None:
+        """Find a task."""
+        async with self._read() as connection:
+            row = (await connection.execute(select(tasks).where(tasks.c.task_id == task_id))).mappings().one_or_none()
+        return None if row is None else task_of_row(row)
+
+    async def tasks(self, deal_id: DealId, query: TaskQuery) -> TaskPage:
+        """List the initialised tasks of a deal, by index."""
+        page = select(tasks).where(tasks.c.deal_id == deal_id, tasks.c.index >= query.first).order_by(tasks.c.index).limit(query.limit)
+        async with self._read() as connection:
+            return TaskPage(tasks=tuple(task_of_row(row) for row in (await connection.execute(page)).mappings()))
+
+
+class SqlWrite:
+    """A writing transaction; see `voisin.market.book.BookWrite`."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        """
+        Args:
+            connection: In a transaction that holds the write lock.
+        """
+        self._connection = connection
+
+    async def position(self) -> Position:
+        """Tell how far the chain is recorded."""
+        return await _find_position(self._connection)
+
+    async def advance(self, position: Position) -> None:
+        """Set how far the chain is recorded."""
+        await self._connection.execute(update(follower).values(next_block=position.next_block, last_hash=position.last_hash))
+
+    async def entry(self, order_hash: OrderHash) -> Entry | None:
+        """Find an order."""
+        return await _find_entry(self._connection, order_hash)
+
+    async def entries_of_resource(self, resource: Address) -> list[Entry]:
+        """List the open and dead orders of an app, dataset or workerpool."""
+        return await self._entries(select(orders).where(orders.c.resource == resource, orders.c.kind != OrderKind.REQUEST.value))
+
+    async def entries_of_signer(self, signer: Address) -> list[Entry]:
+        """List the open and dead orders of a signer."""
+        return await self._entries(select(orders).where(orders.c.signer == signer))
+
+    async def open_count(self, signer: Address) -> int:
+        """Count the open orders of a signer."""
+        counting = select(func.count()).select_from(orders)
+        counting = counting.where(orders.c.signer == signer, orders.c.status == OrderStatus.OPEN.value)
+        return (await self._connection.execute(counting)).scalar_one()
+
+    async def save(self, entry: Entry) -> None:
+        """Add an order, or replace what is known of it."""
+        row = row_of_entry(entry)
+        replaced = await self._connection.execute(update(orders).where(orders.c.hash == entry.hash).values(row))
+        if replaced.rowcount == 0:
+            await self._connection.execute(insert(orders).values(row))
+
+    async def tell(self, order_hash: OrderHash, moment: Moment) -> None:
+        """Add a moment to an order's story."""
+        told = select(func.count()).select_from(moments).where(moments.c.order_hash == order_hash)
+        number = (await self._connection.execute(told)).scalar_one()
+        row = {"order_hash": order_hash, "number": number, "at": moment.at, "what": moment.what, "detail": moment.detail}
+        await self._connection.execute(insert(moments).values(row))
+
+    async def add_deal(self, deal: DealEntry, log_index: int) -> None:
+        """Add a deal; one that is there already stays."""
+        if not await self._has(select(deals.c.deal_id).where(deals.c.deal_id == deal.deal_id)):
+            await self._connection.execute(insert(deals).values(row_of_deal(deal, log_index)))
+
+    async def add_task(self, task: TaskEntry) -> None:
+        """Add a task; one that is there already stays."""
+        if not await self._has(select(tasks.c.task_id).where(tasks.c.task_id == task.task_id)):
+            await self._connection.execute(insert(tasks).values(row_of_task(task)))
+
+    async def change_task(self, change: TaskChange) -> None:
+        """Let a task go on; a task that is not there is left alone."""
+        values: dict[str, object] = {"status": int(change.status)}
+        values |= {} if change.consensus is None else {"consensus": change.consensus}
+        values |= {} if change.results is None else {"results": change.results}
+        await self._connection.execute(update(tasks).where(tasks.c.task_id == change.task_id).values(values))
+
+    async def _entries(self, page: Select[tuple[object, ...]]) -> list[Entry]:
+        live = page.where(orders.c.status.in_(_LIVE)).order_by(orders.c.hash)
+        return [entry_of_row(row) for row in (await self._connection.execute(live)).mappings()]
+
+    async def _has(self, query: Select[tuple[str]]) -> bool:
+        return (await self._connection.execute(query)).first() is not None
+
+
+async def _find_position(connection: AsyncConnection) -> Position:
+    row = (await connection.execute(select(follower))).one()
+    return Position(row.next_block, row.last_hash)
+
+
+async def _find_entry(connection: AsyncConnection, order_hash: OrderHash) -> Entry | None:
+    row = (await connection.execute(select(orders).where(orders.c.hash == order_hash))).mappings().one_or_none()
+    return None if row is None else entry_of_row(row)
