@@ -1,0 +1,254 @@
+"""
+How chain facts change the book: the course of deals and tasks as the hub's events tell it.
+
+Each reaction may meet its fact a second time, or for a task that is not this pool's, and then does nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from voisin.errors import InputError
+from voisin.pool.book import Book, DealState, TaskState, UploadState
+from voisin.pool.commands import Tell
+from voisin.pool.facts import DealFound, Instant
+from voisin.pool.records import ENDS, DealRecord, Outcome, Phase, ReplicaRecord, TaskRecord
+from voisin.protocol.events import (
+    AccurateContribution,
+    ConsensusReached,
+    FaultyContribution,
+    TaskClaimed,
+    TaskContributed,
+    TaskFinalized,
+    TaskInitialized,
+    TaskReopened,
+    TaskRevealed,
+)
+from voisin.protocol.ids import Address, TaskId, task_id
+from voisin.protocol.params import DealParams, parse_params
+from voisin.protocol.results import decode_link
+from voisin.protocol.rules import REVEAL_DEADLINE_RATIO
+from voisin.protocol.tags import needs_enclave
+from voisin.protocol.trust import accurate_score, faulty_score
+from voisin.protocol.wire import Abort, Release, ReplicaStage
+from voisin.units import UnixSeconds
+
+
+def deal_found(book: Book, fact: DealFound, at: Instant) -> None:
+    """Turn a deal into tasks."""
+    if fact.deal_id in book.deals:
+        return
+    record = DealRecord(deal_id=fact.deal_id, seq=book.next_seq, block=fact.block, time_ref_s=fact.time_ref_s, deal=fact.deal)
+    book.next_seq += 1
+    deal = DealState(record, params_of(record), is_certain=book.is_live)
+    book.deals[fact.deal_id] = book.unopened[fact.deal_id] = deal
+    book.changes.deals[fact.deal_id] = record
+    refusal = _refusal(book, record)
+    for index in range(fact.deal.bot_first, fact.deal.bot_first + fact.deal.bot_size):
+        task = TaskState(TaskRecord(task_id=task_id(fact.deal_id, index), deal_id=fact.deal_id, index=index), deal)
+        book.add_task(task)
+        book.write_task(task, task.record)
+        book.note(task, at, "the deal was made", f"trust {fact.deal.trust}, category {fact.deal.category}")
+        if refusal:
+            fail(book, task, at, refusal)
+        else:
+            deal.fresh.append(index)
+
+
+def params_of(record: DealRecord) -> DealParams:
+    """Read what a deal's parameters ask of the pool; malformed ones ask nothing, and the workers say what is wrong with them."""
+    try:
+        return parse_params(record.deal.params)
+    except InputError:
+        return DealParams()
+
+
+def _refusal(book: Book, record: DealRecord) -> str:
+    deal = record.deal
+    if deal.workerpool.owner != book.scheduler:
+        return f"the deal belongs to the workerpool's owner of that time, {deal.workerpool.owner}, and only that wallet may finalise it"
+    if needs_enclave(deal.tag):
+        return "the deal asks for an enclave, and this pool has none"
+    return ""
+
+
+def fail(book: Book, task: TaskState, at: Instant, reason: str) -> None:
+    """Give a task up; its workers are told to stop, and the requester is refunded at the final deadline."""
+    book.move(task, Phase.FAILED, at, "given up", reason)
+    book.write_task(task, replace(task.record, reason=reason))
+    abort_pending(book, task, at, reason)
+
+
+def abort_pending(book: Book, task: TaskState, at: Instant, reason: str) -> None:
+    """Stop the workers that have not contributed."""
+    for replica in list(task.replicas.values()):
+        if replica.is_pending:
+            book.write_replica(task, replace(replica, outcome=Outcome.ABORTED, cause=reason))
+            book.note(task, at, "stopped", reason, worker=replica.worker)
+            tell_online(book, replica.worker, Abort(task.record.task_id, reason))
+
+
+def tell_online(book: Book, worker: Address, message: Abort | Release) -> None:
+    """Send a message to a worker if it is connected."""
+    if book.worker(worker).is_online:
+        book.out.append(Tell(worker, message))
+
+
+def task_initialized(book: Book, fact: TaskInitialized, at: Instant) -> None:
+    """Open a task for contributions."""
+    task = _open_task(book, fact.task_id)
+    if task is None:
+        return
+    task.deal.opening.pop(task.record.index, None)
+    if task.record.phase is Phase.NEW:
+        book.move(task, Phase.RUNNING, at, "opened on the chain")
+
+
+def task_contributed(book: Book, fact: TaskContributed, at: Instant) -> None:
+    """Record a contribution, whatever the pool thought of the worker before."""
+    task = _open_task(book, fact.task_id)
+    if task is None:
+        return
+    known = task.replicas.get(fact.worker) or ReplicaRecord(task_id=fact.task_id, worker=fact.worker)
+    if known.result_hash is not None:
+        return
+    weight = book.worker(fact.worker).weight
+    stage = ReplicaStage.CONTRIBUTED
+    replica = replace(known, stage=stage, outcome=Outcome.RUNNING, cause="", result_hash=fact.result_hash, weight=weight)
+    book.write_replica(task, replica)
+    book.note(task, at, "contributed", f"weight {weight}", worker=fact.worker)
+
+
+def consensus_reached(book: Book, fact: ConsensusReached, at: Instant) -> None:
+    """
+    Let the winners reveal.
+
+    The event does not say until when: the deadline counts from the block's time, which a pool that follows live knows
+    to within a moment; the hub has the last word.
+    """
+    task = _open_task(book, fact.task_id)
+    if task is None:
+        return
+    if task.record.phase is Phase.NEW:
+        book.move(task, Phase.RUNNING, at, "opened on the chain")
+    if task.record.phase is Phase.REVEALING:
+        return
+    deadline = UnixSeconds(at.chain + REVEAL_DEADLINE_RATIO * task.deal.record.time_ref_s if book.is_live else 0)
+    book.move(task, Phase.REVEALING, at, "agreed", f"result {fact.result_hash[:10]}")
+    book.write_task(task, replace(task.record, consensus=fact.result_hash, reveal_deadline=deadline, reason=""))
+    task.upload = UploadState()
+    task.asked_reveal.clear()
+    abort_pending(book, task, at, "the result was agreed without this worker")
+
+
+def task_revealed(book: Book, fact: TaskRevealed, at: Instant) -> None:
+    """Record a reveal."""
+    task = _open_task(book, fact.task_id)
+    replica = task.replicas.get(fact.worker) if task else None
+    if task is None or replica is None or replica.is_revealed:
+        return
+    book.write_replica(task, replace(replica, stage=ReplicaStage.REVEALED, outcome=Outcome.RUNNING))
+    book.write_task(task, replace(task.record, digest=fact.digest))
+    book.note(task, at, "revealed", worker=fact.worker)
+
+
+def task_reopened(book: Book, fact: TaskReopened, at: Instant) -> None:
+    """Take contributions again; those that agreed and never revealed count no more."""
+    task = _open_task(book, fact.task_id)
+    if task is None or task.record.phase is not Phase.REVEALING:
+        return
+    for replica in task.winners():
+        cause = "did not reveal in time"
+        book.write_replica(task, replace(replica, outcome=Outcome.FAULTY, cause=cause))
+        book.note(task, at, "rejected", cause, worker=replica.worker)
+    book.move(task, Phase.RUNNING, at, "reopened", "nobody revealed in time")
+    book.write_task(task, replace(task.record, consensus=None, digest=None, reveal_deadline=UnixSeconds(0)))
+    task.upload = UploadState()
+
+
+def task_finalized(book: Book, fact: TaskFinalized, at: Instant) -> None:
+    """Bring a task to its good end."""
+    task = _open_task(book, fact.task_id)
+    if task is None:
+        return
+    _pass_through(book, task, at)
+    book.move(task, Phase.COMPLETED, at, "completed and paid")
+    book.write_task(task, replace(task.record, cid=_cid_of(fact.results), reason=""))
+    for replica in list(task.replicas.values()):
+        if replica.is_revealed:
+            book.write_replica(task, replace(replica, outcome=Outcome.PROVED))
+        elif replica.result_hash is not None and replica.outcome is not Outcome.FAULTY:
+            cause = "did not reveal" if replica.result_hash == task.record.consensus else "gave another result than the agreed one"
+            book.write_replica(task, replace(replica, outcome=Outcome.FAULTY, cause=cause))
+    _end(book, task, at, "the task is completed")
+
+
+def task_claimed(book: Book, fact: TaskClaimed, at: Instant) -> None:
+    """Bring a task to its bad end."""
+    task = _open_task(book, fact.task_id)
+    if task is None:
+        return
+    reason = task.record.reason or "it was not finished before its final deadline"
+    book.move(task, Phase.CLAIMED, at, "claimed", "the requester has the money back")
+    book.write_task(task, replace(task.record, reason=reason))
+    for replica in list(task.replicas.values()):
+        if replica.result_hash is not None and replica.outcome is Outcome.RUNNING:
+            cause = "the task failed; the worker's stake is free again"
+            book.write_replica(task, replace(replica, outcome=Outcome.ABORTED, cause=cause))
+    _end(book, task, at, "the task has failed")
+
+
+def accurate_contribution(book: Book, fact: AccurateContribution) -> None:
+    """Raise a worker's score."""
+    worker = book.worker(fact.worker)
+    book.write_worker(worker, replace(worker.record, score=accurate_score(worker.record.score)))
+
+
+def faulty_contribution(book: Book, fact: FaultyContribution, at: Instant) -> None:
+    """Lower a worker's score, and remember a fault in this pool until it is one too many."""
+    worker = book.worker(fact.worker)
+    record = replace(worker.record, score=faulty_score(worker.record.score))
+    task = _open_task(book, fact.task_id)
+    if task is not None:
+        record = replace(record, faulty=record.faulty + 1)
+        book.note(task, at, "fined", "a wrong or unrevealed contribution: the stake is lost", worker=fact.worker)
+        if record.faulty >= book.settings.faulty_max and not record.ban:
+            record = replace(record, ban=f"{record.faulty} wrong or unrevealed contributions to this pool, the last to task {fact.task_id}")
+    book.write_worker(worker, record)
+
+
+def _open_task(book: Book, task: TaskId) -> TaskState | None:
+    """Find a task that is this pool's and not at an end; what the chain says of it now is up to date if the book is live."""
+    found = book.tasks.get(task)
+    if found is None or found.record.phase in ENDS:
+        return None
+    found.is_certain = book.is_live
+    return found
+
+
+def _pass_through(book: Book, task: TaskState, at: Instant) -> None:
+    """Bring a task that was finalised in one go, or against the pool's verdict, into the phase before completion."""
+    if task.record.phase is Phase.NEW:
+        book.move(task, Phase.RUNNING, at, "opened on the chain")
+    if task.record.phase is Phase.RUNNING:
+        book.move(task, Phase.REVEALING, at, "agreed")
+
+
+def _cid_of(results: bytes) -> str:
+    try:
+        return decode_link(results)
+    except InputError:
+        return ""
+
+
+def _end(book: Book, task: TaskState, at: Instant, reason: str) -> None:
+    abort_pending(book, task, at, reason)
+    for address in _informed(task.replicas.values()):
+        tell_online(book, address, Release(task.record.task_id))
+    book.drop_task(task)
+
+
+def _informed(replicas: Iterable[ReplicaRecord]) -> list[Address]:
+    """List the workers that still hold something of a task."""
+    return [replica.worker for replica in replicas if replica.result_hash is not None]

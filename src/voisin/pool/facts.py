@@ -1,0 +1,169 @@
+"""
+What the pool's machine is told: past facts from the chain, from workers, from its own steps, and the passing of time.
+
+The hub's events of `voisin.protocol.events` are facts as they are; those named here complete them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from voisin.protocol.events import (
+    AccurateContribution,
+    ConsensusReached,
+    FaultyContribution,
+    TaskClaimed,
+    TaskContributed,
+    TaskFinalized,
+    TaskInitialized,
+    TaskReopened,
+    TaskRevealed,
+)
+from voisin.protocol.ids import Address, DealId, TaskId
+from voisin.protocol.records import Deal
+from voisin.protocol.wire import Held, MachineFailure, ReplicaStage
+from voisin.units import UnixSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """
+    When something happened, on two clocks.
+
+    Attributes:
+        wall: This machine's clock, for leases and heartbeats [Unix s].
+        chain: The chain's clock, for deadlines [Unix s].
+    """
+
+    wall: float
+    chain: UnixSeconds
+
+
+class Step(StrEnum):
+    """What the pool itself sends to the chain."""
+
+    INITIALIZE = "initialize"
+    FINALIZE = "finalize"
+    REOPEN = "reopen"
+    CLAIM = "claim"
+
+
+@dataclass(frozen=True, slots=True)
+class DealFound:
+    """The pool has a new deal, read from the chain; `time_ref_s` is its category's."""
+
+    deal_id: DealId
+    deal: Deal
+    time_ref_s: int
+    block: int
+
+
+@dataclass(frozen=True, slots=True)
+class CaughtUp:
+    """Everything that had happened on the chain when the pool started is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """Time has passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepFailed:
+    """A step was refused or could not be sent; `reason` is for a person."""
+
+    step: Step
+    deal_id: DealId
+    indexes: tuple[int, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineRead:
+    """The chain says until when a task's winners may reveal."""
+
+    task_id: TaskId
+    reveal_deadline: UnixSeconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerJoined:
+    """A worker proved its address and is connected; `holding` is what it still has on disk."""
+
+    worker: Address
+    name: str
+    slots: int
+    score: int
+    holding: tuple[Held, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerLeft:
+    """A worker's connection is gone."""
+
+    worker: Address
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerHeard:
+    """A worker gave a sign of life."""
+
+    worker: Address
+
+
+@dataclass(frozen=True, slots=True)
+class StageReached:
+    """A worker says how far its replica is."""
+
+    worker: Address
+    task_id: TaskId
+    stage: ReplicaStage
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadReported:
+    """A worker says that it uploaded the result."""
+
+    worker: Address
+    task_id: TaskId
+    cid: str
+    callback_data: str
+
+
+@dataclass(frozen=True, slots=True)
+class UploadChecked:
+    """The pool looked at an upload; `problem` is empty when it is good."""
+
+    worker: Address
+    task_id: TaskId
+    cid: str
+    callback_data: str
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaFailed:
+    """A worker gives its replica up."""
+
+    worker: Address
+    task_id: TaskId
+    failure: MachineFailure
+    detail: str
+
+
+ChainFact = (
+    DealFound | TaskInitialized | TaskContributed | ConsensusReached | TaskRevealed | TaskReopened | TaskFinalized | TaskClaimed
+    | AccurateContribution | FaultyContribution
+)  # fmt: skip
+WorkerFact = WorkerJoined | WorkerLeft | WorkerHeard | StageReached | UploadReported | ReplicaFailed
+OwnFact = CaughtUp | Ticked | StepFailed | DeadlineRead | UploadChecked
+Fact = ChainFact | WorkerFact | OwnFact
+
+CHAIN_EVENTS = (
+    TaskInitialized, TaskContributed, ConsensusReached, TaskRevealed, TaskReopened, TaskFinalized, TaskClaimed, AccurateContribution,
+    FaultyContribution,
+)  # fmt: skip
+"""The hub's events that the machine wants as they are."""

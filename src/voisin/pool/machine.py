@@ -1,0 +1,173 @@
+"""
+The pool's heart: facts in, commands out. No socket, no clock, no randomness.
+
+A fact changes the book by the reaction beside it in the table below; what is to be done then is read off the book
+(`plan`, `placement`), so a pool that was killed and reads its records again, or the chain from the start, asks for the
+same things as one that never stopped. Until it has caught up with the chain it asks for nothing.
+
+    fact                          reaction
+    DealFound                     its tasks are known
+    TaskInitialized               NEW -> RUNNING
+    TaskContributed               the replica counts, with its worker's weight
+    ConsensusReached              RUNNING -> REVEALING; other workers stop
+    TaskRevealed                  the replica has revealed
+    TaskReopened                  REVEALING -> RUNNING; the silent winners count no more
+    TaskFinalized                 -> COMPLETED; workers may forget the task
+    TaskClaimed                   -> CLAIMED
+    Accurate-, FaultyContribution the worker's score; too many faults, and it gets no more tasks
+    WorkerJoined                  it goes on where the chain and its disk say
+    WorkerLeft                    what it had not contributed is lost
+    WorkerHeard, StageReached     it is alive; its replica is that far
+    UploadReported, UploadChecked the result is looked at, then taken or asked of another worker
+    ReplicaFailed                 another worker tries
+    StepFailed                    the step is tried again later
+    DeadlineRead                  the exact deadline for reveals
+    Ticked                        leases, heartbeats and deadlines
+    CaughtUp                      from now on, act
+"""
+
+from __future__ import annotations
+
+from voisin.pool import course, crew, plan
+from voisin.pool.book import Book, DealState, TaskState
+from voisin.pool.commands import Command
+from voisin.pool.facts import (
+    CaughtUp,
+    DeadlineRead,
+    DealFound,
+    Fact,
+    Instant,
+    ReplicaFailed,
+    StageReached,
+    StepFailed,
+    Ticked,
+    UploadChecked,
+    UploadReported,
+    WorkerHeard,
+    WorkerJoined,
+    WorkerLeft,
+)
+from voisin.pool.placement import place_all
+from voisin.pool.records import Changes, Phase, Snapshot
+from voisin.pool.settings import PoolSettings
+from voisin.protocol.events import (
+    AccurateContribution,
+    ConsensusReached,
+    FaultyContribution,
+    TaskClaimed,
+    TaskContributed,
+    TaskFinalized,
+    TaskInitialized,
+    TaskReopened,
+    TaskRevealed,
+)
+from voisin.protocol.ids import Address
+
+
+class PoolMachine:
+    """All decisions of a pool."""
+
+    def __init__(self, settings: PoolSettings, scheduler: Address) -> None:
+        """
+        Args:
+            settings: The figures to go by.
+            scheduler: The wallet that owns the workerpool; deals of another owner are refused.
+        """
+        self.book = Book(settings, scheduler)
+
+    def restore(self, snapshot: Snapshot, at: Instant) -> None:
+        """Go on from saved records; replicas wait a moment for their workers to come back."""
+        book = self.book
+        book.next_seq = snapshot.next_seq
+        for record in snapshot.workers:
+            book.worker(record.address).record = record
+        for deal in snapshot.deals:
+            book.deals[deal.deal_id] = book.unopened[deal.deal_id] = DealState(deal, course.params_of(deal))
+        for file in sorted(snapshot.tasks, key=lambda file: file.task.index):
+            replicas = {replica.worker: replica for replica in file.replicas}
+            task = TaskState(file.task, book.deals[file.task.deal_id], replicas, list(file.story))
+            book.add_task(task)
+            if file.task.phase is Phase.NEW:
+                task.deal.fresh.append(file.task.index)
+        for address, worker in book.workers.items():
+            if worker.open:
+                worker.rejoin_by = at.wall + book.settings.reconnect_s
+                book.present[address] = worker
+
+    def handle(self, fact: Fact, at: Instant) -> list[Command]:
+        """
+        Take a fact in.
+
+        Args:
+            fact: What happened.
+            at: When.
+
+        Returns:
+            What is to be done, in order; first save what changed (`take_changes`).
+        """
+        self._react(fact, at)
+        if self.book.is_live:
+            plan.plan_all(self.book, at)
+            place_all(self.book, at)
+        commands, self.book.out = self.book.out, []
+        return commands if self.book.is_live else []
+
+    def take_changes(self) -> Changes:
+        """Hand out what has to be saved before the commands are carried out."""
+        return self.book.take_changes()
+
+    def _react(self, fact: Fact, at: Instant) -> None:
+        book = self.book
+        match fact:
+            case DealFound():
+                course.deal_found(book, fact, at)
+            case TaskInitialized():
+                course.task_initialized(book, fact, at)
+            case TaskContributed():
+                course.task_contributed(book, fact, at)
+            case ConsensusReached():
+                course.consensus_reached(book, fact, at)
+            case TaskRevealed():
+                course.task_revealed(book, fact, at)
+            case TaskReopened():
+                course.task_reopened(book, fact, at)
+            case TaskFinalized():
+                course.task_finalized(book, fact, at)
+            case TaskClaimed():
+                course.task_claimed(book, fact, at)
+            case AccurateContribution():
+                course.accurate_contribution(book, fact)
+            case FaultyContribution():
+                course.faulty_contribution(book, fact, at)
+            case WorkerJoined():
+                crew.worker_joined(book, fact, at)
+            case WorkerLeft():
+                crew.worker_left(book, fact, at)
+            case WorkerHeard():
+                crew.worker_heard(book, fact, at)
+            case StageReached():
+                crew.stage_reached(book, fact, at)
+            case UploadReported():
+                crew.upload_reported(book, fact, at)
+            case UploadChecked():
+                crew.upload_checked(book, fact, at)
+            case ReplicaFailed():
+                crew.replica_failed(book, fact, at)
+            case StepFailed():
+                plan.step_failed(book, fact, at)
+            case DeadlineRead():
+                plan.deadline_read(book, fact)
+            case Ticked():
+                crew.silent_workers(book, at)
+                for task in book.due(at):
+                    book.touch(task)
+            case CaughtUp():
+                self._go_live(at)
+
+    def _go_live(self, at: Instant) -> None:
+        book = self.book
+        book.is_live = True
+        for worker in book.present.values():
+            worker.rejoin_by = 0 if worker.is_online else at.wall + book.settings.reconnect_s
+        for task in book.tasks.values():
+            book.touch(task)

@@ -1,0 +1,217 @@
+"""
+What a pool remembers: its deals, tasks, replicas and workers, and the story of each task.
+
+Only the stories and the causes of failed attempts are the pool's own knowledge; everything else can be read again from
+the chain. Records are frozen: the machine replaces them, the store writes those that changed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from voisin.protocol.api import Moment
+from voisin.protocol.ids import Address, DealId, Hash32, TaskId
+from voisin.protocol.records import Deal
+from voisin.protocol.wire import ReplicaStage
+from voisin.units import UnixSeconds
+
+
+class Phase(StrEnum):
+    """Where a task stands for the pool."""
+
+    NEW = "new"
+    """Known from its deal, not yet on the chain."""
+    RUNNING = "running"
+    """On the chain; workers compute and contribute."""
+    REVEALING = "revealing"
+    """A result is agreed; winners reveal, one of them uploads, the pool finalises."""
+    COMPLETED = "completed"
+    """Paid; the end."""
+    FAILED = "failed"
+    """Will not be done; the requester is refunded at the final deadline."""
+    CLAIMED = "claimed"
+    """Refunded; the end."""
+
+
+ENDS = frozenset({Phase.COMPLETED, Phase.CLAIMED})
+"""Phases after which nothing happens to a task."""
+
+
+class Outcome(StrEnum):
+    """What became of a replica."""
+
+    RUNNING = "running"
+    PROVED = "proved"
+    FAULTY = "faulty"
+    FAILED = "failed"
+    LOST = "lost"
+    ABORTED = "aborted"
+
+
+_UNKNOWN = UnixSeconds(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DealRecord:
+    """A deal of this pool; `seq` is its place in the order of arrival."""
+
+    deal_id: DealId
+    seq: int
+    block: int
+    time_ref_s: int
+    deal: Deal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRecord:
+    """
+    A task of a deal.
+
+    Attributes:
+        task_id: Its id on the chain.
+        deal_id: Its deal.
+        index: Its index in the deal.
+        phase: Where it stands.
+        reason: Why it failed; empty otherwise.
+        consensus: The agreed result hash, once there is one.
+        digest: The revealed digest, once a worker revealed.
+        reveal_deadline: Until when winners may reveal; 0 while unknown.
+        cid: Where the result lies in storage, once that is checked.
+        callback_data: What goes to the deal's callback, as hex.
+        failures: Attempts that failed on the workers' side.
+    """
+
+    task_id: TaskId
+    deal_id: DealId
+    index: int
+    phase: Phase = Phase.NEW
+    reason: str = ""
+    consensus: Hash32 | None = None
+    digest: Hash32 | None = None
+    reveal_deadline: UnixSeconds = _UNKNOWN
+    cid: str = ""
+    callback_data: str = "0x"
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaRecord:
+    """
+    One worker's part in a task; a worker has at most one a task.
+
+    Attributes:
+        task_id: The task.
+        worker: The worker.
+        stage: How far it came; contributed and later are believed from the chain only.
+        outcome: What became of it; an unfinished contribution is still running.
+        cause: Why it failed, was lost or aborted.
+        result_hash: What the worker committed to, once it did.
+        weight: The worker's weight when it contributed; 0 before.
+        attempts: How often the worker was given this task.
+        due_at: When it counts as stalled [Unix s, this machine's clock].
+        not_before: Before this the worker is not given the task again [Unix s, this machine's clock].
+        is_barred: Whether the worker is never given the task again.
+    """
+
+    task_id: TaskId
+    worker: Address
+    stage: ReplicaStage = ReplicaStage.ASSIGNED
+    outcome: Outcome = Outcome.RUNNING
+    cause: str = ""
+    result_hash: Hash32 | None = None
+    weight: int = 0
+    attempts: int = 1
+    due_at: float = 0
+    not_before: float = 0
+    is_barred: bool = False
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether the worker is still to contribute."""
+        return self.outcome is Outcome.RUNNING and self.result_hash is None
+
+    @property
+    def is_computing(self) -> bool:
+        """Whether it takes one of the worker's slots."""
+        return self.is_pending and self.stage in _BUSY
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether it is a contribution that the hub still counts."""
+        return self.result_hash is not None and self.outcome in (Outcome.RUNNING, Outcome.PROVED)
+
+    @property
+    def is_revealed(self) -> bool:
+        """Whether the worker showed its digest."""
+        return self.stage in (ReplicaStage.REVEALED, ReplicaStage.UPLOADED)
+
+
+_BUSY = frozenset({ReplicaStage.ASSIGNED, ReplicaStage.FETCHING, ReplicaStage.COMPUTING})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerRecord:
+    """
+    A worker that the pool knows.
+
+    Attributes:
+        address: Its wallet.
+        name: What it calls itself.
+        slots: Replicas it takes at a time.
+        score: Its score on the chain.
+        faulty: Wrong or unrevealed contributions to tasks of this pool.
+        ban: Why it gets no more tasks; empty when it does.
+        last_seen: When it was last heard of.
+    """
+
+    address: Address
+    name: str = ""
+    slots: int = 0
+    score: int = 0
+    faulty: int = 0
+    ban: str = ""
+    last_seen: UnixSeconds = _UNKNOWN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoryLine:
+    """One line of a task's story; `worker` is empty when it is about the task as a whole."""
+
+    task_id: TaskId
+    worker: str
+    moment: Moment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskFile:
+    """A task with its replicas and its story, as the store gives it back."""
+
+    task: TaskRecord
+    replicas: tuple[ReplicaRecord, ...] = ()
+    story: tuple[StoryLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What a pool starts from: the next block to read, the deals and tasks that are not at an end, and all workers."""
+
+    next_block: int | None = None
+    deals: tuple[DealRecord, ...] = ()
+    tasks: tuple[TaskFile, ...] = ()
+    workers: tuple[WorkerRecord, ...] = ()
+    next_seq: int = 0
+
+
+@dataclass(slots=True)
+class Changes:
+    """What changed since the last save; all of it is saved at once, together with the position on the chain."""
+
+    deals: dict[DealId, DealRecord] = field(default_factory=dict)
+    tasks: dict[TaskId, TaskRecord] = field(default_factory=dict)
+    replicas: dict[tuple[TaskId, Address], ReplicaRecord] = field(default_factory=dict)
+    workers: dict[Address, WorkerRecord] = field(default_factory=dict)
+    story: list[StoryLine] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.deals or self.tasks or self.replicas or self.workers or self.story)

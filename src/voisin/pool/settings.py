@@ -1,0 +1,89 @@
+"""How a pool is set up."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from voisin.protocol.ids import ZERO_ADDRESS, Address, as_address
+from voisin.protocol.tags import NO_TAG, Tag, as_tag
+from voisin.units import NRLC
+
+
+class PoolSettings(BaseSettings):
+    """
+    Settings of a pool; each may come from an environment variable `VOISIN_POOL_<NAME>`, arguments come first.
+
+    Raises:
+        InputError: An address or a tag is malformed.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="VOISIN_POOL_", frozen=True, extra="forbid")
+
+    database_url: str = Field("sqlite:///pool.sqlite", description="Database of the records: a SQLite file or a PostgreSQL database.")
+    rpc_url: str = Field("http://127.0.0.1:8545", description="JSON-RPC address of the chain's node.")
+    hub: Address = Field(ZERO_ADDRESS, description="The hub; it must be set.")
+    start_block: int = Field(0, ge=0, description="Block in which the hub was deployed [block number]: a new database starts there.")
+    workerpool: Address = Field(ZERO_ADDRESS, description="The workerpool's entry in the registry; it must be set.")
+    storage_url: str = Field("http://127.0.0.1:8080", description="Storage that workers upload results to.")
+    market_url: str = Field("", description="Market in which the pool keeps its offers; empty for none.")
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(13000, ge=0, le=65535, description="TCP port to listen on; 0 takes any free one.")
+
+    price: NRLC = Field(NRLC(0), ge=0, description="Price of one task [nRLC].")
+    categories: tuple[int, ...] = Field((0,), description="Categories of duration that are offered.")
+    volume: int = Field(1000, ge=1, description="Volume of one offer [tasks].")
+    tag: Tag = Field(NO_TAG, description='What the machines of the pool have, for example "gpu".')
+    trust_max: int = Field(100, ge=1, description="Highest trust that is offered, whatever the workers can reach.")
+    offer_check_s: float = Field(15.0, gt=0, description="Pause between two looks at the offers in the market [s].")
+    offer_settle_s: float = Field(1.0, ge=0, description="How long workers must have stopped coming and going before offers change [s].")
+    known_s: float = Field(600.0, ge=0, description="How long a worker that is gone still counts for the offered trust [s].")
+
+    heartbeat_s: float = Field(2.0, gt=0, description="Period of the workers' signs of life [s].")
+    missed_heartbeats: int = Field(3, ge=1, description="Periods of silence after which a worker counts as lost [periods].")
+    login_s: float = Field(10.0, gt=0, description="Time for a worker to prove its address [s].")
+    reconnect_s: float = Field(10.0, ge=0, description="How long replicas wait for their workers after a restart of the pool [s].")
+    max_workers: int = Field(1000, ge=1, description="Most connections at a time [connections].")
+    max_message_bytes: int = Field(65_536, ge=1024, description="Longest message of a worker [bytes].")
+    messages_per_s: float = Field(100.0, gt=0, description="Messages that one worker may send over a long time [messages/s].")
+    message_burst: int = Field(1000, ge=1, description="Messages that one worker may send at once [messages].")
+    max_queued_messages: int = Field(10_000, ge=1, description="Messages to a worker that does not read them, before it is dropped.")
+    same_owner: tuple[tuple[Address, ...], ...] = Field((), description="Groups of workers of one owner: they never share a task.")
+
+    grace_s: float = Field(60.0, ge=0, description="Time beyond a task's own for fetching, queueing and contributing [s].")
+    upload_lease_s: float = Field(120.0, gt=0, description="Time for one worker to upload, before the next is asked [s].")
+    max_upload_bytes: int = Field(256 * 2**20, ge=1, description="Largest result that is accepted [bytes].")
+    max_checked_bytes: int = Field(
+        16 * 2**20, ge=0, description="Largest result that is read and compared with the agreed digest [bytes]; 0 for none."
+    )
+    initialize_chunk: int = Field(20, ge=1, le=50, description="Tasks opened by one transaction [tasks].")
+    initialize_ahead: int = Field(40, ge=1, description="Open tasks that may wait for a worker before no more are opened [tasks].")
+    lookahead: int = Field(256, ge=1, description="Waiting tasks that are looked at when a worker is free [tasks].")
+    attempts_max: int = Field(3, ge=1, description="Times that one worker is given one task.")
+    failures_max: int = Field(12, ge=1, description="Failed attempts, over all workers, after which a task is given up.")
+    retry_pause_s: float = Field(5.0, ge=0, description="Pause before a worker retries a task that it failed [s]; doubles each time.")
+    faulty_max: int = Field(3, ge=1, description="Wrong or unrevealed contributions after which a worker gets no more tasks.")
+    resend_s: float = Field(60.0, gt=0, description="Wait for the effect of a transaction before the chain is asked again [s].")
+    step_pause_s: float = Field(1.0, gt=0, description="Pause after a refused transaction [s]; doubles up to sixty times this.")
+    steps_at_once: int = Field(64, ge=1, description="Transactions in flight at a time.")
+    tick_s: float = Field(0.5, gt=0, description="Period in which deadlines and leases are looked at [s].")
+
+    @field_validator("hub", "workerpool")
+    @classmethod
+    def _canonical(cls, address: str) -> Address:
+        return as_address(address)
+
+    @field_validator("same_owner")
+    @classmethod
+    def _canonical_groups(cls, groups: tuple[tuple[str, ...], ...]) -> tuple[tuple[Address, ...], ...]:
+        return tuple(tuple(as_address(worker) for worker in group) for group in groups)
+
+    @field_validator("tag")
+    @classmethod
+    def _canonical_tag(cls, tag: str) -> Tag:
+        return as_tag(tag)
+
+    @property
+    def silence_s(self) -> float:
+        """Silence after which a worker counts as lost [s]."""
+        return self.heartbeat_s * self.missed_heartbeats
