@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from tests.unit.client import stories as s
 from voisin.client.invoice import GasLine, Invoice, MinedTransaction, build_invoice
 from voisin.client.settlement import Outcome, Role, Verdict
 from voisin.errors import TrustError
@@ -12,8 +13,6 @@ from voisin.protocol.events import Logged, TaskInitialized
 from voisin.protocol.ids import DealId, Hash32, TaskId
 from voisin.protocol.rules import KITTY_ADDRESS
 from voisin.units import NRLC, Wei
-
-from tests.unit.client import stories as s
 
 ELSEWHERE = TaskId(s.hash_of(0xE15E))
 
@@ -61,7 +60,7 @@ def test_payments_and_fines_by_role_and_owner() -> None:
 def test_every_task_names_its_workers() -> None:
     first, second = invoice().tasks
     assert (first.index, first.outcome, second.index, second.outcome) == (0, Outcome.COMPLETED, 1, Outcome.FAILED)
-    assert [(vote.worker, vote.verdict) for vote in first.votes][0] == (s.WORKER_C, Verdict.FAULTY)
+    assert next((vote.worker, vote.verdict) for vote in first.votes) == (s.WORKER_C, Verdict.FAULTY)
     assert [(vote.worker, vote.verdict) for vote in second.votes] == [(s.WORKER_C, Verdict.RETURNED)]
 
 

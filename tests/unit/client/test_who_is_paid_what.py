@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from tests.unit.client import stories as s
 from voisin.client.settlement import Outcome, Role, Transfer, Verdict, Vote, settle, task_price
 from voisin.errors import TrustError
 from voisin.protocol.events import Event, Rewarded, Seized, TaskContributed, TaskFinalized
@@ -12,8 +13,6 @@ from voisin.protocol.ids import ZERO_ADDRESS
 from voisin.protocol.records import Resource
 from voisin.protocol.rules import KITTY_ADDRESS
 from voisin.units import NRLC
-
-from tests.unit.client import stories as s
 
 
 def of_task(task: object) -> list[Event]:
