@@ -14,7 +14,7 @@ from eth_abi.exceptions import DecodingError
 from eth_utils.crypto import keccak
 
 from voisin.chain.artifacts import AbiParameter, load_abi
-from voisin.chain.functions import decode_values
+from voisin.chain.functions import decode_values, function
 from voisin.errors import RevertError
 from voisin.protocol.ids import to_hex
 
@@ -120,13 +120,39 @@ _HINTS = {
     "ERC721InvalidReceiver": "the receiver cannot own an entry",
     "OwnableUnauthorizedAccount": "only the registry's owner may do this",
 }
-_NO_REASON_HINT = (
-    "the usual causes are a task in another state, a passed deadline, a contribution or an authorization that is not yours, "
-    "or a balance or allowance that is too low"
-)
+# what the functions that refuse without a word ask for; poco-protocol.md 7.1, 9.1, 16.3, 17
+_UNSPOKEN = {
+    ("Hub", "initialize"): "the index must belong to the deal, and the task must not be initialized yet",
+    ("Hub", "initializeArray"): "each index must belong to its deal, and no task may be initialized yet",
+    ("Hub", "contribute"): (
+        "the task must be active, its contribution deadline ahead, the worker's contribution the first, the authorization the "
+        "scheduler's for this worker, task and enclave, and an enclave given where the deal's tag asks for one"
+    ),
+    ("Hub", "contributeAndFinalize"): (
+        "the task must be active, without contributions, of trust 1, its contribution deadline ahead, the callback data those of the "
+        "digest, and the authorization the scheduler's for this worker, task and enclave"
+    ),
+    ("Hub", "reveal"): "the task must be revealing, its reveal deadline ahead, and the digest the one this worker contributed and that won",
+    ("Hub", "reopen"): "only the deal's scheduler may, after the reveal deadline, before the final one, and when nobody revealed",
+    ("Hub", "finalize"): (
+        "only the deal's scheduler may, before the final deadline, when all winners revealed or some did and the reveal deadline has "
+        "passed, and with the callback data of the digest"
+    ),
+    ("Hub", "claim"): "the task must be open and its final deadline passed",
+    ("Hub", "claimArray"): "every task must be open and its final deadline passed",
+    ("Hub", "initializeAndClaimArray"): "no task may be initialized yet, and every final deadline must have passed",
+    ("Hub", "deposit"): "the sender must hold the tokens, and must have approved the hub to take them",
+    ("Hub", "withdraw"): "the account at the hub must hold so much that is not locked",
+    ("Hub", "matchOrders"): "the app, the dataset and the workerpool must be entries of the registries",
+    ("Hub", "sponsorMatchOrders"): "the app, the dataset and the workerpool must be entries of the registries",
+    ("Rlc", "transfer"): "the sender must hold so many tokens",
+    ("Rlc", "approveAndCall"): "the sender must hold so many tokens",
+    ("Workerpool", "changePolicy"): "the scheduler's reward is at most 100 %",
+}
+_NO_REASON_HINT = "the contract's conditions are in the protocol's description of this function"
 
 
-def revert_error(data: bytes, *, label: str = "", said: str = "") -> RevertError:
+def revert_error(data: bytes, *, label: str = "", said: str = "", selector: bytes = b"") -> RevertError:
     """
     Make the error that says why a contract refused.
 
@@ -134,6 +160,7 @@ def revert_error(data: bytes, *, label: str = "", said: str = "") -> RevertError
         data: What the contract returned.
         label: What was tried, in words.
         said: What the node said about it, for nodes that keep the data to themselves.
+        selector: Selector of the function that was called, for what a contract means that says nothing.
 
     Returns:
         The error: its `reason` is the contract's own words, or a custom error with its values.
@@ -141,14 +168,22 @@ def revert_error(data: bytes, *, label: str = "", said: str = "") -> RevertError
     reason = revert_reason(data) or _reason_in(said)
     tried = f"the chain refused to {label}" if label else "a contract refused the call"
     if not reason:
-        return RevertError(f"{tried}; the contract gave no reason", data=data, hint=_NO_REASON_HINT)
+        hint = _unspoken().get(selector, _NO_REASON_HINT)
+        return RevertError(f"{tried}; the contract gave no reason", data=data, hint=hint)
     return RevertError(f"{tried}: {reason}", reason=reason, data=data, hint=hint_for(reason))
 
 
-def relabelled(error: RevertError, label: str) -> RevertError:
-    """Say of a revert what was tried."""
+def relabelled(error: RevertError, label: str, selector: bytes) -> RevertError:
+    """
+    Say of a revert what was tried.
+
+    Args:
+        error: The revert.
+        label: What was tried, in words.
+        selector: Selector of the function that was called.
+    """
     if not error.reason:
-        return revert_error(error.data, label=label)
+        return revert_error(error.data, label=label, selector=selector)
     return RevertError(f"the chain refused to {label}: {error.reason}", reason=error.reason, data=error.data, hint=error.hint)
 
 
@@ -200,6 +235,11 @@ class _CustomError:
     def say(self, data: bytes) -> str:
         values = decode_values(self.parameters, data)
         return f"{self.name}({', '.join(to_hex(value) if isinstance(value, bytes) else str(value) for value in values)})"
+
+
+@cache
+def _unspoken() -> dict[bytes, str]:
+    return {function(*named).selector: hint for named, hint in _UNSPOKEN.items()}
 
 
 @cache

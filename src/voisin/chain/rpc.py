@@ -30,6 +30,7 @@ Request = tuple[str, Sequence["Json"]]
 """A method and its parameters."""
 
 _BATCH = 100
+_CONNECTIONS = 16
 _REVERTED = 3
 _LIMIT_EXCEEDED = -32005
 _TEXT = 500
@@ -152,8 +153,9 @@ class Rpc:
             transport=transport,
             verify=parts.scheme == "https",
             trust_env=not is_local(url),
-            limits=httpx.Limits(max_connections=32, max_keepalive_connections=32),
+            limits=httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS),
         )
+        self._lanes = anyio.Semaphore(_CONNECTIONS)
         self._attempts = attempts
         self._last_id = 0
 
@@ -243,7 +245,8 @@ class Rpc:
         ]
         body = msgspec.json.encode(messages[0] if len(messages) == 1 else messages)
         try:
-            response = await self._client.post(self.url, content=body, headers={"Content-Type": "application/json"})
+            async with self._lanes:
+                response = await self._client.post(self.url, content=body, headers={"Content-Type": "application/json"})
         except httpx.HTTPError as error:
             raise self._silent(type(error).__name__) from None
         if response.status_code in _BUSY_STATUS:

@@ -119,6 +119,7 @@ class Sender:
         self._turn = anyio.Lock()
         self._launches = 0
         self._next: int | None = None
+        self._is_burst = False
         self._reading: tuple[int, int] | None = None
 
     @property
@@ -188,17 +189,17 @@ class Sender:
 
     async def _prepare(self, call: Call) -> int:
         """Try the call, which yields its gas limit, and read the nonce in the same request."""
-        launches, is_idle = self._launches, not self._flights
-        requests: list[Request] = [self._count_request()] if is_idle else []
-        if call.gas is None:
-            requests.append(("eth_estimateGas", (self._message(call),)))
-        answers = await self.rpc.ask(requests)
-        if is_idle:
-            self._reading = (launches, quantity(answers.pop(0).read(str)))
         if call.gas is not None:
             return call.gas
+        launches, needs_nonce = self._launches, not self._is_counting
+        requests: list[Request] = [("eth_estimateGas", (self._message(call),))]
+        if needs_nonce:
+            requests.append(self._count_request())
+        estimate, *count = await self.rpc.ask(requests)
+        if needs_nonce:
+            self._reading = (launches, quantity(count[0].read(str)))
         try:
-            gas = quantity(answers[0].read(str))
+            gas = quantity(estimate.read(str))
         except (RevertError, NodeError) as error:
             raise await self._in_words(error, call, need=None) from None
         return gas * (100 + self._settings.gas_margin_percent) // 100
@@ -210,9 +211,14 @@ class Sender:
     def _count_request(self) -> Request:
         return "eth_getTransactionCount", (self.address, "pending")
 
+    @property
+    def _is_counting(self) -> bool:
+        """Whether the next nonce follows from the last: something is in flight, or was sent just before this."""
+        return self._next is not None and (len(self._flights) > 0 or self._is_burst)
+
     async def _next_nonce(self) -> int:
-        """The next nonce: counted on while transactions are in flight, else as the chain says."""
-        if self._next is None or not self._flights:
+        """The next nonce: counted on from the last one sent, else as the chain says."""
+        if self._next is None or not self._is_counting:
             launches, count = self._reading or (-1, 0)
             if launches != self._launches:
                 (answer,) = await self.rpc.ask([self._count_request()])
@@ -248,6 +254,7 @@ class Sender:
             if refusal is None:
                 self._next = flight.nonce + 1
                 self._launches += 1
+                self._is_burst = self._turn.statistics().tasks_waiting > 0
                 if flight.is_over:
                     self._flights.drop(flight)
                 return flight
@@ -323,7 +330,7 @@ class Sender:
     async def _in_words(self, error: VoisinError, call: Call, *, need: Transaction | None) -> VoisinError:
         """Say of a refusal what was tried, and of missing funds how much is missing."""
         if isinstance(error, RevertError):
-            return relabelled(error, call.label)
+            return relabelled(error, call.label, call.data[:4])
         if not _is_about(error, (_NO_FUNDS,)):
             reason = error.reason if isinstance(error, NodeError) else error.message
             return NodeError(f"the node refuses to {call.label}: {reason}", reason=reason, rpc_code=getattr(error, "rpc_code", 0))
@@ -341,14 +348,14 @@ class Sender:
 
     async def _why(self, flight: Flight, landed: RawReceipt) -> RevertError:
         """Run a failed transaction again, on the state before its block and on the one after, to hear the reason."""
-        block, label = quantity(landed.block_number), flight.call.label
+        block, label, selector = quantity(landed.block_number), flight.call.label, flight.call.data[:4]
         message = self._message(flight.call) | {"gas": hex(flight.transaction.gas)}
         for answer in await self.rpc.ask([("eth_call", (message, hex(at))) for at in (block - 1, block)]):
             if isinstance(answer.error, RevertError):
-                return relabelled(answer.error, label)
+                return relabelled(answer.error, label, selector)
         if quantity(landed.gas_used) == flight.transaction.gas:
             return RevertError(f"the chain refused to {label}: out of gas", reason="out of gas", hint="give the call a higher gas limit")
-        return revert_error(b"", label=label)
+        return revert_error(b"", label=label, selector=selector)
 
 
 async def _patiently(ask: Callable[[], Awaitable[T]], deadline: float) -> T:
