@@ -175,7 +175,7 @@ async def connect(rpc: Rpc, hub: Address) -> Chain:
         raise InputError(f"the contract at {hub} on chain {number} is not a hub", hint=hint) from None
     if signed_for.chain_id != number or signed_for.hub != hub:
         raise InputError(f"the hub at {hub} says it is {signed_for.hub} on chain {signed_for.chain_id}, not {number}", hint=hint)
-    return Chain(rpc, HeadFeed(rpc.url), signed_for, token, app, dataset, workerpool)
+    return Chain(rpc, HeadFeed(rpc.url, has_socket=rpc.has_network), signed_for, token, app, dataset, workerpool)
 
 
 def _domain(members: tuple[AbiValue, ...]) -> Domain:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
 
 import anyio
 import structlog
@@ -18,6 +17,7 @@ import structlog
 from voisin.chain.calls import Call
 from voisin.chain.fees import FeeMeter
 from voisin.chain.node_values import RawReceipt
+from voisin.chain.refusals import NONCE_TAKEN, says
 from voisin.chain.rpc import Answer, Backoff, Request, Rpc
 from voisin.chain.transactions import Price, SignedTransaction, Transaction, sign_transaction
 from voisin.errors import StateError, UnavailableError
@@ -27,7 +27,6 @@ from voisin.units import Wei
 
 _log = structlog.get_logger()
 _SIGNS_OF_LOSS = 3
-NONCE_TAKEN: Final = ("nonce too low", "nonce is too low", "old nonce", "nonce has already been used")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,9 +135,17 @@ class Flights:
             del self._by_nonce[flight.nonce]
 
     async def make_room(self) -> None:
-        """Wait until fewer than the most allowed are in flight."""
+        """
+        Wait until fewer than the most allowed are in flight.
+
+        Raises:
+            UnavailableError: None of them was mined in time.
+        """
         while len(self) >= self._settings.max_in_flight:
-            await self.landing(self._by_nonce[min(self._by_nonce)])
+            first = self._by_nonce[min(self._by_nonce)]
+            await self._wait(first)
+            if not first.is_over:
+                raise UnavailableError(f"{len(self)} transactions of the wallet wait to be mined", hint="try again later")
 
     async def landing(self, flight: Flight) -> None:
         """
@@ -148,12 +155,7 @@ class Flights:
             UnavailableError: It was not mined in time.
             StateError: Another transaction of the wallet took its nonce.
         """
-        with anyio.move_on_after(self._settings.mine_within_s):
-            while not flight.is_over:
-                if self._is_led:
-                    await self._news.wait()
-                else:
-                    await self._lead(flight)
+        await self._wait(flight)
         if flight.is_lost:
             hint = "the wallet is used by two programs at once: use one, or one after the other, and send again"
             raise StateError(f"another transaction took the place of: {flight.call.label}", hint=hint)
@@ -169,13 +171,21 @@ class Flights:
         hashes = [(flight, version.hash) for flight in flights for version in flight.versions]
         answers = await self._rpc.ask([("eth_getTransactionReceipt", (each,)) for _, each in hashes])
         for (flight, _), answer in zip(hashes, answers, strict=True):
-            receipt = answer.read_optional(RawReceipt)
+            receipt = answer.read_optional(RawReceipt) if answer.error is None else None
             if receipt is not None:
                 flight.landed = receipt
                 self.drop(flight)
         if any(flight.is_over for flight in flights):
             self._tell()
         await self._attend([flight for flight in flights if not flight.is_over])
+
+    async def _wait(self, flight: Flight) -> None:
+        with anyio.move_on_after(self._settings.mine_within_s):
+            while not flight.is_over:
+                if self._is_led:
+                    await self._news.wait()
+                else:
+                    await self._lead(flight)
 
     async def _lead(self, flight: Flight) -> None:
         """Look for everybody's receipts until this one is there, then leave the lead to whoever still waits."""
@@ -233,8 +243,7 @@ class Flights:
 
     def _heed(self, flight: Flight, answer: Answer) -> None:
         """A nonce that is used while no version has a receipt, and again, and again, was used by another transaction."""
-        said = str(answer.error).lower() if answer.error is not None else ""
-        if any(text in said for text in NONCE_TAKEN):
+        if says(answer.error, NONCE_TAKEN):
             flight.signs_of_loss += 1
             if flight.signs_of_loss >= _SIGNS_OF_LOSS:
                 flight.is_lost = True

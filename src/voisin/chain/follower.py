@@ -194,9 +194,9 @@ class _RangeReader:
             last = min(height, first + self._span - 1)
             try:
                 found = await self._read(first, last)
-            except NodeError:
+            except NodeError as error:
                 if last == first:
-                    raise
+                    raise UnavailableError(error.message) from None
                 self._span = max(1, (last - first + 1) // 2)
                 continue
             self._span = min(self._most, self._span * 2)

@@ -41,7 +41,7 @@ from voisin.protocol.events import (
     Transferred,
     Unlocked,
 )
-from voisin.protocol.ids import Address, as_address, as_hash32, from_hex
+from voisin.protocol.ids import Address, as_address, from_hex
 from voisin.protocol.orders import OrderKind
 
 Maker = Callable[..., Event]
@@ -117,12 +117,12 @@ def decode_logs(logs: Iterable[RawLog], *, sources: Collection[Address] | None =
     """
     found = []
     for log in logs:
-        address = as_address(log.address)
+        address = log.emitter
         if sources is not None and address not in sources:
             continue
         event = _event_of(log, is_trusted=sources is not None)
         if event is not None:
-            found.append(Logged(event, address, log.block, log.place, as_hash32(log.transaction_hash)))
+            found.append(Logged(event, address, log.block, log.place, log.tx_hash))
     return found
 
 

@@ -7,11 +7,15 @@ Source: the Ethereum JSON-RPC specification.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import TypeVar
 
 import msgspec
 
-from voisin.errors import UnavailableError
+from voisin.errors import InputError, UnavailableError
 from voisin.protocol.ids import Address, Hash32, as_address, as_hash32
+
+T = TypeVar("T")
 
 _QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
 
@@ -40,6 +44,16 @@ class RawLog(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     removed: bool = False
 
     @property
+    def emitter(self) -> Address:
+        """The contract that logged it."""
+        return _canonical(as_address, self.address)
+
+    @property
+    def tx_hash(self) -> Hash32:
+        """The transaction that caused it."""
+        return _canonical(as_hash32, self.transaction_hash)
+
+    @property
     def block(self) -> int:
         """The number of its block."""
         return quantity(self.block_number)
@@ -62,6 +76,11 @@ class RawReceipt(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     contract_address: str | None = None
 
     @property
+    def tx_hash(self) -> Hash32:
+        """The transaction."""
+        return _canonical(as_hash32, self.transaction_hash)
+
+    @property
     def is_success(self) -> bool:
         """Whether the contracts carried it out."""
         return quantity(self.status) == 1
@@ -69,7 +88,7 @@ class RawReceipt(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     @property
     def created(self) -> Address | None:
         """The contract it created."""
-        return as_address(self.contract_address) if self.contract_address else None
+        return _canonical(as_address, self.contract_address) if self.contract_address else None
 
 
 class RawBlock(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -83,4 +102,11 @@ class RawBlock(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     @property
     def name(self) -> Hash32 | None:
         """Its hash."""
-        return as_hash32(self.hash) if self.hash else None
+        return _canonical(as_hash32, self.hash) if self.hash else None
+
+
+def _canonical(door: Callable[[str], T], text: str) -> T:
+    try:
+        return door(text)
+    except InputError as error:
+        raise UnavailableError(f"the node is broken: {error.message}") from None

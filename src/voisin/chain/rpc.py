@@ -147,6 +147,7 @@ class Rpc:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise InputError("this is not the address of a node", hint="write for example http://127.0.0.1:8545")
         self.url = url
+        self.has_network = transport is None
         self.shown_url = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"
         self._client = httpx.AsyncClient(
             timeout=timeout_s,

@@ -18,15 +18,16 @@ import anyio
 from voisin.chain.calls import Call
 from voisin.chain.connection import Chain
 from voisin.chain.fees import FeeMeter
-from voisin.chain.flights import NONCE_TAKEN, Flight, Flights, SenderSettings
+from voisin.chain.flights import Flight, Flights, SenderSettings
 from voisin.chain.logs import decode_logs
 from voisin.chain.node_values import RawReceipt, quantity
+from voisin.chain.refusals import KNOWN, OTHER_NONCE, TOO_CHEAP, in_words, says
 from voisin.chain.reverts import relabelled, revert_error
 from voisin.chain.rpc import Backoff, Json, NodeError, Request, Rpc
 from voisin.chain.transactions import Price, Transaction, sign_transaction
-from voisin.errors import FundsError, RevertError, UnavailableError, VoisinError
+from voisin.errors import RevertError, UnavailableError, VoisinError
 from voisin.protocol.events import Logged
-from voisin.protocol.ids import Address, Hash32, as_hash32, to_hex
+from voisin.protocol.ids import Address, Hash32, to_hex
 from voisin.protocol.signatures import Signer
 from voisin.units import Wei
 
@@ -34,17 +35,6 @@ T = TypeVar("T")
 
 _ATTEMPTS = 12
 _LOOKS = 4
-_KNOWN = ("already known", "known transaction", "already imported", "alreadyknown", "already in the pool", "already exists")
-_OTHER_NONCE = (
-    *NONCE_TAKEN,
-    "nonce too high",
-    "nonce gap",
-    "invalid nonce",
-    "replacement transaction underpriced",
-    "replacement underpriced",
-)
-_TOO_CHEAP = ("underpriced", "less than block base fee", "fee too low", "below minimum", "maxfeepergas")
-_NO_FUNDS = "insufficient funds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +74,7 @@ class Submitted:
     @property
     def tx_hash(self) -> Hash32:
         """Hash of its newest version: a stuck transaction is replaced."""
-        return as_hash32(self._flight.landed.transaction_hash) if self._flight.landed else self._flight.tx_hash
+        return self._flight.landed.tx_hash if self._flight.landed else self._flight.tx_hash
 
     async def receipt(self) -> Receipt:
         """
@@ -177,7 +167,7 @@ class Sender:
         if not landed.is_success:
             raise await self._why(flight, landed)
         return Receipt(
-            tx_hash=as_hash32(landed.transaction_hash),
+            tx_hash=landed.tx_hash,
             block=quantity(landed.block_number),
             gas_used=quantity(landed.gas_used),
             gas_price=Wei(quantity(landed.effective_gas_price)),
@@ -201,7 +191,7 @@ class Sender:
         try:
             gas = quantity(estimate.read(str))
         except (RevertError, NodeError) as error:
-            raise await self._in_words(error, call, need=None) from None
+            raise await in_words(error, call, self._held) from None
         return gas * (100 + self._settings.gas_margin_percent) // 100
 
     def _message(self, call: Call) -> dict[str, Json]:
@@ -258,7 +248,7 @@ class Sender:
                 if flight.is_over:
                     self._flights.drop(flight)
                 return flight
-            if not _is_about(refusal, _OTHER_NONCE):
+            if not says(refusal, OTHER_NONCE):
                 self._fees.forget()
                 raises += 1
             await anyio.sleep(pause.next_s())
@@ -304,13 +294,13 @@ class Sender:
                 await anyio.sleep(pause.next_s())
         if mined.error is None:
             flight.landed = mined.read_optional(RawReceipt)
-        if sent.error is None or flight.landed is not None or _is_about(sent.error, _KNOWN):
+        if sent.error is None or flight.landed is not None or says(sent.error, KNOWN):
             return None
-        if _is_about(sent.error, _OTHER_NONCE):
+        if says(sent.error, OTHER_NONCE):
             return None if is_doubtful and await self._has_arrived(flight) else sent.error
-        if _is_about(sent.error, _TOO_CHEAP):
+        if says(sent.error, TOO_CHEAP):
             return sent.error
-        raise await self._in_words(sent.error, flight.call, need=flight.transaction)
+        raise await in_words(sent.error, flight.call, self._held, flight.transaction)
 
     async def _has_arrived(self, flight: Flight) -> bool:
         """After a lost answer a used nonce may be this very transaction's; a node behind a balancer may learn it late."""
@@ -325,26 +315,9 @@ class Sender:
             await anyio.sleep(pause.next_s())
         return False
 
-    # --- refusals ----------------------------------------------------------------------------------------------------
-
-    async def _in_words(self, error: VoisinError, call: Call, *, need: Transaction | None) -> VoisinError:
-        """Say of a refusal what was tried, and of missing funds how much is missing."""
-        if isinstance(error, RevertError):
-            return relabelled(error, call.label, call.data[:4])
-        if not _is_about(error, (_NO_FUNDS,)):
-            reason = error.reason if isinstance(error, NodeError) else error.message
-            return NodeError(f"the node refuses to {call.label}: {reason}", reason=reason, rpc_code=getattr(error, "rpc_code", 0))
-        held = quantity(await self.rpc.fetch(str, "eth_getBalance", self.address, "latest"))
-        if need is None:
-            return FundsError(
-                f"the wallet {self.address} holds {held} wei, too little to {call.label}",
-                hint="send it some of the chain's native coin, which pays for gas",
-            )
-        cost = need.gas * need.price.max_fee + need.value
-        return FundsError(
-            f"the wallet {self.address} holds {held} wei, but may have to pay {cost} wei to {call.label}",
-            hint=f"send it at least {cost - held} wei of the chain's native coin, which pays for gas",
-        )
+    async def _held(self) -> tuple[Address, Wei]:
+        """The wallet and what it holds for gas."""
+        return self.address, Wei(quantity(await self.rpc.fetch(str, "eth_getBalance", self.address, "latest")))
 
     async def _why(self, flight: Flight, landed: RawReceipt) -> RevertError:
         """Run a failed transaction again, on the state before its block and on the one after, to hear the reason."""
@@ -368,9 +341,3 @@ async def _patiently(ask: Callable[[], Awaitable[T]], deadline: float) -> T:
             if anyio.current_time() >= deadline:
                 raise
             await anyio.sleep(pause.next_s())
-
-
-def _is_about(error: VoisinError, texts: tuple[str, ...]) -> bool:
-    """Nodes tell refusals apart by words only, and each has its own."""
-    said = (error.reason if isinstance(error, NodeError) else error.message).lower()
-    return any(text in said for text in texts)
