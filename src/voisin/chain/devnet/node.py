@@ -198,4 +198,5 @@ async def _open_archive(lane: Lane, path: Path) -> AsyncIterator[Archive]:
 
 
 def _publish_on(loop: asyncio.AbstractEventLoop, subscriptions: Subscriptions, block: Block) -> None:
-    loop.call_soon_threadsafe(subscriptions.publish, block)
+    if subscriptions.has_any:  # waking the loop costs more than asking
+        loop.call_soon_threadsafe(subscriptions.publish, block)

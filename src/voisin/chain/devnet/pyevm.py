@@ -283,7 +283,7 @@ class _State(PragueState):
     def at(cls, block: BlockContext, reader: StateReader, *, price: int) -> _State:
         context = ExecutionContext(
             coinbase=Address(block.coinbase), timestamp=block.timestamp, block_number=BlockNumber(block.number), difficulty=0,
-            mix_hash=Hash32(block.randao), gas_limit=block.gas_limit, prev_hashes=[Hash32(h) for h in block.ancestors],
+            mix_hash=Hash32(block.randao), gas_limit=block.gas_limit, prev_hashes=cast(tuple[Hash32, ...], block.ancestors),
             chain_id=block.chain_id, base_fee_per_gas=block.base_fee, excess_blob_gas=0,
         )  # fmt: skip
         vm = cls(reader, context, Hash32(ZERO_HASH))  # type: ignore[arg-type]  # our account database reads a StateReader

@@ -84,6 +84,11 @@ class Subscriptions:
         """
         self._by_id = {key: one for key, one in self._by_id.items() if one.push is not push}
 
+    @property
+    def has_any(self) -> bool:
+        """Whether anybody has subscribed; may be asked from any thread."""
+        return bool(self._by_id)
+
     def publish(self, block: Block) -> None:
         """
         Tell all subscribers of a new block.
@@ -91,8 +96,6 @@ class Subscriptions:
         Args:
             block: The block.
         """
-        if not self._by_id:
-            return
         head: Json = header_json(block.header)
         logs = placed_logs(block)
         for key, subscription in list(self._by_id.items()):
