@@ -1,0 +1,317 @@
+"""Storing and fetching blobs over HTTP, without believing the server: every byte that comes is held against the hash in its name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable
+from http import HTTPStatus
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Protocol, Self, TypeVar
+
+import anyio
+import anyio.to_thread
+import httpx
+import msgspec
+
+from voisin.errors import InputError, TrustError, UnavailableError, VoisinError
+from voisin.protocol.api import Problem, error_of
+from voisin.protocol.cid import Cid, cid_from_digest, cid_of, digest_of, parse_cid
+from voisin.protocol.codec import decode
+from voisin.storage.faults import ContentMissingError, ContentTooLargeError, StorageFullError
+
+UPLOAD_CHUNK_BYTES = 1 << 18
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 5.0
+SLOWEST_BYTES_PER_S = 32 << 10
+_SILENCE_S = 30.0
+_MAX_ANSWER_BYTES = 1 << 16
+_RETRIED = {408, 425, 429, 500, 502, 503, 504}
+_ResultT = TypeVar("_ResultT")
+
+
+class _Stored(msgspec.Struct, frozen=True):
+    cid: str
+    size: int
+
+
+class _Sink(Protocol):
+    def __call__(self, chunk: bytes, /) -> object: ...
+
+
+class _PassingError(Exception):
+    """An attempt failed in a way that the next may not."""
+
+
+class StorageClient:
+    """
+    A storage gateway at an address. Use it as an async context manager.
+
+    What fails in passing is tried again, after pauses that grow and are spread at random, until the deadline.
+
+    Args:
+        base_url: For example `http://127.0.0.1:8090`.
+        deadline_s: How long a call goes on trying [s]; a transfer may take longer, in proportion to its size.
+        transport: What carries the requests, for tests without a network; None for the network.
+        random_fraction: Draws a number between 0 and 1; spreads the pauses.
+
+    Raises:
+        InputError: The address is not an HTTP one.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        deadline_s: float = 60.0,
+        transport: httpx.AsyncBaseTransport | None = None,
+        random_fraction: Callable[[], float] = random.random,
+    ) -> None:
+        if not base_url.startswith(("http://", "https://")):
+            raise InputError(f"{base_url!r} is not the address of a storage", hint="give one that starts with http:// or https://")
+        self.base_url = base_url.rstrip("/")
+        self._deadline_s = deadline_s
+        self._random_fraction = random_fraction
+        self._http = httpx.AsyncClient(
+            timeout=httpx.Timeout(_SILENCE_S, connect=5.0),
+            transport=transport,
+            headers={"accept-encoding": "identity", "user-agent": "voisin"},
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._http.__aenter__()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._http.__aexit__(kind, error, trace)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def put_bytes(self, data: bytes) -> Cid:
+        """
+        Store bytes.
+
+        Args:
+            data: The bytes.
+
+        Returns:
+            Their identifier.
+
+        Raises:
+            InputError: They are more than the storage takes.
+            TrustError: The storage claims to have stored something else.
+            UnavailableError: It does not answer, or is full.
+        """
+        cid = cid_of(data)
+
+        async def body() -> AsyncIterator[bytes]:
+            for start in range(0, len(data), UPLOAD_CHUNK_BYTES):
+                yield data[start : start + UPLOAD_CHUNK_BYTES]
+
+        return await self._put(cid, len(data), body)
+
+    async def put_file(self, path: Path) -> Cid:
+        """
+        Store a file, which must not change meanwhile. What the storage has already is not sent.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The identifier of its bytes.
+
+        Raises:
+            InputError: It cannot be read, or is more than the storage takes.
+            TrustError: It changed, or the storage claims to have stored something else.
+            UnavailableError: The storage does not answer, or is full.
+        """
+        try:
+            cid, size = await anyio.to_thread.run_sync(_hash_file, path)
+        except OSError as error:
+            raise InputError(f"cannot read {path}: {error.strerror}", hint="check the path") from error
+        if await self.has(cid):
+            return cid
+
+        async def body() -> AsyncIterator[bytes]:
+            with path.open("rb") as file:
+                while chunk := await anyio.to_thread.run_sync(file.read, UPLOAD_CHUNK_BYTES):
+                    yield chunk
+
+        return await self._put(cid, size, body)
+
+    async def has(self, cid: Cid) -> bool:
+        """
+        Ask whether a blob is stored.
+
+        Args:
+            cid: Its identifier.
+
+        Returns:
+            What the storage says.
+
+        Raises:
+            UnavailableError: It does not answer.
+        """
+
+        async def attempt() -> bool:
+            response = await self._http.head(self._url(cid))
+            if response.status_code in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):
+                return response.status_code == HTTPStatus.OK
+            raise _fault(response.status_code, b"")
+
+        return await self._retry(attempt, size=0)
+
+    async def get_bytes(self, cid: Cid, *, max_bytes: int) -> bytes:
+        """
+        Fetch a blob into memory.
+
+        Args:
+            cid: Its identifier.
+            max_bytes: The most that is taken.
+
+        Returns:
+            The bytes, which are those of the identifier.
+
+        Raises:
+            InputError: They are more than `max_bytes`, or it is not an identifier.
+            TrustError: The storage sent other bytes.
+            UnavailableError: It does not answer, or does not have them (`ContentMissingError`).
+        """
+        parse_cid(cid)
+
+        async def attempt() -> bytes:
+            data = bytearray()
+            await self._fetch(cid, data.extend, max_bytes=max_bytes)
+            return bytes(data)
+
+        return await self._retry(attempt, size=max_bytes)
+
+    async def get_file(self, cid: Cid, path: Path, *, max_bytes: int) -> int:
+        """
+        Fetch a blob into a file, which appears only when all of it is there and right.
+
+        Args:
+            cid: Its identifier.
+            path: Where it goes; a file that is there is replaced.
+            max_bytes: The most that is taken.
+
+        Returns:
+            Its size in bytes.
+
+        Raises:
+            InputError: It is more than `max_bytes`, it is not an identifier, or the file cannot be written.
+            TrustError: The storage sent other bytes.
+            UnavailableError: It does not answer, or does not have them (`ContentMissingError`).
+        """
+        parse_cid(cid)
+        temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}")
+
+        async def attempt() -> int:
+            with temporary.open("wb") as file:
+                size = await self._fetch(cid, file.write, max_bytes=max_bytes)
+                await anyio.to_thread.run_sync(_settle, file)
+                return size
+
+        try:
+            size = await self._retry(attempt, size=max_bytes)
+            os.replace(temporary, path)  # noqa: PTH105  one name for another, on the same disk
+        except OSError as error:
+            raise InputError(f"cannot write {path}: {error.strerror}", hint="check the path and the room on the disk") from error
+        finally:
+            temporary.unlink(missing_ok=True)
+        return size
+
+    async def _fetch(self, cid: Cid, sink: _Sink, *, max_bytes: int) -> int:
+        """Stream a blob into a sink; a wrong hash is found only at the end, so the sink's owner waits for the return."""
+        hasher, size = hashlib.sha256(), 0
+        async with self._http.stream("GET", self._url(cid)) as response:
+            if response.status_code != HTTPStatus.OK:
+                raise _fault(response.status_code, await _start_of(response))
+            async for chunk in response.aiter_raw(UPLOAD_CHUNK_BYTES):
+                size += len(chunk)
+                if size > max_bytes:
+                    raise ContentTooLargeError(
+                        f"{cid} is larger than {max_bytes} bytes", hint="allow more, if you trust where it comes from"
+                    )
+                hasher.update(chunk)
+                await anyio.to_thread.run_sync(sink, chunk)
+        if hasher.digest() != digest_of(cid):
+            sent = cid_from_digest(hasher.digest())
+            raise TrustError(f"the storage at {self.base_url} sent {sent} in place of {cid}", hint="use another storage")
+        return size
+
+    async def _put(self, cid: Cid, size: int, body: Callable[[], AsyncIterator[bytes]]) -> Cid:
+        async def attempt() -> Cid:
+            headers = {"content-type": "application/octet-stream", "content-length": str(size)}
+            response = await self._http.post(f"{self.base_url}/v1/blobs", params={"cid": cid}, content=body(), headers=headers)
+            if response.status_code != HTTPStatus.CREATED:
+                raise _fault(response.status_code, response.content)
+            stored = decode(response.content[:_MAX_ANSWER_BYTES], _Stored, "the storage's answer")
+            if stored.cid != cid:
+                raise TrustError(f"the storage at {self.base_url} stored {stored.cid[:80]!r} in place of {cid}", hint="use another storage")
+            return cid
+
+        return await self._retry(attempt, size=size)
+
+    def _url(self, cid: Cid) -> str:
+        return f"{self.base_url}/ipfs/{parse_cid(cid)}"
+
+    async def _retry(self, attempt: Callable[[], Awaitable[_ResultT]], *, size: int) -> _ResultT:
+        """Try until it works, fails for good, or the deadline passes; `size` is what one attempt may transfer [bytes]."""
+        give_up_at, pause_s = anyio.current_time() + self._deadline_s, FIRST_PAUSE_S
+        while True:
+            try:
+                with anyio.fail_after(self._deadline_s + size / SLOWEST_BYTES_PER_S):
+                    return await attempt()
+            except (httpx.TransportError, _PassingError, TimeoutError) as error:
+                left_s = give_up_at - anyio.current_time()
+                if left_s <= 0:
+                    reason = str(error) or type(error).__name__
+                    raise UnavailableError(
+                        f"the storage at {self.base_url} does not answer ({reason})", hint="check that it runs and can be reached"
+                    ) from error
+            await anyio.sleep(min(left_s, pause_s * self._random_fraction()))
+            pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
+
+
+def _fault(status: int, body: bytes) -> VoisinError | _PassingError:
+    """What an answer other than the wanted one means."""
+    if status in _RETRIED:
+        return _PassingError(f"status {status}")
+    try:
+        problem = msgspec.json.decode(body, type=Problem)
+    except msgspec.MsgspecError:
+        problem = Problem(type="", title="", status=status, detail=f"the storage answered with status {status}", code="")
+    kinds: dict[int, type[VoisinError]] = {
+        HTTPStatus.NOT_FOUND: ContentMissingError,
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ContentTooLargeError,
+        HTTPStatus.INSUFFICIENT_STORAGE: StorageFullError,
+    }
+    if status in kinds:
+        return kinds[status](problem.detail, hint=problem.hint)
+    return error_of(problem)
+
+
+async def _start_of(response: httpx.Response) -> bytes:
+    data = bytearray()
+    async for chunk in response.aiter_raw(_MAX_ANSWER_BYTES):
+        data += chunk
+        if len(data) >= _MAX_ANSWER_BYTES:
+            break
+    return bytes(data)
+
+
+def _settle(file: BinaryIO) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _hash_file(path: Path) -> tuple[Cid, int]:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").digest()
+        return cid_from_digest(digest), file.tell()
