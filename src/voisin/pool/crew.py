@@ -19,7 +19,7 @@ from voisin.protocol.wire import Abort, Held, MachineFailure, Release, ReplicaSt
 from voisin.units import UnixSeconds
 
 STAGES = tuple(ReplicaStage)
-FOR_GOOD = frozenset({MachineFailure.WRONG_HASH, MachineFailure.NO_RESOURCES, MachineFailure.CHAIN_REFUSED})
+FOR_GOOD = frozenset({MachineFailure.WRONG_HASH, MachineFailure.CHAIN_REFUSED})
 """Failures after which it is no use giving the same worker the same task again."""
 BLAMELESS = frozenset({MachineFailure.SHUTTING_DOWN, MachineFailure.TASK_NOT_ACTIVE})
 """Failures that say nothing about the task, and do not count against it."""

@@ -192,11 +192,19 @@ class TaskFile:
     story: tuple[StoryLine, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far the chain is taken in: the next block to read, and the hash of the one before it, once there is one."""
+
+    next_block: int
+    last_hash: Hash32 | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """What a pool starts from: the next block to read, the deals and tasks that are not at an end, and all workers."""
+    """What a pool starts from: its place on the chain, the deals and tasks that are not at an end, and all workers."""
 
-    next_block: int | None = None
+    position: Position
     deals: tuple[DealRecord, ...] = ()
     tasks: tuple[TaskFile, ...] = ()
     workers: tuple[WorkerRecord, ...] = ()

@@ -32,7 +32,7 @@ def test_the_same_worker_tries_again_after_a_pause_that_grows(scene: Scene) -> N
     assert scene.phase(task) == "running", "another worker may still come"
 
 
-@pytest.mark.parametrize("failure", [MachineFailure.WRONG_HASH, MachineFailure.NO_RESOURCES, MachineFailure.CHAIN_REFUSED])
+@pytest.mark.parametrize("failure", [MachineFailure.WRONG_HASH, MachineFailure.CHAIN_REFUSED])
 def test_some_failures_are_for_good(scene: Scene, failure: MachineFailure) -> None:
     scene.join("alice")
     (task,) = scene.deal()

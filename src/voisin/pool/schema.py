@@ -1,0 +1,100 @@
+"""The tables of a pool's database; `migrations` makes them."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
+
+_ADDRESS = String(42)
+_HASH = String(66)
+_SERIAL = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite counts by itself only in columns of this type."""
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+position = Table(
+    "pool_position",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("chain_id", BigInteger, nullable=False),
+    Column("hub", _ADDRESS, nullable=False),
+    Column("workerpool", _ADDRESS, nullable=False),
+    Column("next_block", BigInteger, nullable=False),
+    Column("last_hash", _HASH),
+)
+"""One row: whom the records are about, and how far the chain is taken in."""
+
+deals = Table(
+    "pool_deals",
+    metadata,
+    Column("deal_id", _HASH, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("block", BigInteger, nullable=False),
+    Column("time_ref_s", BigInteger, nullable=False),
+    Column("deal", Text, nullable=False),
+    Index(None, "seq"),
+)
+"""`deal` is the hub's record as JSON."""
+
+tasks = Table(
+    "pool_tasks",
+    metadata,
+    Column("task_id", _HASH, primary_key=True),
+    Column("deal_id", _HASH, ForeignKey("pool_deals.deal_id"), nullable=False),
+    Column("index", BigInteger, nullable=False),
+    Column("phase", String(16), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("consensus", _HASH),
+    Column("digest", _HASH),
+    Column("reveal_deadline", BigInteger, nullable=False),
+    Column("cid", String(128), nullable=False),
+    Column("callback_data", Text, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Index(None, "deal_id", "index"),
+    Index(None, "phase"),
+)
+
+replicas = Table(
+    "pool_replicas",
+    metadata,
+    Column("task_id", _HASH, ForeignKey("pool_tasks.task_id"), primary_key=True),
+    Column("worker", _ADDRESS, primary_key=True),
+    Column("stage", String(16), nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("result_hash", _HASH),
+    Column("weight", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Float, nullable=False),
+    Column("not_before", Float, nullable=False),
+    Column("is_barred", Boolean, nullable=False),
+)
+
+workers = Table(
+    "pool_workers",
+    metadata,
+    Column("address", _ADDRESS, primary_key=True),
+    Column("name", String(256), nullable=False),
+    Column("slots", Integer, nullable=False),
+    Column("score", BigInteger, nullable=False),
+    Column("faulty", Integer, nullable=False),
+    Column("ban", Text, nullable=False),
+    Column("last_seen", BigInteger, nullable=False),
+)
+
+story = Table(
+    "pool_story",
+    metadata,
+    Column("id", _SERIAL, primary_key=True, autoincrement=True),
+    Column("task_id", _HASH, ForeignKey("pool_tasks.task_id"), nullable=False),
+    Column("worker", String(42), nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("what", String(64), nullable=False),
+    Column("detail", Text, nullable=False),
+    Index(None, "task_id", "id"),
+)
