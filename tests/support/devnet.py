@@ -17,6 +17,7 @@ import httpx
 from eth_abi.abi import encode
 from eth_account import Account
 from eth_utils.abi import abi_to_signature
+from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 from vyper import compile_code
 
@@ -76,6 +77,8 @@ def notebook() -> Contract:
 
 def signed(key: str, nonce: int, **fields: Any) -> bytes:
     """A signed transaction; type 2 unless `gasPrice` is given."""
+    if "to" in fields:
+        fields["to"] = to_checksum_address(fields["to"])
     fees = {} if "gasPrice" in fields else {"maxFeePerGas": 3 * GWEI, "maxPriorityFeePerGas": GWEI}
     transaction = {"chainId": CHAIN_ID, "nonce": nonce, "gas": 1_000_000, "value": 0, **fees, **fields}
     return bytes(Account.from_key(key).sign_transaction(transaction).raw_transaction)
