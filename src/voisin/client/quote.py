@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from voisin.client.apps import AppReference, TargetApp, find_app
 from voisin.client.links import Links
@@ -13,6 +13,7 @@ from voisin.errors import FundsError, NoMatchError
 from voisin.policy.replication import reachable_trust, trust_for
 from voisin.protocol.ids import ZERO_HASH, Address, OrderHash
 from voisin.protocol.orders import AppOrder, WorkerpoolOrder
+from voisin.protocol.params import RunLimits
 from voisin.protocol.trust import worker_weight
 from voisin.units import NRLC, format_amount
 
@@ -88,6 +89,7 @@ async def make_quote(links: Links, requester: Address, reference: AppReference, 
         NoMatchError: No offers fit; the message names the nearest one, what excludes it and by how much.
     """
     app = await find_app(links.chain, requester, reference)
+    terms = replace(terms, limits=app_limits(app, terms.limits))
     is_own = app.info.owner == requester
     wish = Wish(
         app=app.address,
@@ -115,6 +117,19 @@ async def make_quote(links: Links, requester: Address, reference: AppReference, 
         lots=await find_lots(links, wish, apps),
         deposited=account.stake,
         in_wallet=await links.chain.token.balance(requester),
+    )
+
+
+def app_limits(app: TargetApp, given: RunLimits) -> RunLimits:
+    """Fill in what the app's manifest says about its needs where the terms say nothing."""
+    if app.file is None or app.file.manifest is None:
+        return given
+    hint = app.file.manifest.limits
+    return RunLimits(
+        time_s=given.time_s or hint.time_s,
+        memory_bytes=given.memory_bytes or hint.memory_bytes,
+        instructions=given.instructions or hint.instructions,
+        output_bytes=given.output_bytes or hint.output_bytes,
     )
 
 

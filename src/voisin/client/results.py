@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio.to_thread
-from voisin.protocol.cid import Cid, parse_cid
 
 from voisin.chain import Chain
 from voisin.errors import GuestError, InputError, StateError, TrustError
 from voisin.protocol.archive import ResultArchive, open_archive
+from voisin.protocol.cid import Cid, parse_cid
 from voisin.protocol.ids import ZERO_ADDRESS, Address, DealId, Hash32, TaskId
 from voisin.protocol.records import Deal, Task, TaskStatus
 from voisin.protocol.results import STDERR_FILE, STDOUT_FILE, decode_link

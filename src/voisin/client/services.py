@@ -7,7 +7,7 @@ Reads are repeated a few times when a service does not answer; a service's probl
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from types import TracebackType
 from typing import TypeVar
 
@@ -156,7 +156,7 @@ class OrderBook:
 
     async def orders(
         self, kind: OrderKind, filters: Filters | None = None, *, status: OrderStatus = OrderStatus.OPEN
-    ) -> AsyncIterator[PublishedOrder]:
+    ) -> AsyncGenerator[PublishedOrder, None]:
         """
         Go through the orders of one kind, best price first.
 
@@ -206,7 +206,7 @@ class OrderBook:
         """
         return await self.service.read(f"/v1/deals/{deal}", DealEntry)
 
-    async def deals(self, filters: Filters | None = None) -> AsyncIterator[DealEntry]:
+    async def deals(self, filters: Filters | None = None) -> AsyncGenerator[DealEntry, None]:
         """Go through deals, newest first; filters by name, for example `{"requester": address}`."""
         cursor: str | None = None
         while True:

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from voisin.chain.keystore import keystore_address, load_keystore
-
 from voisin.client.network import REQUESTER_ROLE, WALLETS_FOLDER, Network
 from voisin.errors import InputError
 from voisin.protocol.ids import Address

@@ -1,0 +1,153 @@
+"""A market on this machine: `up`, `status`, `chain`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from voisin.cli.reading import amount
+from voisin.cli.session import Session, command
+from voisin.units import NRLC
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from voisin.box import Box, BoxSettings, BoxStatus
+    from voisin.chain.devnet import DevnetSettings, EngineName
+
+ENGINES: tuple[EngineName, ...] = ("pyevm", "eels", "anvil")
+
+
+def up(
+    session: Session,
+    workers: Annotated[int | None, typer.Option(help="Worker processes; 3 unless set.", min=0, max=64)] = None,
+    slots: Annotated[int, typer.Option(help="Tasks that each worker runs at a time.", min=1, max=64)] = 1,
+    port: Annotated[int | None, typer.Option(help="First of four ports; 0 takes free ones.", min=0, max=65_532)] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; anything but loopback opens the box to the network.")] = "127.0.0.1",
+    price: Annotated[NRLC | None, typer.Option(parser=amount, metavar="AMOUNT", help="What the box's pool charges for a task.")] = None,
+    engine: Annotated[str, typer.Option(help=f"What runs the chain's contracts: {', '.join(ENGINES)}.")] = "pyevm",
+) -> None:
+    """Run a whole market on this machine until Ctrl-C: chain, order book, pool, storage and workers."""
+    from voisin.box import BoxSettings
+
+    settings = BoxSettings(
+        home=session.home,
+        workers=session.settings.workers if workers is None else workers,
+        slots=slots,
+        host=host,
+        port=session.settings.port if port is None else port,
+        engine=_engine(engine),
+    )
+    _run_box(session, settings if price is None else replace(settings, price=price))
+
+
+def _engine(name: str) -> EngineName:
+    for known in ENGINES:
+        if known == name:
+            return known
+    raise typer.BadParameter(f"{name!r} is not one of {', '.join(ENGINES)}", param_hint="--engine")
+
+
+def _run_box(session: Session, settings: BoxSettings) -> None:
+    import anyio
+
+    from voisin.box import open_box
+    from voisin.cli.until import until_signal
+
+    def say(line: str) -> None:
+        session.err.print(line)
+
+    async def serve() -> None:
+        async with open_box(settings, say) as box:
+            session.answer(box.network, lambda out: _show_ready(out, box, session.home))
+            sys.stdout.flush()
+            await until_signal()
+            say("stopping")
+
+    anyio.run(serve)
+
+
+def _show_ready(out: Console, box: Box, home: Path) -> None:
+    where = "" if home == Path.home() / ".voisin" else f" --home {home}"
+    out.print(f"ready: {box.network.market_url}; try `voisin run apps/pathtracer --frames 0..23{where}`; Ctrl-C stops")
+
+
+def status(session: Session) -> None:
+    """Show what runs: the market's services and the pool's workers."""
+    import anyio
+
+    from voisin.box import box_status
+
+    found = anyio.run(box_status, session.network)
+    session.answer(found, lambda out: _show_status(out, found))
+    if not all(service.is_up for service in found.services):
+        raise typer.Exit(1)
+
+
+def _show_status(out: Console, found: BoxStatus) -> None:
+    from voisin.cli.show import short, table
+
+    services = [(service.name, "up" if service.is_up else "down", service.url, service.detail) for service in found.services]
+    out.print(table("Services", ("service", "state", "address", "detail"), services))
+    if found.pool is None:
+        return
+    workers = [
+        (worker.name, short(worker.worker), "online" if worker.online else "away", f"{worker.busy}/{worker.slots}", str(worker.score))
+        for worker in found.pool.workers
+    ]
+    out.print()
+    out.print(table("Workers", ("worker", "address", "state", "busy", "score"), workers, right=("busy", "score")))
+
+
+def chain(
+    session: Session,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65_535)] = 8545,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    database: Annotated[
+        Path | None, typer.Option("--db", help="File that keeps the chain; `chain.db` in the home folder unless given.")
+    ] = None,
+    chain_id: Annotated[int, typer.Option(help="The chain's id.", min=1)] = 31337,
+    engine: Annotated[str, typer.Option(help=f"What runs the contracts: {', '.join(ENGINES)}.")] = "pyevm",
+) -> None:
+    """Run the embedded chain alone until Ctrl-C; web3.py, ethers and wallets can use its JSON-RPC port."""
+    from voisin.chain.devnet import DevnetSettings
+
+    file = database or session.home / "chain.db"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    _run_chain(session, DevnetSettings(db=file, host=host, port=port, chain_id=chain_id, engine=_engine(engine)))
+
+
+def _run_chain(session: Session, settings: DevnetSettings) -> None:
+    import anyio
+
+    from voisin.chain.devnet import development_keys, serve_devnet
+    from voisin.cli.until import until_signal
+
+    async def serve() -> None:
+        async with serve_devnet(settings) as node:
+            accounts = [key.address for key in development_keys()]
+            document = {"rpc_url": node.rpc_url, "ws_url": node.ws_url, "chain_id": settings.chain_id, "accounts": accounts}
+            session.answer(document, lambda out: _show_chain(out, node.rpc_url, settings, accounts))
+            sys.stdout.flush()
+            await until_signal()
+
+    anyio.run(serve)
+
+
+def _show_chain(out: Console, rpc_url: str, settings: DevnetSettings, accounts: Sequence[str]) -> None:
+    out.print(f"ready: {rpc_url}, chain id {settings.chain_id}, kept in {settings.db}; Ctrl-C stops")
+    out.print("pre-funded accounts (public development keys, never use them elsewhere):")
+    for account in accounts:
+        out.print(f"  {account}")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    command(app, "up", example="voisin up --workers 3")(up)
+    command(app, "status", example="voisin status --json")(status)
+    command(app, "chain", example="voisin chain --port 8545")(chain)

@@ -1,0 +1,102 @@
+"""Deals and tasks: `deal show`, `task show`, `task result`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from voisin.cli.reading import hash32
+from voisin.cli.session import Session, command
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from voisin.cli.tasks import TaskDocument
+    from voisin.client import AsyncCloud, Result
+    from voisin.client.invoice import Invoice
+
+deals = typer.Typer(name="deal", help="Deals: bought tasks, and their invoices.")
+tasks = typer.Typer(name="task", help="Tasks: where they stand and why, and their results.")
+DealArgument = Annotated[str, typer.Argument(parser=hash32, metavar="DEAL", help="The deal's id.")]
+TaskArgument = Annotated[str, typer.Argument(parser=hash32, metavar="TASK", help="The task's id.")]
+
+
+def show_deal(session: Session, deal: DealArgument) -> None:
+    """Show a deal's invoice: its tasks with their workers, payments, fines, refunds and gas."""
+
+    async def work(cloud: AsyncCloud) -> Invoice:
+        return await cloud.invoice(deal)
+
+    invoice = session.with_cloud(work)
+
+    def show(out: Console) -> None:
+        from voisin.cli.invoices import show_invoice
+
+        show_invoice(out, invoice)
+
+    session.answer(invoice, show)
+
+
+def show_task(session: Session, task: TaskArgument) -> None:
+    """Show where a task stands, and why, as chain and pool know it."""
+
+    async def work(cloud: AsyncCloud) -> TaskDocument:
+        from voisin.cli.tasks import describe_task
+
+        return await describe_task(cloud, task)
+
+    found = session.with_cloud(work)
+
+    def show(out: Console) -> None:
+        from voisin.cli.tasks import show_task as shown
+
+        shown(out, found)
+
+    session.answer(found, show)
+
+
+def task_result(
+    session: Session,
+    task: TaskArgument,
+    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where the files go; without it, the app's output is shown.")] = None,
+) -> None:
+    """Fetch a task's result, checked against the digest on the chain."""
+
+    async def work(cloud: AsyncCloud) -> Result:
+        from voisin.cli.tasks import fetch
+
+        return await fetch(cloud, task)
+
+    result = session.with_cloud(work)
+    saved = [str(path) for path in result.save(out)] if out is not None else []
+    document = {
+        "task_id": result.task_id,
+        "deal_id": result.deal_id,
+        "cid": result.cid,
+        "digest": result.digest,
+        "workers": result.workers,
+        "files": saved or list(result.files),
+        "stdout": result.stdout,
+    }
+    session.answer(document, lambda console: _show_result(console, result, saved))
+
+
+def _show_result(out: Console, result: Result, saved: list[str]) -> None:
+    from voisin.cli.show import short
+
+    for path in saved:
+        out.print(path, markup=False)
+    if not saved:
+        names = [name for name in result.files if name not in ("stdout.txt", "stderr.txt")]
+        if result.stdout:
+            out.print(result.stdout.rstrip("\n"), markup=False)
+        if names:
+            out.print(f"[dim]files: {', '.join(names)}; keep them with --out FOLDER[/dim]")
+    out.print(f"[dim]verified: digest {short(result.digest)}, agreed by {', '.join(short(worker) for worker in result.workers)}[/dim]")
+
+
+command(deals, "show", example="voisin deal show 0x…")(show_deal)
+command(tasks, "show", example="voisin task show 0x…")(show_task)
+command(tasks, "result", example="voisin task result 0x… --out result")(task_result)

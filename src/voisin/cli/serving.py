@@ -1,0 +1,99 @@
+"""Running a worker or a pool from the command line, until the process is asked to stop."""
+
+from __future__ import annotations
+
+import sys
+from typing import TypedDict
+
+import anyio
+import anyio.to_thread
+
+from voisin.chain import Sender, calls, open_chain
+from voisin.cli.session import Session
+from voisin.cli.until import until_signal
+from voisin.client import Network
+from voisin.client.wallets import find_wallet, open_wallet, read_password
+from voisin.pool import PoolSettings, open_pool
+from voisin.protocol.ids import Address
+from voisin.protocol.signatures import KeySigner
+from voisin.serving import serve_app
+from voisin.units import NRLC
+from voisin.worker import WorkerSettings, run_worker
+
+
+class PoolChoices(TypedDict):
+    """What `voisin pool run` lets a person choose."""
+
+    price: NRLC
+    categories: tuple[int, ...]
+    host: str
+    port: int
+
+
+def unlock(session: Session) -> KeySigner:
+    """
+    Open the session's wallet.
+
+    Raises:
+        InputError: There is none, or its password is wrong or missing.
+    """
+    path = find_wallet(session.home, session.network, session.settings.wallet)
+    named = session.password_file
+    password = read_password(named) if named is not None else None
+    return open_wallet(path, session.home, session.network, password=password, ask=session.ask_password)
+
+
+def run_joined(session: Session, settings: WorkerSettings) -> None:
+    """Work for a pool until asked to stop."""
+    wallet = unlock(session)
+
+    async def work() -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run_worker, settings, wallet)
+            document = {"worker": wallet.address, "name": settings.name, "pool": settings.pool_url, "slots": settings.slots}
+            words = f"ready: {settings.name} ({wallet.address}) works for {settings.pool_url}; Ctrl-C stops"
+            session.answer(document, lambda out: out.print(words))
+            sys.stdout.flush()
+            await until_signal()
+            tasks.cancel_scope.cancel()
+
+    anyio.run(work)
+
+
+def run_own_pool(session: Session, description: str, choices: PoolChoices) -> None:
+    """Run the wallet's workerpool until asked to stop."""
+    scheduler = unlock(session)
+
+    async def work() -> None:
+        entry = await pool_entry(session.network, scheduler, description)
+        settings = PoolSettings(
+            database_url=f"sqlite+aiosqlite:///{session.home / f'pool-{entry}.db'}",
+            rpc_url=session.network.rpc_url,
+            hub=session.network.hub,
+            start_block=session.network.first_block,
+            workerpool=entry,
+            storage_url=session.network.storage_url,
+            market_url=session.network.market_url,
+            price=choices["price"],
+            categories=choices["categories"],
+        )
+        async with (
+            open_pool(settings, scheduler) as pool,
+            serve_app(pool.app, host=choices["host"], port=choices["port"]) as url,
+        ):
+            document = {"workerpool": entry, "scheduler": scheduler.address, "url": url}
+            words = f"ready: workerpool {entry} on {url}; workers join with `voisin worker join {url}`; Ctrl-C stops"
+            session.answer(document, lambda out: out.print(words))
+            sys.stdout.flush()
+            await until_signal()
+
+    anyio.run(work)
+
+
+async def pool_entry(network: Network, scheduler: KeySigner, description: str) -> Address:
+    """Find the wallet's workerpool of this description in the registry, and create it if it is not there."""
+    async with open_chain(network.rpc_url, network.hub) as chain:
+        entry = await chain.registries.predict_workerpool(scheduler.address, description)
+        if not await chain.registries.is_workerpool(entry):
+            await Sender(chain, scheduler).send(calls.create_workerpool(chain.workerpool_registry, scheduler.address, description))
+        return entry

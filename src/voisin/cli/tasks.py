@@ -1,0 +1,140 @@
+"""A task as chain and pool know it together."""
+
+from __future__ import annotations
+
+import msgspec
+from rich.console import Console
+
+from voisin.cli.show import moment, pairs, table
+from voisin.client import AsyncCloud, Result
+from voisin.errors import StateError, VoisinError
+from voisin.protocol.api import PoolTaskView
+from voisin.protocol.ids import Address, DealId, Hash32, TaskId
+from voisin.protocol.records import ContributionStatus, TaskStatus
+from voisin.units import UnixSeconds
+
+
+class ContributionLine(msgspec.Struct, frozen=True, kw_only=True):
+    """What one worker contributed, as the chain knows it."""
+
+    worker: Address
+    status: str
+    result_hash: Hash32
+
+
+class TaskDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A task: its state on the chain, and its pool's account of it where the pool answers."""
+
+    task_id: TaskId
+    deal_id: DealId
+    index: int
+    status: str
+    contribution_deadline: UnixSeconds
+    reveal_deadline: UnixSeconds
+    final_deadline: UnixSeconds
+    consensus: Hash32
+    contributions: tuple[ContributionLine, ...]
+    pool: PoolTaskView | None
+
+
+async def describe_task(cloud: AsyncCloud, task: str) -> TaskDocument:
+    """
+    Find out where a task stands.
+
+    Raises:
+        StateError: Neither chain nor pool know it.
+    """
+    task_id = TaskId(Hash32(task))
+    pool = await _pool_view(cloud, task_id)
+    try:
+        found = await cloud.links.chain.hub.task(task_id)
+    except StateError:
+        if pool is None:
+            raise
+        return _unopened(pool)
+    hub = cloud.links.chain.hub
+    contributions = [(worker, await hub.contribution(task_id, worker)) for worker in found.contributors]
+    lines = (ContributionLine(worker=worker, status=_name(given.status), result_hash=given.result_hash) for worker, given in contributions)
+    return TaskDocument(
+        task_id=task_id,
+        deal_id=found.deal_id,
+        index=found.index,
+        status=_name(found.status),
+        contribution_deadline=found.contribution_deadline,
+        reveal_deadline=found.reveal_deadline,
+        final_deadline=found.final_deadline,
+        consensus=found.consensus,
+        contributions=tuple(lines),
+        pool=pool,
+    )
+
+
+async def fetch(cloud: AsyncCloud, task: str) -> Result:
+    """
+    Fetch one task's verified result, without waiting for it.
+
+    Raises:
+        StateError: The task is unknown, not done, or failed.
+        AppFailedError: The app failed.
+    """
+    task_id = TaskId(Hash32(task))
+    found = await cloud.links.chain.hub.task(task_id)
+    if found.status is not TaskStatus.COMPLETED:
+        from voisin.client.results import require_completed
+
+        require_completed(task_id, found)
+    job = await cloud.deal(found.deal_id)
+    return await job.result(found.index - job.deals[0].deal.bot_first)
+
+
+def show_task(out: Console, task: TaskDocument) -> None:
+    """Print a task."""
+    rows = [("Task", str(task.task_id)), ("deal", str(task.deal_id)), ("index", str(task.index)), ("status", task.status)]
+    if task.final_deadline:
+        rows.append(("contributions until", moment(task.contribution_deadline)))
+        rows.append(("refundable from", moment(task.final_deadline)))
+    if task.pool is not None:
+        rows += [("phase", task.pool.phase), ("why", task.pool.why)]
+    out.print(pairs(rows))
+    if task.contributions:
+        out.print()
+        lines = [(line.worker, line.status, line.result_hash) for line in task.contributions]
+        out.print(table("Contributions", ("worker", "status", "result hash"), lines))
+    if task.pool is not None and task.pool.replicas:
+        out.print()
+        replicas = [(replica.worker_name, replica.stage.value, replica.outcome, replica.cause) for replica in task.pool.replicas]
+        out.print(table("Replicas", ("worker", "stage", "outcome", "cause"), replicas))
+    if task.pool is not None and task.pool.story:
+        out.print()
+        story = [(moment(line.at), line.what, line.detail) for line in task.pool.story]
+        out.print(table("Story", ("when", "what", ""), story))
+
+
+async def _pool_view(cloud: AsyncCloud, task_id: TaskId) -> PoolTaskView | None:
+    """Ask the default pool; another pool's task, or no pool at all, is no error."""
+    if cloud.links.pool is None:
+        return None
+    try:
+        return await cloud.links.pool.task(task_id)
+    except VoisinError:
+        return None
+
+
+def _unopened(pool: PoolTaskView) -> TaskDocument:
+    zero, never = Hash32("0x" + "00" * 32), UnixSeconds(0)
+    return TaskDocument(
+        task_id=pool.task_id,
+        deal_id=pool.deal_id,
+        index=pool.index,
+        status="waiting",
+        contribution_deadline=never,
+        reveal_deadline=never,
+        final_deadline=never,
+        consensus=zero,
+        contributions=(),
+        pool=pool,
+    )
+
+
+def _name(status: TaskStatus | ContributionStatus) -> str:
+    return status.name.lower()
