@@ -1,0 +1,89 @@
+"""
+One worker as a process: `python -m voisin.worker`, told everything by its environment.
+
+`VOISIN_WORKER_KEYSTORE` names the wallet's keystore file and `VOISIN_WORKER_PASSWORD_FILE` a file with its password; every setting
+of `WorkerSettings` can be given as `VOISIN_WORKER_<NAME>`. It writes its log to standard error and ends on SIGTERM or SIGINT.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import anyio
+import structlog
+
+from voisin.chain.keystore import load_keystore
+from voisin.errors import InputError, VoisinError
+from voisin.protocol.signatures import KeySigner
+from voisin.worker.run import run_worker
+from voisin.worker.settings import PREFIX, WorkerSettings, settings_from_environment
+
+OWN_SETTINGS = frozenset({"KEYSTORE", "PASSWORD_FILE"})
+
+
+def load_wallet(environment: Mapping[str, str]) -> KeySigner:
+    """
+    Open the wallet that the environment names.
+
+    Raises:
+        InputError: A variable is missing, a file cannot be read, or the password is wrong.
+    """
+    paths = []
+    for name in ("KEYSTORE", "PASSWORD_FILE"):
+        if not environment.get(PREFIX + name):
+            raise InputError(f"the variable {PREFIX}{name} is missing", hint="set it to the path of the file")
+        paths.append(Path(environment[PREFIX + name]))
+    try:
+        password = paths[1].read_text().strip()
+    except OSError as error:
+        raise InputError(f"the password file {paths[1]} cannot be read: {error.strerror}", hint="check the path") from None
+    return load_keystore(paths[0], password)
+
+
+def main() -> int:
+    """Run until a signal comes; 2 when what it was told cannot be used, 1 when it cannot go on."""
+    structlog.configure(
+        processors=[
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    try:
+        settings = settings_from_environment(os.environ, beside=OWN_SETTINGS)
+        wallet = load_wallet(os.environ)
+        anyio.run(_work, settings, wallet)
+    except VoisinError as error:
+        sys.stderr.write(f"worker: {error}\n")
+        return 2 if isinstance(error, InputError) else 1
+    return 0
+
+
+async def _work(settings: WorkerSettings, wallet: KeySigner) -> None:
+    failure: VoisinError | None = None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_stop_on_signal, tasks.cancel_scope)
+        try:
+            await run_worker(settings, wallet)
+        except VoisinError as error:
+            failure = error
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+async def _stop_on_signal(scope: anyio.CancelScope) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            scope.cancel()
+            return
+
+
+if __name__ == "__main__":
+    sys.exit(main())

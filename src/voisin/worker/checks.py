@@ -1,0 +1,179 @@
+"""What a worker makes sure of before it works: it believes the chain, and of the pool only what the chain confirms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from voisin.errors import StateError, UnavailableError
+from voisin.protocol.cid import Cid, digest_of
+from voisin.protocol.ids import ZERO_ADDRESS, ZERO_HASH, Address, Hash32, task_id, to_hex
+from voisin.protocol.params import DealParams
+from voisin.protocol.records import AppInfo, ContributionStatus, Deal, Task, TaskStatus
+from voisin.protocol.results import authorization_digest
+from voisin.protocol.tags import tag_bits, tag_names
+from voisin.protocol.wire import MachineFailure
+from voisin.sandbox import Limits
+from voisin.units import UnixSeconds, format_amount
+from voisin.worker.plan import RequestError, content_address, plan_limits, read_params
+from voisin.worker.ports import Ledger
+from voisin.worker.refusal import RefusalError
+from voisin.worker.settings import WorkerSettings
+from voisin.worker.vocabulary import Replica
+
+APP_TYPE = "WASM"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Terms:
+    """
+    A task that is worth working on, as the chain describes it.
+
+    Attributes:
+        deal: Its deal.
+        app: Where the app's module lies.
+        app_sha256: The module's SHA-256, 64 hex digits.
+        params: The deal's parameters; None when they cannot be met.
+        fault: Why they cannot be met, in words that every worker finds; empty when they can.
+        limits: What the run may use.
+        contribution_deadline: Until when it may be contributed [Unix s].
+    """
+
+    deal: Deal
+    app: Cid
+    app_sha256: str
+    params: DealParams | None
+    fault: str
+    limits: Limits
+    contribution_deadline: UnixSeconds
+
+    @property
+    def has_callback(self) -> bool:
+        """Whether the result goes to a contract."""
+        return self.deal.callback != ZERO_ADDRESS
+
+
+async def check_task(replica: Replica, ledger: Ledger, settings: WorkerSettings, *, worker: Address, workerpool: Address) -> Terms:
+    """
+    Find out from the chain whether a task is real, open, ours to do, and worth it. The stake is not looked at here.
+
+    Args:
+        replica: What the pool says of it.
+        ledger: The chain.
+        settings: What this worker does and does not do.
+        worker: Its address.
+        workerpool: The workerpool that it joined.
+
+    Raises:
+        RefusalError: It is not; says why.
+    """
+    try:
+        deal = await _check_deal(replica, ledger, worker=worker, workerpool=workerpool)
+        task = await ledger.task(replica.task_id)
+        await check_open(replica, task, ledger, settings.margin_s)
+        _check_worth(deal, settings)
+        app = await ledger.app(deal.app.pointer)
+    except StateError as error:
+        raise RefusalError(MachineFailure.TASK_NOT_ACTIVE, error.message) from None
+    except UnavailableError as error:
+        raise RefusalError(MachineFailure.CHAIN_UNREACHABLE, error.message) from None
+    return _terms(deal, task, app, settings)
+
+
+async def check_open(replica: Replica, task: Task, ledger: Ledger, margin_s: float) -> None:
+    """
+    Make sure that a task takes a contribution of this worker.
+
+    Args:
+        replica: The replica.
+        task: The task on the chain.
+        ledger: The chain.
+        margin_s: How long before the deadline it is too late [s].
+
+    Raises:
+        RefusalError: It does not.
+    """
+    not_active = MachineFailure.TASK_NOT_ACTIVE
+    if task.status is not TaskStatus.ACTIVE:
+        raise RefusalError(not_active, f"the task is {task.status.name.lower()} on the chain")
+    if (await ledger.own_contribution(replica.task_id)).status is not ContributionStatus.UNSET:
+        raise RefusalError(not_active, "this worker has contributed to the task already, and its result is gone")
+    left_s = task.contribution_deadline - await ledger.now()
+    if left_s <= margin_s:
+        raise RefusalError(not_active, f"contributions end in {max(left_s, 0)} s, and {margin_s:g} s are wanted at least")
+
+
+async def _check_deal(replica: Replica, ledger: Ledger, *, worker: Address, workerpool: Address) -> Deal:
+    if replica.task_id != task_id(replica.deal_id, replica.index):
+        raise RefusalError(MachineFailure.TASK_NOT_ACTIVE, "the task's id does not belong to its deal and index")
+    deal = await ledger.deal(replica.deal_id)
+    if not deal.bot_first <= replica.index < deal.bot_first + deal.bot_size:
+        raise RefusalError(MachineFailure.TASK_NOT_ACTIVE, f"the deal has no task {replica.index}")
+    if deal.workerpool.pointer != workerpool:
+        raise RefusalError(MachineFailure.CHAIN_REFUSED, f"the deal belongs to workerpool {deal.workerpool.pointer}, not {workerpool}")
+    if tag_bits(deal.tag) or replica.enclave_challenge != ZERO_ADDRESS:
+        wanted = ", ".join(tag_names(deal.tag)) or "an enclave"
+        raise RefusalError(MachineFailure.NO_RESOURCES, f"the task needs {wanted}, which this worker does not have")
+    digest = authorization_digest(worker, replica.task_id, replica.enclave_challenge)
+    if not await ledger.is_signed_by(deal.workerpool.owner, digest, replica.authorization):
+        detail = f"the authorisation is not signed by the deal's scheduler {deal.workerpool.owner}"
+        raise RefusalError(MachineFailure.CHAIN_REFUSED, detail)
+    return deal
+
+
+def _check_worth(deal: Deal, settings: WorkerSettings) -> None:
+    if deal.workerpool.price < settings.min_price:
+        price, wanted = format_amount(deal.workerpool.price), format_amount(settings.min_price)
+        raise RefusalError(MachineFailure.NO_RESOURCES, f"the task pays {price}, and this worker wants {wanted} at least")
+
+
+def _terms(deal: Deal, task: Task, entry: AppInfo, settings: WorkerSettings) -> Terms:
+    app = _app_address(entry)
+    try:
+        params, fault = read_params(deal.params), ""
+    except RequestError as error:
+        params, fault = None, error.message
+    limits = plan_limits(params or DealParams(), task.time_ref_s)
+    if limits.memory_bytes > settings.memory_bytes:
+        detail = f"the task may use {limits.memory_bytes} bytes of memory, and this worker offers {settings.memory_bytes}"
+        raise RefusalError(MachineFailure.NO_RESOURCES, detail)
+    if limits.output_bytes > settings.max_output_bytes:
+        detail = f"the task may write {limits.output_bytes} bytes, and this worker takes {settings.max_output_bytes}"
+        raise RefusalError(MachineFailure.NO_RESOURCES, detail)
+    return Terms(
+        deal=deal,
+        app=app,
+        app_sha256=digest_of(app).hex(),
+        params=params,
+        fault=fault,
+        limits=limits,
+        contribution_deadline=task.contribution_deadline,
+    )
+
+
+def _app_address(entry: AppInfo) -> Cid:
+    if entry.type != APP_TYPE:
+        raise RefusalError(MachineFailure.APP_UNAVAILABLE, f"the app is of type {entry.type!r}, and this worker runs {APP_TYPE}")
+    app = content_address(entry.multiaddr)
+    if app is None:
+        detail = f"the app lies at {entry.multiaddr[:200]!r}, and this worker reads /ipfs/<cid> only"
+        raise RefusalError(MachineFailure.APP_UNAVAILABLE, detail)
+    require_checksum(app, entry.checksum, "the app")
+    return app
+
+
+def require_checksum(cid: Cid, checksum: Hash32, what: str, *, may_be_missing: bool = False) -> None:
+    """
+    Make sure that an entry's address and checksum speak of the same content.
+
+    Args:
+        cid: Where the entry says it lies.
+        checksum: The SHA-256 that the entry says it has.
+        what: What it is, for the error.
+        may_be_missing: Whether a checksum of zero stands for none.
+
+    Raises:
+        RefusalError: They do not.
+    """
+    found = to_hex(digest_of(cid))
+    if found != checksum and not (may_be_missing and checksum == ZERO_HASH):
+        raise RefusalError(MachineFailure.WRONG_HASH, f"{what} at {cid} hashes to {found}, and its entry says {checksum}")

@@ -1,0 +1,182 @@
+"""From the terms of a task to a job that can be run: everything it needs is on this disk, and is what the chain says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TypeVar
+
+import anyio
+
+from voisin.errors import TrustError, UnavailableError, VoisinError
+from voisin.protocol.cid import Cid
+from voisin.protocol.ids import ZERO_ADDRESS, from_hex
+from voisin.protocol.params import Bag
+from voisin.protocol.wire import MachineFailure
+from voisin.sandbox import Job
+from voisin.worker.cache import ContentCache
+from voisin.worker.checks import Terms, require_checksum
+from voisin.worker.disk import Disk
+from voisin.worker.pauses import Pauses
+from voisin.worker.plan import (
+    RequestError,
+    bag_cid,
+    bag_entry,
+    check_texts,
+    content_address,
+    plan_args,
+    plan_environment,
+    plan_inputs,
+    read_bag,
+)
+from voisin.worker.ports import Ledger, Storage
+from voisin.worker.refusal import RefusalError
+from voisin.worker.store import WorkerFolder
+from voisin.worker.vocabulary import Replica
+
+MAX_BAG_BYTES = 16 << 20
+MAX_MODULE_BYTES = 256 << 20
+ATTEMPTS = 2
+"""How often content is asked for; the storage client itself insists as well."""
+
+T = TypeVar("T")
+
+
+class Fetcher:
+    """
+    Gets apps and inputs.
+
+    Args:
+        folder: Where inputs are laid out.
+        cache: Where content is kept.
+        disk: What tasks may use of the disk.
+        ledger: The chain, which knows the datasets.
+        pauses: Makes the pauses between attempts.
+        max_input_bytes: Inputs of one task together.
+    """
+
+    def __init__(
+        self, folder: WorkerFolder, cache: ContentCache, *, disk: Disk, ledger: Ledger, pauses: Callable[[], Pauses], max_input_bytes: int
+    ) -> None:
+        self._folder = folder
+        self._cache = cache
+        self._disk = disk
+        self._ledger = ledger
+        self._pauses = pauses
+        self._max_input_bytes = max_input_bytes
+
+    async def job(self, replica: Replica, terms: Terms, storage: Storage, *, holds: ExitStack) -> Job:
+        """
+        Make a task ready to run.
+
+        Args:
+            replica: The task.
+            terms: What the chain says of it.
+            storage: Where content comes from.
+            holds: Takes what must be given back after the run.
+
+        Raises:
+            RequestError: The requester asked for what cannot be done.
+            RefusalError: This machine could not get what is needed.
+        """
+        if terms.params is None:
+            raise RequestError(terms.fault)
+        entry = bag_entry(await self._bag(bag_cid(terms.params), storage), replica.index)
+        inputs = plan_inputs(terms.params, entry)
+        environment = plan_environment(replica.task_id, replica.deal_id, terms.deal, index=replica.index, inputs=inputs)
+        args = plan_args(terms.params, entry)
+        check_texts(args, environment)
+        module = await self._module(terms, storage, holds)
+        files = {**inputs.files, **await self._dataset(terms)}
+        await self._lay_out(replica, files, storage, holds=holds)
+        return Job(
+            module=module,
+            module_sha256=terms.app_sha256,
+            args=args,
+            env=environment,
+            input_dir=self._folder.inputs(replica.task_id),
+            output_dir=self._folder.outputs(replica.task_id),
+            limits=terms.limits,
+            seed=from_hex(replica.task_id),
+            clock_unix_s=terms.deal.start_time,
+        )
+
+    async def _bag(self, cid: Cid | None, storage: Storage) -> Bag | None:
+        if cid is None:
+            return None
+        data = await self._patiently(
+            lambda: storage.get_bytes(cid, max_bytes=MAX_BAG_BYTES), MachineFailure.INPUT_UNAVAILABLE, "the bag of tasks"
+        )
+        return read_bag(data)
+
+    async def _module(self, terms: Terms, storage: Storage, holds: ExitStack) -> Path:
+        holds.enter_context(self._cache.use(terms.app))
+        return await self._patiently(
+            lambda: self._cache.fetch(terms.app, storage, max_bytes=MAX_MODULE_BYTES, verify=True),
+            MachineFailure.APP_UNAVAILABLE,
+            "the app",
+        )
+
+    async def _dataset(self, terms: Terms) -> dict[str, Cid]:
+        pointer = terms.deal.dataset.pointer
+        if pointer == ZERO_ADDRESS:
+            return {}
+        dataset = await self._ledger.dataset(pointer)
+        cid = content_address(dataset.multiaddr)
+        if cid is None:
+            detail = f"the dataset lies at {dataset.multiaddr[:200]!r}, and this worker reads /ipfs/<cid> only"
+            raise RefusalError(MachineFailure.INPUT_UNAVAILABLE, detail)
+        require_checksum(cid, dataset.checksum, "the dataset", may_be_missing=True)
+        return {pointer: cid}
+
+    async def _lay_out(self, replica: Replica, files: dict[str, Cid], storage: Storage, *, holds: ExitStack) -> None:
+        """Put every input under its name into the task's input folder."""
+        folder, left_bytes = self._folder.inputs(replica.task_id), self._max_input_bytes
+        await anyio.to_thread.run_sync(_make_empty, folder)
+        for name, cid in files.items():
+            holds.enter_context(self._cache.use(cid))
+            what, allowed = f"the input {name!r}", min(left_bytes, self._disk.free_bytes)
+            source = await self._patiently(
+                lambda cid=cid, allowed=allowed: self._cache.fetch(cid, storage, max_bytes=allowed),  # type: ignore[misc]
+                MachineFailure.INPUT_UNAVAILABLE,
+                what,
+            )
+            size = await anyio.to_thread.run_sync(_lay, source, folder / name)
+            if size > left_bytes:
+                detail = f"the inputs are larger than the {self._max_input_bytes} bytes that this worker takes"
+                raise RefusalError(MachineFailure.NO_RESOURCES, detail, hint="raise max_input_bytes")
+            self._disk.add(replica.task_id, size)
+            left_bytes -= size
+
+    async def _patiently(self, get: Callable[[], Awaitable[T]], failure: MachineFailure, what: str) -> T:
+        """Get something, trying a few times while storage does not answer."""
+        pauses = self._pauses()
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return await get()
+            except UnavailableError as error:
+                if attempt == ATTEMPTS:
+                    raise RefusalError(failure, f"{what} cannot be fetched: {error.message}") from None
+            except TrustError as error:
+                raise RefusalError(MachineFailure.WRONG_HASH, f"{what} is not what its address says: {error.message}") from None
+            except VoisinError as error:
+                raise RefusalError(failure, f"{what} cannot be fetched: {error.message}") from None
+            await anyio.sleep(pauses.next_s())
+        raise AssertionError("unreachable")
+
+
+def _make_empty(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+
+
+def _lay(source: Path, target: Path) -> int:
+    """Put a file of the cache under another name; answers its size [bytes]."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+    return target.stat().st_size

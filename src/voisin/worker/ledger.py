@@ -1,0 +1,92 @@
+"""The real chain behind the worker's `Ledger`."""
+
+from __future__ import annotations
+
+import time
+
+from voisin.chain import Chain, Sender, calls
+from voisin.protocol.ids import Address, DealId, Hash32, TaskId
+from voisin.protocol.records import Account, AppInfo, Contribution, DatasetInfo, Deal, Task
+from voisin.protocol.results import result_hash, result_seal
+from voisin.units import NRLC, UnixSeconds
+
+
+class ChainLedger:
+    """
+    One worker's view of the chain, and its hand on it.
+
+    Args:
+        chain: The chain.
+        sender: Sends transactions of the worker's wallet.
+        worker: The wallet's address.
+    """
+
+    def __init__(self, chain: Chain, sender: Sender, worker: Address) -> None:
+        self._chain = chain
+        self._sender = sender
+        self._worker = worker
+
+    @property
+    def chain_id(self) -> int:
+        """The chain's number."""
+        return self._chain.chain_id
+
+    @property
+    def hub(self) -> Address:
+        """The market's hub."""
+        return self._chain.hub_address
+
+    async def now(self) -> UnixSeconds:
+        """Tell the chain's time, or this machine's if that is later: a quiet chain may have made no block for hours [Unix s]."""
+        return UnixSeconds(max(await self._chain.block_time(), int(time.time())))
+
+    async def deal(self, deal_id: DealId) -> Deal:
+        """Look a deal up."""
+        return await self._chain.hub.deal(deal_id)
+
+    async def task(self, task_id: TaskId) -> Task:
+        """Look a task up."""
+        return await self._chain.hub.task(task_id)
+
+    async def app(self, entry: Address) -> AppInfo:
+        """Look an app up."""
+        return await self._chain.registries.app(entry)
+
+    async def dataset(self, entry: Address) -> DatasetInfo:
+        """Look a dataset up."""
+        return await self._chain.registries.dataset(entry)
+
+    async def is_signed_by(self, owner: Address, digest: bytes, signature: str) -> bool:
+        """Tell whether an owner signed a digest."""
+        return await self._chain.is_signed_by(owner, digest, signature)
+
+    async def own_contribution(self, task_id: TaskId) -> Contribution:
+        """Look the own contribution to a task up."""
+        return await self._chain.hub.contribution(task_id, self._worker)
+
+    async def own_account(self) -> Account:
+        """Tell the own money at the hub [nRLC]."""
+        return await self._chain.hub.account(self._worker)
+
+    async def own_balance(self) -> NRLC:
+        """Tell the own money outside the hub [nRLC]."""
+        return await self._chain.token.balance(self._worker)
+
+    async def deposit(self, amount: NRLC) -> None:
+        """Move money from the wallet into the hub [nRLC]."""
+        await self._sender.send(calls.approve_and_call(self._chain.token_address, self.hub, amount))
+
+    async def contribute(self, task_id: TaskId, digest: Hash32, *, enclave: Address, authorization: str) -> None:
+        """Commit to a result."""
+        admission = calls.Admission(authorization, enclave)
+        commitment = result_hash(task_id, digest)
+        seal = result_seal(self._worker, task_id, digest)
+        await self._sender.send(calls.contribute(self.hub, task_id, result_hash=commitment, result_seal=seal, admission=admission))
+
+    async def reveal(self, task_id: TaskId, digest: Hash32) -> None:
+        """Show the digest of a result."""
+        await self._sender.send(calls.reveal(self.hub, task_id, digest))
+
+    async def claim(self, task_id: TaskId) -> None:
+        """End a task whose final deadline has passed."""
+        await self._sender.send(calls.claim(self.hub, task_id))

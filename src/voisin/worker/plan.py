@@ -1,0 +1,237 @@
+"""
+From a deal's words to one run: arguments, inputs, environment, limits. Pure, and the same on every honest machine.
+
+What the requester got wrong (parameters that cannot be read, a bag without this task, a name that is no file name) is not this
+machine's failure: every worker finds the same fault, so it is contributed as a failed result and the task comes to an end.
+
+Source: pool-semantics.md 2.5.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from voisin.errors import InputError
+from voisin.protocol.archive import check_path
+from voisin.protocol.cid import Cid, parse_cid
+from voisin.protocol.ids import ZERO_ADDRESS, TaskId
+from voisin.protocol.params import Bag, BagEntry, DealParams, decode_bag, parse_params, split_args
+from voisin.protocol.records import Deal
+from voisin.sandbox import Limits
+
+IN, OUT = "/iexec_in", "/iexec_out"
+BAD_REQUEST: Final = "bad-request"
+"""Cause of a failure that the requester's parameters make, beside the sandbox's causes."""
+REFERENCE_INSTRUCTIONS_PER_S: Final = 4_000_000_000
+"""Instructions that a task may use for each second of its time."""
+WALL_TIME_FACTOR: Final = 3
+"""
+Wall time that the sandbox is given for each second of a task's time. Instructions, which every machine counts alike, decide how
+long an app may compute; the clock only stops a machine that is too slow, and such an end is never contributed.
+"""
+DEFAULT_MEMORY_BYTES: Final = 512 << 20
+MAX_MEMORY_BYTES: Final = 4 << 30
+DEFAULT_OUTPUT_BYTES: Final = 64 << 20
+MAX_INPUT_FILES: Final = 500
+MAX_TEXT_BYTES: Final = 100_000
+
+
+class RequestError(InputError):
+    """The requester asked for something that no machine can do; the message is the same on all of them."""
+
+    code = BAD_REQUEST
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """
+    The content that a run needs.
+
+    Attributes:
+        files: The address of each file by its name below `/iexec_in`.
+        listed: The names in the order in which the app is told of them; a dataset is not among them.
+    """
+
+    files: Mapping[str, Cid]
+    listed: tuple[str, ...]
+
+
+def read_params(text: str) -> DealParams:
+    """
+    Read a deal's parameters.
+
+    Raises:
+        RequestError: They are malformed, or ask for what only an enclave can do.
+    """
+    try:
+        params = parse_params(text)
+    except (InputError, RecursionError, UnicodeError):
+        raise RequestError("the deal's parameters are malformed") from None
+    if params.iexec_result_encryption:
+        raise RequestError("the deal asks for an encrypted result, which only an enclave can make")
+    if params.bulk_cid:
+        raise RequestError("the deal asks for many datasets at once, which only an enclave can open")
+    limits = params.voisin_limits
+    if min(limits.time_s, limits.memory_bytes, limits.instructions, limits.output_bytes) < 0:
+        raise RequestError("a limit of the deal is negative")
+    if limits.memory_bytes > MAX_MEMORY_BYTES:
+        raise RequestError(f"the deal asks for more memory than the {MAX_MEMORY_BYTES} bytes an app can have")
+    return params
+
+
+def bag_cid(params: DealParams) -> Cid | None:
+    """
+    Say where the bag of tasks lies; None when all tasks of the deal are alike.
+
+    Raises:
+        RequestError: Its address is malformed.
+    """
+    return _cid(params.voisin_bag, "the bag of tasks") if params.voisin_bag else None
+
+
+def read_bag(data: bytes) -> Bag:
+    """
+    Read a bag of tasks.
+
+    Raises:
+        RequestError: It is malformed.
+    """
+    try:
+        return decode_bag(data)
+    except (InputError, RecursionError, UnicodeError):
+        raise RequestError("the bag of tasks is malformed") from None
+
+
+def plan_limits(params: DealParams, category_time_s: int) -> Limits:
+    """
+    Say what a run may use.
+
+    Args:
+        params: The deal's parameters.
+        category_time_s: Reference time of the deal's category [s].
+    """
+    asked = params.voisin_limits
+    time_s = min(float(category_time_s), asked.time_s or float(category_time_s))
+    instructions = int(REFERENCE_INSTRUCTIONS_PER_S * time_s)
+    return Limits(
+        time_s=max(time_s * WALL_TIME_FACTOR, 0.001),
+        instructions=min(asked.instructions or instructions, instructions),
+        memory_bytes=asked.memory_bytes or DEFAULT_MEMORY_BYTES,
+        output_bytes=asked.output_bytes or DEFAULT_OUTPUT_BYTES,
+    )
+
+
+def bag_entry(bag: Bag | None, index: int) -> BagEntry:
+    """
+    Give what a bag says of one task; nothing without a bag.
+
+    Raises:
+        RequestError: The bag has no such task.
+    """
+    if bag is None:
+        return BagEntry()
+    if not index < len(bag.tasks):
+        raise RequestError(f"the bag has {len(bag.tasks)} tasks, and this is task {index}, counted from 0")
+    return bag.tasks[index]
+
+
+def plan_args(params: DealParams, entry: BagEntry) -> tuple[str, ...]:
+    """
+    Give a task's arguments: those of the deal, then those of the bag.
+
+    Raises:
+        RequestError: They cannot be split.
+    """
+    try:
+        return split_args(params.iexec_args) + entry.args
+    except InputError:
+        raise RequestError("the deal's arguments cannot be split: a quotation mark is never closed") from None
+
+
+def plan_inputs(params: DealParams, entry: BagEntry) -> Inputs:
+    """
+    Say which files a task needs: those of the request, then those of the deal and of the bag, by name.
+
+    Raises:
+        RequestError: A name or an address is malformed, an input lies on the web, or there are too many.
+    """
+    foreign = {f"0x{hashlib.sha256(url.encode()).hexdigest()}": url for url in params.iexec_input_files}
+    named = {**params.voisin_inputs, **entry.inputs}
+    for name in named:
+        _check_name(name)
+    listed = (*foreign, *sorted(set(named) - set(foreign)))
+    if len(listed) > MAX_INPUT_FILES - 1:
+        raise RequestError(f"the task has {len(listed)} input files, more than {MAX_INPUT_FILES - 1}")
+    files = {name: _cid(url, f"the input {url[:200]!r}") for name, url in foreign.items()}
+    files |= {name: _cid(text, f"the input {name!r}") for name, text in named.items()}
+    return Inputs(files=files, listed=listed)
+
+
+def plan_environment(task_id: TaskId, deal_id: str, deal: Deal, *, index: int, inputs: Inputs) -> dict[str, str]:
+    """
+    Give the variables that an app sees.
+
+    Source: pool-semantics.md 2.5.
+    """
+    return {
+        "IEXEC_TASK_ID": task_id,
+        "IEXEC_DEAL_ID": deal_id,
+        "IEXEC_TASK_INDEX": str(index),
+        "IEXEC_IN": IN,
+        "IEXEC_OUT": OUT,
+        "IEXEC_DATASET_ADDRESS": deal.dataset.pointer,
+        "IEXEC_DATASET_FILENAME": deal.dataset.pointer if deal.dataset.pointer != ZERO_ADDRESS else "",
+        "IEXEC_INPUT_FILES_FOLDER": IN,
+        "IEXEC_INPUT_FILES_NUMBER": str(len(inputs.listed)),
+        **{f"IEXEC_INPUT_FILE_NAME_{number}": name for number, name in enumerate(inputs.listed, 1)},
+        "IEXEC_BOT_SIZE": str(deal.bot_size),
+        "IEXEC_BOT_FIRST_INDEX": str(deal.bot_first),
+        "IEXEC_BOT_TASK_INDEX": str(index),
+    }
+
+
+def check_texts(args: tuple[str, ...], environment: Mapping[str, str]) -> None:
+    """
+    Make sure that arguments and variables fit into a run.
+
+    Raises:
+        RequestError: They are too long, or hold a NUL character.
+    """
+    texts = (*args, *(f"{name}={value}" for name, value in environment.items()))
+    if any("\0" in text for text in texts):
+        raise RequestError("an argument holds a NUL character")
+    if sum(len(text.encode(errors="replace")) + 1 for text in texts) > MAX_TEXT_BYTES:
+        raise RequestError(f"arguments and file names are longer than {MAX_TEXT_BYTES} bytes together; put them into an input file")
+
+
+def content_address(multiaddr: bytes) -> Cid | None:
+    """Read where an app's or dataset's entry says its content lies; None unless it is `/ipfs/<cid>` or `ipfs://<cid>`."""
+    try:
+        return _strip(multiaddr.decode())
+    except (InputError, UnicodeDecodeError):
+        return None
+
+
+def _check_name(name: str) -> None:
+    try:
+        check_path(name)
+    except InputError:
+        raise RequestError(f"the input name {name[:200]!r} is no file name") from None
+    if "/" in name:
+        raise RequestError(f"the input name {name[:200]!r} has a folder in it")
+
+
+def _cid(text: str, what: str) -> Cid:
+    if text.startswith(("http://", "https://")):
+        raise RequestError(f"{what} lies on the web, where its content could change; put it into storage and name its CID")
+    try:
+        return _strip(text)
+    except InputError:
+        raise RequestError(f"the address of {what} is malformed") from None
+
+
+def _strip(text: str) -> Cid:
+    return parse_cid(text.removeprefix("ipfs://").removeprefix("/ipfs/"))

@@ -1,0 +1,132 @@
+"""What the worker needs of the world: a chain to read and to act on, storage, and a sandbox. `testing.py` has twins in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from voisin.protocol.cid import Cid
+from voisin.protocol.ids import Address, DealId, Hash32, TaskId
+from voisin.protocol.records import Account, AppInfo, Contribution, DatasetInfo, Deal, Task
+from voisin.sandbox import Job, Outcome
+from voisin.units import NRLC, UnixSeconds
+
+
+class Ledger(Protocol):
+    """
+    The market's chain as one worker uses it; `own` means: of the worker's wallet.
+
+    Reads raise `StateError` for what the chain does not know and `UnavailableError` when it does not answer. Acts return once they
+    are on the chain, and raise `RevertError` when it refuses, `FundsError` when the wallet cannot pay the gas.
+    """
+
+    @property
+    def chain_id(self) -> int:
+        """The chain's number."""
+        ...
+
+    @property
+    def hub(self) -> Address:
+        """The market's hub."""
+        ...
+
+    async def now(self) -> UnixSeconds:
+        """Tell the chain's time, or this machine's if that is later [Unix s]."""
+        ...
+
+    async def deal(self, deal_id: DealId) -> Deal:
+        """Look a deal up."""
+        ...
+
+    async def task(self, task_id: TaskId) -> Task:
+        """Look a task up."""
+        ...
+
+    async def app(self, entry: Address) -> AppInfo:
+        """Look an app up."""
+        ...
+
+    async def dataset(self, entry: Address) -> DatasetInfo:
+        """Look a dataset up."""
+        ...
+
+    async def is_signed_by(self, owner: Address, digest: bytes, signature: str) -> bool:
+        """Tell whether an owner signed a digest."""
+        ...
+
+    async def own_contribution(self, task_id: TaskId) -> Contribution:
+        """Look the own contribution to a task up; its status is UNSET when there is none."""
+        ...
+
+    async def own_account(self) -> Account:
+        """Tell the own money at the hub [nRLC]."""
+        ...
+
+    async def own_balance(self) -> NRLC:
+        """Tell the own money outside the hub [nRLC]."""
+        ...
+
+    async def deposit(self, amount: NRLC) -> None:
+        """Move money from the wallet into the hub [nRLC]."""
+        ...
+
+    async def contribute(self, task_id: TaskId, digest: Hash32, *, enclave: Address, authorization: str) -> None:
+        """Commit to a result."""
+        ...
+
+    async def reveal(self, task_id: TaskId, digest: Hash32) -> None:
+        """Show the digest of a result."""
+        ...
+
+    async def claim(self, task_id: TaskId) -> None:
+        """End a task whose final deadline has passed."""
+        ...
+
+
+class Storage(Protocol):
+    """Content-addressed storage; whatever it hands out has been checked against its address."""
+
+    async def get_bytes(self, cid: Cid, *, max_bytes: int) -> bytes:
+        """Fetch a small blob into memory."""
+        ...
+
+    async def get_file(self, cid: Cid, path: Path, *, max_bytes: int) -> int:
+        """Fetch a blob into a file; answers its size [bytes]."""
+        ...
+
+    async def put_file(self, path: Path) -> Cid:
+        """Store a file; answers its address."""
+        ...
+
+
+class Runner(Protocol):
+    """Runs untrusted apps; `voisin.sandbox.Sandbox` is one."""
+
+    async def run(self, job: Job) -> Outcome:
+        """Run an app to its end."""
+        ...
+
+
+OpenStorage = Callable[[str], AbstractAsyncContextManager[Storage]]
+"""Opens the storage at an address."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """
+    The world of one worker. Whoever wants a worker that behaves differently (a test) replaces a part.
+
+    Attributes:
+        ledger: The chain.
+        runner: What runs apps.
+        open_storage: Opens the storage that the pool names.
+        random: A number between 0 and 1 for each call; spreads the pauses between attempts.
+    """
+
+    ledger: Ledger
+    runner: Runner
+    open_storage: OpenStorage
+    random: Callable[[], float]

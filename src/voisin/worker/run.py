@@ -1,0 +1,150 @@
+"""Starting a worker on the real world: its folder, its chain, its sandbox, its storage."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import anyio
+import httpx
+import structlog
+
+from voisin.chain import Chain, Sender, open_chain
+from voisin.errors import UnavailableError, VoisinError
+from voisin.protocol.api import PoolView
+from voisin.protocol.codec import decode
+from voisin.protocol.ids import Address, as_address
+from voisin.protocol.signatures import KeySigner
+from voisin.sandbox import Sandbox
+from voisin.storage import StorageClient
+from voisin.worker.ledger import ChainLedger
+from voisin.worker.link import socket_url
+from voisin.worker.pauses import Pauses
+from voisin.worker.ports import Parts
+from voisin.worker.service import Worker, check_owner
+from voisin.worker.settings import WorkerSettings
+from voisin.worker.store import WorkerFolder
+from voisin.worker.vocabulary import News
+
+ASK_S = 10.0
+MAX_VIEW_BYTES = 16 << 20
+
+log = structlog.get_logger(__name__)
+
+
+async def run_worker(settings: WorkerSettings, wallet: KeySigner, *, on_event: Callable[[News], None] | None = None) -> None:
+    """
+    Work for a pool until cancelled.
+
+    Pool, node and storage may come and go meanwhile: the worker tries again for ever, and what it has at stake is looked after
+    on the chain with or without the pool.
+
+    Args:
+        settings: What the worker is told.
+        wallet: Its wallet; one for each worker.
+        on_event: Told what happens (`Connected`, `Disconnected`, `Moved`, `Failed`, `Settled`); must not block.
+
+    Raises:
+        StateError: Another worker uses the folder, or it belongs to another wallet.
+        InputError: A setting is wrong, or there is no hub at its address.
+    """
+    async with open_worker(settings, wallet, on_event=on_event) as worker:
+        await _unwrapped(worker)
+
+
+@asynccontextmanager
+async def open_worker(
+    settings: WorkerSettings,
+    wallet: KeySigner,
+    *,
+    on_event: Callable[[News], None] | None = None,
+    change: Callable[[Parts], Parts] = lambda parts: parts,
+) -> AsyncIterator[Worker]:
+    """
+    Make a worker ready to run, and hold its folder.
+
+    Args:
+        settings: What the worker is told.
+        wallet: Its wallet.
+        on_event: Told what happens.
+        change: Puts other parts in the place of the real ones.
+
+    Yields:
+        The worker; `run` it.
+
+    Raises:
+        StateError: Another worker uses the folder, or it belongs to another wallet.
+        InputError: A setting is wrong, or there is no hub at its address.
+    """
+    folder = WorkerFolder(settings.folder)
+    with folder.hold():
+        known = check_owner(folder, settings, wallet.address)
+        hub = as_address(settings.hub) if settings.hub else known.hub if known else await _ask_pool(settings)
+        async with open_parts(settings, wallet, folder=folder, hub=hub) as parts:
+            yield Worker(settings, wallet, folder=folder, parts=change(parts), on_news=on_event)
+
+
+@asynccontextmanager
+async def open_parts(settings: WorkerSettings, wallet: KeySigner, *, folder: WorkerFolder, hub: Address) -> AsyncIterator[Parts]:
+    """
+    Open the real world of a worker; waits for a node that does not answer yet.
+
+    Args:
+        settings: What the worker is told.
+        wallet: Its wallet.
+        folder: Its files.
+        hub: The market's hub.
+
+    Raises:
+        InputError: There is no hub at the address.
+    """
+    async with AsyncExitStack() as stack:
+        chain = await _open_chain(settings, hub, stack)
+        sandbox = Sandbox(folder.cache / "apps", slots=settings.slots, scratch_dir=folder.folder / "scratch")
+        runner = await stack.enter_async_context(sandbox)
+        ledger = ChainLedger(chain, Sender(chain, wallet), wallet.address)
+        yield Parts(ledger=ledger, runner=runner, open_storage=StorageClient, random=random.random)
+
+
+async def _open_chain(settings: WorkerSettings, hub: Address, stack: AsyncExitStack) -> Chain:
+    pauses = Pauses(settings.retry_s, settings.max_retry_s, random.random)
+    while True:
+        try:
+            return await stack.enter_async_context(open_chain(settings.rpc_url, hub))
+        except UnavailableError as error:
+            log.warning("chain_not_there", rpc_url=settings.rpc_url, error=error.message)
+        await anyio.sleep(pauses.next_s())
+
+
+async def _ask_pool(settings: WorkerSettings) -> Address:
+    """Ask the pool which hub it works for, as a worker must that was not told and has never joined; waits for the pool."""
+    socket_url(settings.pool_url)
+    url = f"{settings.pool_url.rstrip('/')}/v1/pool"
+    pauses = Pauses(settings.retry_s, settings.max_retry_s, random.random)
+    async with httpx.AsyncClient(timeout=ASK_S) as client:
+        while True:
+            try:
+                response = await client.get(url)
+                if response.is_success:
+                    return as_address(decode(response.content[:MAX_VIEW_BYTES], PoolView, "the pool's view").hub)
+                log.warning("pool_not_there", url=url, status=response.status_code)
+            except (httpx.HTTPError, VoisinError) as error:
+                log.warning("pool_not_there", url=url, error=type(error).__name__)
+            await anyio.sleep(pauses.next_s())
+
+
+async def _unwrapped(worker: Worker) -> None:
+    """Run a worker; the error that ends it comes as itself, not in a group."""
+    try:
+        await worker.run()
+    except BaseExceptionGroup as group:
+        known, others = group.split(VoisinError)
+        if known is None or others is not None:
+            raise
+        raise _first(known) from None
+
+
+def _first(group: BaseExceptionGroup[VoisinError]) -> VoisinError:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error

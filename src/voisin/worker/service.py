@@ -1,0 +1,425 @@
+"""The worker at work: it carries out what its heart decides, feeds back what came of it, and keeps the link to its pool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import assert_never
+
+import anyio
+import msgspec
+import structlog
+from anyio.abc import TaskGroup
+
+from voisin.errors import InputError, StateError, TrustError, UnavailableError, VoisinError
+from voisin.protocol.ids import ZERO_ADDRESS, Address, TaskId, as_address
+from voisin.protocol.signatures import Signer
+from voisin.protocol.wire import (
+    Abort,
+    AskReveal,
+    AskUpload,
+    Assign,
+    Challenge,
+    FromPool,
+    Held,
+    MachineFailure,
+    Release,
+    Resources,
+    Welcome,
+)
+from voisin.units import NRLC
+from voisin.worker.link import Greeting, Listener, PoolLink
+from voisin.worker.machine import State, step
+from voisin.worker.pauses import Pauses
+from voisin.worker.ports import Parts, Storage
+from voisin.worker.refusal import RefusalError
+from voisin.worker.settings import WorkerSettings
+from voisin.worker.settle import Settlement
+from voisin.worker.store import Identity, WorkerFolder
+from voisin.worker.treasury import Treasury
+from voisin.worker.vocabulary import (
+    EARLY,
+    STAGES,
+    Aborted,
+    Activity,
+    Assigned,
+    Check,
+    Claim,
+    ClaimFailed,
+    Command,
+    Connected,
+    Contribute,
+    Disconnected,
+    Drop,
+    Event,
+    Fetch,
+    GaveUp,
+    Joined,
+    Look,
+    News,
+    Phase,
+    Released,
+    Replica,
+    Restored,
+    Reveal,
+    RevealAsked,
+    RevealMissed,
+    Run,
+    Save,
+    Say,
+    Stopping,
+    TaskEvent,
+    Tell,
+    Upload,
+    UploadAsked,
+    UploadFailed,
+)
+from voisin.worker.work import Work
+
+GOODBYE_S = 3.0
+LOOKS_AT_A_TIME = 8
+EVENTS_WAITING = 1_000
+_WATCHED = frozenset(Phase) - EARLY - {Phase.CONTRIBUTING, Phase.REVEALING, Phase.CLAIMING}
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(eq=False)
+class Lane:
+    """What is being done for one task; cancelling `scope` ends it, `done` says that it has ended."""
+
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    done: anyio.Event = field(default_factory=anyio.Event)
+
+
+class Worker:
+    """
+    One worker of one pool. Its folder must be held by the caller.
+
+    Args:
+        settings: What it is told.
+        signer: Its wallet.
+        folder: Its files.
+        parts: The world.
+        on_news: Told what happens; must not block.
+    """
+
+    def __init__(
+        self, settings: WorkerSettings, signer: Signer, *, folder: WorkerFolder, parts: Parts, on_news: Callable[[News], None] | None = None
+    ) -> None:
+        self._settings = settings
+        self._signer = signer
+        self._folder = folder
+        self._parts = parts
+        self._on_news = on_news
+        self._treasury = Treasury(parts.ledger, folder, settings.deposit_cap if settings.hub else NRLC(0))
+        self._work = Work(settings, parts, folder=folder, treasury=self._treasury, worker=signer.address, pauses=self._pauses)
+        self._settlement = Settlement(parts.ledger, folder, pauses=self._pauses)
+        self._state = State(settings.slots, settings.memory_bytes)
+        self._inbox, self._outbox = anyio.create_memory_object_stream[tuple[Event, Lane | None]](EVENTS_WAITING)
+        self._lanes: dict[TaskId, Lane] = {}
+        self._looks: set[TaskId] = set()
+        self._look_wanted = anyio.Event()
+        self._stopped = anyio.Event()
+        self._storages = AsyncExitStack()
+        self._storage_url, self._open_storage_url = settings.storage_url, ""
+        self._storage_now: Storage | None = None
+        self._identity: Identity | None = None
+        self._link = self._make_link()
+
+    async def run(self) -> None:
+        """
+        Work until cancelled. On the way out, tasks that have nothing at stake are given back to the pool.
+
+        Raises:
+            VoisinError: The folder belongs to another wallet or pool, or is damaged.
+        """
+        serving = anyio.CancelScope(shield=True)
+        async with self._storages:
+            try:
+                async with anyio.create_task_group() as outer:
+                    outer.start_soon(self._serve, serving)
+                    try:
+                        await anyio.sleep_forever()
+                    finally:
+                        await self._say_goodbye()
+                        serving.cancel()
+            finally:
+                self._inbox.close()
+                self._outbox.close()
+
+    async def _serve(self, scope: anyio.CancelScope) -> None:
+        with scope:
+            await self._restore()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._handle_events, tasks)
+                tasks.start_soon(self._watch)
+                tasks.start_soon(self._link.run)
+
+    async def _restore(self) -> None:
+        self._identity = await anyio.to_thread.run_sync(self._folder.identity)
+        if self._identity is not None:
+            self._storage_url = self._storage_url or self._identity.storage_url
+        replicas = await anyio.to_thread.run_sync(self._folder.restore)
+        for replica in replicas:
+            if replica.phase not in EARLY:
+                self._work.adopt(replica.task_id, await anyio.to_thread.run_sync(self._folder.size_bytes, replica.task_id))
+            if replica.phase is Phase.CONTRIBUTING:
+                self._treasury.promise(replica.task_id, replica.worker_stake)
+        self._inbox.send_nowait((Restored(replicas), None))
+
+    async def _say_goodbye(self) -> None:
+        with anyio.CancelScope(shield=True), anyio.move_on_after(GOODBYE_S):
+            await self._inbox.send((Stopping(), None))
+            await self._stopped.wait()
+            await self._link.flush()
+
+    # --- events and commands ---
+
+    async def _handle_events(self, tasks: TaskGroup) -> None:
+        async for event, lane in self._outbox:
+            if lane is not None and self._lanes.get(_task_of(event)) is not lane:
+                continue  # of a task that was dropped meanwhile
+            await self._handle(event, tasks)
+            if isinstance(event, Stopping):
+                self._stopped.set()
+
+    async def _handle(self, event: Event, tasks: TaskGroup) -> None:
+        self._state, commands = step(self._state, event)
+        for command in commands:
+            if isinstance(command, Save) and not await self._save(command.replica):
+                detail = "the disk does not take the task's record"
+                await self._handle(GaveUp(command.replica.task_id, MachineFailure.NO_RESOURCES, detail), tasks)
+                return
+            await self._carry_out(command, tasks)
+
+    async def _carry_out(self, command: Command, tasks: TaskGroup) -> None:
+        match command:
+            case Save():
+                pass
+            case Say(message):
+                self._link.say(message)
+            case Tell(news):
+                self._tell(news)
+            case Look(task_id):
+                self._looks.add(task_id)
+                self._look_wanted.set()
+            case Drop(task_id):
+                await self._drop(task_id)
+            case _:
+                lane = self._lanes[command.replica.task_id] = Lane()
+                tasks.start_soon(self._follow_lane, lane, command)
+
+    async def _save(self, replica: Replica) -> bool:
+        """Put a replica on disk; False when it must not go on without."""
+        try:
+            await anyio.to_thread.run_sync(self._folder.keep, replica)
+        except OSError as error:
+            log.error("record_not_written", task_id=replica.task_id, error=error.strerror)
+            return replica.phase not in EARLY | {Phase.CONTRIBUTING}
+        return True
+
+    async def _drop(self, task_id: TaskId) -> None:
+        lane = self._lanes.pop(task_id, None)
+        if lane is not None:
+            lane.scope.cancel()
+            await lane.done.wait()
+        self._work.forget(task_id)
+        self._treasury.release(task_id)
+        await anyio.to_thread.run_sync(self._folder.drop, task_id)
+
+    def _tell(self, news: News) -> None:
+        log.info("worker_news", **{"news": type(news).__name__.lower(), **msgspec.to_builtins(news)})
+        if self._on_news is not None:
+            self._on_news(news)
+
+    # --- what takes time ---
+
+    async def _follow_lane(self, lane: Lane, activity: Activity) -> None:
+        try:
+            with lane.scope:
+                event = await self._perform(activity)
+                await self._inbox.send((event, lane))
+        finally:
+            lane.done.set()
+
+    async def _perform(self, activity: Activity) -> TaskEvent:
+        pauses = self._pauses()
+        while True:
+            try:
+                return await self._attempt(activity)
+            except RefusalError as error:
+                return GaveUp(activity.replica.task_id, error.failure, str(error))
+            except Exception as error:
+                log.exception("activity_broke", task_id=activity.replica.task_id, activity=type(activity).__name__)
+                if not isinstance(activity, Contribute):
+                    return _broken(activity, error)
+            await anyio.sleep(pauses.next_s())
+
+    async def _attempt(self, activity: Activity) -> TaskEvent:
+        replica = activity.replica
+        match activity:
+            case Check():
+                return await self._work.check(replica, self._workerpool())
+            case Fetch():
+                return await self._work.fetch(replica, self._storage)
+            case Run():
+                return await self._work.run(replica)
+            case Contribute():
+                event = await self._settlement.contribute(replica)
+                self._treasury.release(replica.task_id)
+                return event
+            case Reveal():
+                return await self._settlement.reveal(replica)
+            case Upload():
+                return await self._settlement.upload(replica, self._storage)
+            case Claim():
+                return await self._settlement.claim(replica)
+        assert_never(activity)
+
+    async def _watch(self) -> None:
+        """Look after the contributions: those that somebody asked for at once, all of them now and then."""
+        while True:
+            with anyio.move_on_after(self._settings.watch_s):
+                await self._look_wanted.wait()
+            wanted = self._looks or {replica.task_id for replica in self._state.in_phase(*_WATCHED)}
+            self._looks, self._look_wanted = set(), anyio.Event()
+            await self._look_at(replica for task_id in wanted if (replica := self._state.replicas.get(task_id)) is not None)
+
+    async def _look_at(self, replicas: Iterable[Replica]) -> None:
+        limiter = anyio.Semaphore(LOOKS_AT_A_TIME)
+        async with anyio.create_task_group() as tasks:
+            for replica in replicas:
+                await limiter.acquire()
+                tasks.start_soon(self._look, replica, limiter)
+
+    async def _look(self, replica: Replica, limiter: anyio.Semaphore) -> None:
+        try:
+            await self._inbox.send((await self._settlement.observe(replica), None))
+        except VoisinError as error:
+            log.warning("chain_not_seen", task_id=replica.task_id, error=error.message)
+        except Exception:
+            log.exception("look_broke", task_id=replica.task_id)
+        finally:
+            limiter.release()
+
+    def _pauses(self) -> Pauses:
+        return Pauses(self._settings.retry_s, self._settings.max_retry_s, self._parts.random)
+
+    async def _storage(self) -> Storage:
+        if not self._storage_url:
+            raise UnavailableError("where storage is, is not known yet", hint="the pool says it, or the setting storage_url")
+        if self._storage_now is None or self._open_storage_url != self._storage_url:
+            self._open_storage_url = self._storage_url
+            self._storage_now = await self._storages.enter_async_context(self._parts.open_storage(self._storage_url))
+        return self._storage_now
+
+    # --- the pool ---
+
+    def _make_link(self) -> PoolLink:
+        settings = self._settings
+        resources = Resources(slots=settings.slots, memory_bytes=settings.memory_bytes, disk_bytes=settings.disk_bytes)
+        greeting = Greeting(signer=self._signer, name=settings.name, resources=resources, holding=self._holding, approve=self._approve)
+        listener = Listener(joined=self._joined, heard=self._heard, lost=self._lost)
+        return PoolLink(settings.pool_url, greeting, listener, pauses=self._pauses(), handshake_s=settings.handshake_s)
+
+    def _workerpool(self) -> Address:
+        return self._identity.workerpool if self._identity is not None else ZERO_ADDRESS
+
+    def _holding(self) -> tuple[Held, ...]:
+        return tuple(Held(replica.task_id, STAGES[replica.phase]) for replica in self._state.replicas.values())
+
+    async def _approve(self, challenge: Challenge, welcome: Welcome | None) -> None:
+        """Make sure that this is the pool that was meant, on the chain that was meant; remember it once it let us in."""
+        ledger, known = self._parts.ledger, self._identity
+        workerpool = as_address(challenge.workerpool)
+        expected = as_address(self._settings.workerpool) if self._settings.workerpool else known.workerpool if known else workerpool
+        if challenge.chain_id != ledger.chain_id:
+            hint = "check rpc_url and pool_url"
+            raise TrustError(f"the pool works on chain {challenge.chain_id}, and this worker's node is on {ledger.chain_id}", hint=hint)
+        if workerpool != expected:
+            raise TrustError(
+                f"the pool is {workerpool}, and this worker works for {expected}", hint="check pool_url, or use another folder"
+            )
+        if welcome is None:
+            return
+        if as_address(welcome.hub) != ledger.hub:
+            raise TrustError(f"the pool works for hub {welcome.hub}, and this worker for {ledger.hub}", hint="check the hub's address")
+        self._storage_url = self._settings.storage_url or welcome.storage_url
+        identity = Identity(
+            worker=self._signer.address,
+            chain_id=ledger.chain_id,
+            hub=ledger.hub,
+            workerpool=workerpool,
+            storage_url=welcome.storage_url,
+        )
+        if identity != known:
+            await anyio.to_thread.run_sync(self._folder.keep_identity, identity)
+            self._identity = identity
+
+    async def _joined(self) -> None:
+        self._tell(Connected(self._workerpool(), self._parts.ledger.hub))
+        await self._inbox.send((Joined(), None))
+
+    def _lost(self, reason: str, retry_s: float) -> None:
+        self._tell(Disconnected(reason, round(retry_s, 3)))
+
+    async def _heard(self, message: FromPool) -> None:
+        match message:
+            case Assign():
+                event: TaskEvent = Assigned(message)
+            case AskReveal():
+                event = RevealAsked(message.task_id)
+            case AskUpload():
+                event = UploadAsked(message.task_id)
+            case Abort():
+                event = Aborted(message.task_id, message.reason)
+            case Release():
+                event = Released(message.task_id)
+            case _:
+                return  # a greeting in the middle of the conversation
+        await self._inbox.send((event, None))
+
+
+def check_owner(folder: WorkerFolder, settings: WorkerSettings, worker: Address) -> Identity | None:
+    """
+    Make sure that a folder may be used by a wallet with these settings.
+
+    Args:
+        folder: The folder.
+        settings: What the worker is told.
+        worker: The wallet's address.
+
+    Returns:
+        Whom it belongs to; None when it is new.
+
+    Raises:
+        StateError: It belongs to another wallet.
+        InputError: It belongs to another hub, or is damaged.
+    """
+    known = folder.identity()
+    if known is not None and known.worker != worker:
+        raise StateError(f"the folder {folder.folder} belongs to worker {known.worker}", hint=f"use another folder for {worker}")
+    if known is not None and settings.hub and as_address(settings.hub) != known.hub:
+        raise InputError(f"the folder {folder.folder} belongs to hub {known.hub}", hint="use another folder for another market")
+    return known
+
+
+def _task_of(event: Event) -> TaskId:
+    assert not isinstance(event, Restored | Joined | Stopping)
+    return event.task_id
+
+
+def _broken(activity: Activity, error: Exception) -> TaskEvent:
+    """Say what an activity that broke in an unforeseen way means for its replica."""
+    task_id, detail = activity.replica.task_id, f"an internal error ({type(error).__name__})"
+    match activity:
+        case Reveal():
+            return RevealMissed(task_id, detail)
+        case Upload():
+            return UploadFailed(task_id, detail)
+        case Claim():
+            return ClaimFailed(task_id, detail)
+        case _:
+            return GaveUp(task_id, MachineFailure.SANDBOX_BROKEN, detail)

@@ -1,0 +1,92 @@
+"""What a worker can be told; what has no default depends on where the pool and the chain are."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from voisin.errors import InputError
+from voisin.units import NRLC, NRLC_PER_RLC
+
+PREFIX = "VOISIN_WORKER_"
+"""Every setting can be given as a variable of the environment: this and its name in capitals."""
+
+
+class WorkerSettings(BaseSettings):
+    """
+    A worker of one pool.
+
+    Attributes:
+        pool_url: The pool's address, `http://` or `https://`; the worker opens its WebSocket there.
+        rpc_url: A node of the chain that the pool works on.
+        folder: Where everything is kept that must survive a restart; one folder for each worker.
+        hub: Address of the market's hub. Empty: the pool's word is taken and remembered, and no money is ever deposited.
+        workerpool: Address of the workerpool that is expected at `pool_url`; empty: whichever it is at first is remembered.
+        storage_url: Where apps, inputs and results lie; empty: where the pool says.
+        name: How the pool lists this worker.
+        slots: Apps that run at a time.
+        memory_bytes: Memory that all running apps may use together.
+        disk_bytes: Disk that tasks may use together, not counting the cache.
+        cache_bytes: Disk for apps and inputs that may be needed again.
+        max_input_bytes: Inputs of one task together.
+        max_output_bytes: The most output that a task may ask for.
+        min_price: Lowest price of the pool for a task that is worth working for [nRLC].
+        deposit_cap: The most that is ever deposited from the wallet by itself, when a task needs more stake than there is [nRLC].
+        watch_s: How often the worker looks after its own contributions on the chain [s].
+        margin_s: A task is given up when its result would come later than this before the deadline for contributions [s].
+        handshake_s: How long the pool may take for each step of the greeting [s].
+        retry_s: First pause after something did not answer [s]; each further pause is up to twice as long.
+        max_retry_s: Longest pause [s].
+    """
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    pool_url: str
+    rpc_url: str
+    folder: Path
+    hub: str = ""
+    workerpool: str = ""
+    storage_url: str = ""
+    name: str = Field(default_factory=socket.gethostname, max_length=100)
+    slots: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=1_000)
+    memory_bytes: int = Field(default=2 << 30, gt=0)
+    disk_bytes: int = Field(default=10 << 30, gt=0)
+    cache_bytes: int = Field(default=2 << 30, gt=0)
+    max_input_bytes: int = Field(default=1 << 30, gt=0)
+    max_output_bytes: int = Field(default=1 << 30, gt=0)
+    min_price: NRLC = Field(default=NRLC(0), ge=0)
+    deposit_cap: NRLC = Field(default=NRLC(10 * NRLC_PER_RLC), ge=0)
+    watch_s: float = Field(default=5.0, gt=0)
+    margin_s: float = Field(default=30.0, ge=0)
+    handshake_s: float = Field(default=10.0, gt=0)
+    retry_s: float = Field(default=0.5, gt=0)
+    max_retry_s: float = Field(default=30.0, gt=0)
+
+
+def settings_from_environment(environment: Mapping[str, str], *, beside: frozenset[str] = frozenset()) -> WorkerSettings:
+    """
+    Read a worker's settings from `VOISIN_WORKER_*` variables.
+
+    Args:
+        environment: The process's variables.
+        beside: Names after the prefix that belong to somebody else, in capitals.
+
+    Raises:
+        InputError: One is missing, unknown or of the wrong kind; the message names it.
+    """
+    given = {name.removeprefix(PREFIX) for name in environment if name.startswith(PREFIX)}
+    known = {name.upper() for name in WorkerSettings.model_fields}
+    for name in sorted(given - known - beside):
+        raise InputError(f"there is no setting {PREFIX}{name}", hint=f"settings are {', '.join(sorted(PREFIX + each for each in known))}")
+    values = {name.lower(): environment[PREFIX + name] for name in given & known}
+    try:
+        return WorkerSettings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = PREFIX + "_".join(map(str, first["loc"])).upper()
+        raise InputError(f"the setting {name} is wrong: {first['msg'].lower()}", hint="correct it and start again") from None

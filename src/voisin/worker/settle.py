@@ -1,0 +1,186 @@
+"""
+The part of a task that is on the chain: contribute, reveal, upload, claim.
+
+Stake is at risk here, so each step reads the chain before it acts and after it failed, can be done again at any time, and does not
+give up while the chain does not answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+import structlog
+
+from voisin.errors import FundsError, RevertError, StateError, UnavailableError, VoisinError
+from voisin.protocol.records import ContributionStatus, TaskStatus
+from voisin.protocol.results import result_hash
+from voisin.protocol.wire import MachineFailure
+from voisin.worker.checks import check_open
+from voisin.worker.pauses import Pauses
+from voisin.worker.ports import Ledger, Storage
+from voisin.worker.refusal import RefusalError
+from voisin.worker.store import WorkerFolder
+from voisin.worker.vocabulary import (
+    Claimed,
+    ClaimFailed,
+    Contributed,
+    Observed,
+    Replica,
+    Revealed,
+    RevealMissed,
+    Stored,
+    TaskEvent,
+    UploadFailed,
+)
+
+ATTEMPTS = 4
+"""How often the chain may refuse a transaction, or storage a result, before it is believed."""
+
+log = structlog.get_logger(__name__)
+
+
+class Settlement:
+    """
+    Brings a result from this disk to the chain and into storage.
+
+    Args:
+        ledger: The chain.
+        folder: The worker's files.
+        pauses: Makes the pauses between attempts.
+    """
+
+    def __init__(self, ledger: Ledger, folder: WorkerFolder, *, pauses: Callable[[], Pauses]) -> None:
+        self._ledger = ledger
+        self._folder = folder
+        self._pauses = pauses
+
+    async def observe(self, replica: Replica) -> Observed:
+        """
+        Read what the chain says of a task.
+
+        Raises:
+            StateError: The chain does not know it.
+            UnavailableError: The chain does not answer.
+        """
+        task = await self._ledger.task(replica.task_id)
+        own = await self._ledger.own_contribution(replica.task_id)
+        return Observed(
+            task_id=replica.task_id,
+            status=task.status,
+            consensus=task.consensus,
+            own=own.status,
+            own_hash=own.result_hash,
+            reveal_deadline=task.reveal_deadline,
+            final_deadline=task.final_deadline,
+            now=await self._ledger.now(),
+        )
+
+    async def contribute(self, replica: Replica) -> TaskEvent:
+        """
+        Commit to the result, unless that is on the chain already.
+
+        Returns:
+            That it is on the chain, or on its way there: a transaction without a receipt may arrive at any time.
+
+        Raises:
+            RefusalError: The task does not take it, and nothing of it is on its way.
+        """
+        sent: list[Replica] = []
+        try:
+            return await self._insist("contribute", lambda each: self._contribute_once(each, sent), replica)
+        except RefusalError as error:
+            if not sent:
+                raise
+            log.warning("contribution_unsure", task_id=replica.task_id, error=error.message)
+            return Contributed(replica.task_id)
+
+    async def reveal(self, replica: Replica) -> TaskEvent:
+        """Show the digest, if the chain says that it is the agreed one and still wants it."""
+        try:
+            return await self._insist("reveal", self._reveal_once, replica)
+        except RefusalError as error:
+            return RevealMissed(replica.task_id, error.message)
+
+    async def claim(self, replica: Replica) -> TaskEvent:
+        """End a task that nobody ended in time, so that all stake comes back."""
+        try:
+            return await self._insist("claim", self._claim_once, replica)
+        except RefusalError as error:
+            return ClaimFailed(replica.task_id, error.message)
+
+    async def upload(self, replica: Replica, storage: Callable[[], Awaitable[Storage]]) -> TaskEvent:
+        """Put the result into storage."""
+        path, pauses = self._folder.result(replica.task_id), self._pauses()
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return Stored(replica.task_id, await (await storage()).put_file(path))
+            except (VoisinError, OSError) as error:
+                detail = error.message if isinstance(error, VoisinError) else f"the result is gone from the disk: {error.strerror}"
+                log.warning("upload_failed", task_id=replica.task_id, error=detail, attempt=attempt)
+                if attempt == ATTEMPTS or isinstance(error, OSError):
+                    return UploadFailed(replica.task_id, detail)
+            await anyio.sleep(pauses.next_s())
+        raise AssertionError("unreachable")
+
+    async def _insist(self, what: str, act: Callable[[Replica], Awaitable[TaskEvent]], replica: Replica) -> TaskEvent:
+        """Act until it is done, the chain has refused often enough, or the task is in another state."""
+        pauses, refusals = self._pauses(), 0
+        while True:
+            try:
+                return await act(replica)
+            except RefusalError:
+                raise
+            except UnavailableError as error:
+                log.warning("chain_silent", task_id=replica.task_id, act=what, error=error.message)
+            except VoisinError as error:
+                refusals += 1
+                log.warning("chain_refused", task_id=replica.task_id, act=what, error=str(error), count=refusals)
+                if refusals == ATTEMPTS:
+                    raise RefusalError(
+                        MachineFailure.CHAIN_REFUSED, f"the chain refused to {what}: {error.message}", hint=error.hint
+                    ) from None
+            await anyio.sleep(pauses.next_s())
+
+    async def _contribute_once(self, replica: Replica, sent: list[Replica]) -> TaskEvent:
+        assert replica.digest is not None
+        own = await self._ledger.own_contribution(replica.task_id)
+        if own.status is not ContributionStatus.UNSET:
+            if own.result_hash == result_hash(replica.task_id, replica.digest):
+                return Contributed(replica.task_id)
+            raise RefusalError(MachineFailure.TASK_NOT_ACTIVE, "this wallet has contributed another result to the task already")
+        try:
+            task = await self._ledger.task(replica.task_id)
+        except StateError as error:
+            raise RefusalError(MachineFailure.TASK_NOT_ACTIVE, error.message) from None
+        await check_open(replica, task, self._ledger, 0)
+        try:
+            await self._ledger.contribute(
+                replica.task_id, replica.digest, enclave=replica.enclave_challenge, authorization=replica.authorization
+            )
+        except (RevertError, FundsError):
+            raise  # nothing was sent, or what was sent was refused
+        except BaseException:
+            sent.append(replica)
+            raise
+        return Contributed(replica.task_id)
+
+    async def _reveal_once(self, replica: Replica) -> TaskEvent:
+        assert replica.digest is not None
+        seen = await self.observe(replica)
+        if seen.own is ContributionStatus.PROVED:
+            return Revealed(replica.task_id)
+        mine = result_hash(replica.task_id, replica.digest)
+        if seen.status is not TaskStatus.REVEALING or seen.consensus != mine or seen.now >= seen.reveal_deadline:
+            raise RefusalError(MachineFailure.TASK_NOT_ACTIVE, f"the task is {seen.status.name.lower()} and takes no reveal of this result")
+        await self._ledger.reveal(replica.task_id, replica.digest)
+        return Revealed(replica.task_id)
+
+    async def _claim_once(self, replica: Replica) -> TaskEvent:
+        seen = await self.observe(replica)
+        if seen.status is TaskStatus.FAILED:
+            return Claimed(replica.task_id)
+        if seen.status is TaskStatus.COMPLETED:
+            raise RefusalError(MachineFailure.TASK_NOT_ACTIVE, "the task was completed in the meantime")
+        await self._ledger.claim(replica.task_id)
+        return Claimed(replica.task_id)

@@ -1,0 +1,178 @@
+"""
+The part of a task that only reads the chain: check, fetch, run.
+
+All of it can be stopped at any time, and leaves nothing at stake.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+
+import anyio
+import structlog
+
+from voisin.errors import StateError, UnavailableError, VoisinError
+from voisin.protocol.ids import Address, TaskId, to_hex
+from voisin.protocol.results import GuestFailure
+from voisin.protocol.wire import MachineFailure
+from voisin.sandbox import Cause, Job, Outcome
+from voisin.worker.archive import Packed, pack_failure, pack_run
+from voisin.worker.cache import ContentCache
+from voisin.worker.checks import Terms, check_task
+from voisin.worker.disk import Disk
+from voisin.worker.fetch import Fetcher
+from voisin.worker.pauses import Pauses
+from voisin.worker.plan import BAD_REQUEST, RequestError
+from voisin.worker.ports import Parts, Storage
+from voisin.worker.refusal import RefusalError
+from voisin.worker.settings import WorkerSettings
+from voisin.worker.store import WorkerFolder
+from voisin.worker.treasury import Treasury
+from voisin.worker.vocabulary import Approved, Computed, Fetched, Replica
+
+BOOKKEEPING_BYTES = 1 << 20
+"""Disk that a task takes beside its inputs, its outputs and their archive."""
+
+log = structlog.get_logger(__name__)
+
+
+class Work:
+    """
+    Brings a task from its assignment to a result on disk.
+
+    Args:
+        settings: What the worker was told.
+        parts: The world.
+        folder: The worker's files.
+        treasury: The worker's stake.
+        worker: The wallet's address.
+        pauses: Makes the pauses between attempts.
+    """
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        parts: Parts,
+        *,
+        folder: WorkerFolder,
+        treasury: Treasury,
+        worker: Address,
+        pauses: Callable[[], Pauses],
+    ) -> None:
+        self._settings = settings
+        self._ledger = parts.ledger
+        self._runner = parts.runner
+        self._folder = folder
+        self._treasury = treasury
+        self._worker = worker
+        self._disk = Disk(settings.disk_bytes)
+        cache = ContentCache(folder.cache / "content", settings.cache_bytes)
+        self._fetcher = Fetcher(
+            folder, cache, disk=self._disk, ledger=parts.ledger, pauses=pauses, max_input_bytes=settings.max_input_bytes
+        )
+        self._terms: dict[TaskId, Terms] = {}
+        self._ready: dict[TaskId, Job | GuestFailure] = {}
+        self._holds: dict[TaskId, ExitStack] = {}
+
+    def adopt(self, task_id: TaskId, size_bytes: int) -> None:
+        """Count the disk of a task that a restart brought back [bytes]."""
+        self._disk.settle(task_id, size_bytes)
+
+    def forget(self, task_id: TaskId) -> None:
+        """Give back everything that is held for a task."""
+        self._terms.pop(task_id, None)
+        self._ready.pop(task_id, None)
+        self._holds.pop(task_id, ExitStack()).close()
+        self._disk.free(task_id)
+
+    async def check(self, replica: Replica, workerpool: Address) -> Approved:
+        """
+        Make sure that a task is worth working on, and set disk and stake aside for it.
+
+        Raises:
+            RefusalError: It is not, or there is too little.
+        """
+        terms = await check_task(replica, self._ledger, self._settings, worker=self._worker, workerpool=workerpool)
+        self._disk.add(replica.task_id, 2 * terms.limits.output_bytes + BOOKKEEPING_BYTES)
+        try:
+            await self._treasury.reserve(replica.task_id, terms.deal.worker_stake)
+        except UnavailableError as error:
+            raise RefusalError(MachineFailure.CHAIN_UNREACHABLE, error.message) from None
+        self._terms[replica.task_id] = terms
+        return Approved(replica.task_id, terms.limits.memory_bytes, terms.deal.worker_stake)
+
+    async def fetch(self, replica: Replica, storage: Callable[[], Awaitable[Storage]]) -> Fetched:
+        """
+        Get what a task needs. What the requester got wrong becomes the task's result.
+
+        Raises:
+            RefusalError: This machine cannot get it.
+        """
+        holds = self._holds.setdefault(replica.task_id, ExitStack())
+        terms = self._terms[replica.task_id]
+        try:
+            self._ready[replica.task_id] = await self._fetcher.job(replica, terms, await storage(), holds=holds)
+        except RequestError as error:
+            self._ready[replica.task_id] = GuestFailure(BAD_REQUEST, error.message)
+        except UnavailableError as error:
+            raise RefusalError(MachineFailure.CHAIN_UNREACHABLE, error.message) from None
+        except StateError as error:
+            raise RefusalError(MachineFailure.INPUT_UNAVAILABLE, error.message) from None
+        except OSError as error:
+            raise RefusalError(MachineFailure.NO_RESOURCES, f"the inputs cannot be written: {error.strerror}") from None
+        return Fetched(replica.task_id)
+
+    async def run(self, replica: Replica) -> Computed:
+        """
+        Run a task's app and put its result on disk; an app that fails gives a result, too.
+
+        Raises:
+            RefusalError: This machine could not run it to its end.
+        """
+        try:
+            packed = await self._result(replica)
+            await anyio.to_thread.run_sync(self._folder.sweep, replica.task_id)
+            self._disk.settle(replica.task_id, await anyio.to_thread.run_sync(self._folder.size_bytes, replica.task_id))
+        except OSError as error:
+            raise RefusalError(MachineFailure.NO_RESOURCES, f"the result cannot be written: {error.strerror}") from None
+        finally:
+            self._holds.pop(replica.task_id, ExitStack()).close()
+        log.info("task_computed", task_id=replica.task_id, digest=packed.digest, cause=packed.failure.cause if packed.failure else "")
+        return Computed(replica.task_id, packed.digest, to_hex(packed.callback_data))
+
+    async def _result(self, replica: Replica) -> Packed:
+        ready, terms = self._ready[replica.task_id], self._terms[replica.task_id]
+        target = self._folder.result(replica.task_id)
+        if isinstance(ready, GuestFailure):
+            return await anyio.to_thread.run_sync(lambda: pack_failure(ready, target, has_callback=terms.has_callback))
+        try:
+            left_s = terms.contribution_deadline - self._settings.margin_s - await self._ledger.now()
+        except UnavailableError as error:
+            raise RefusalError(MachineFailure.CHAIN_UNREACHABLE, error.message) from None
+        with anyio.move_on_after(max(left_s, 0)):
+            outcome = await self._run_twice(ready)
+            return await anyio.to_thread.run_sync(lambda: pack_run(outcome, ready.output_dir, target, has_callback=terms.has_callback))
+        raise RefusalError(MachineFailure.TASK_NOT_ACTIVE, "the app was not done in time for the contribution deadline")
+
+    async def _run_twice(self, job: Job) -> Outcome:
+        """Run an app; once more if the sandbox itself broke."""
+        try:
+            outcome = await self._run_once(job)
+        except UnavailableError as error:
+            log.warning("sandbox_broke", error=error.message)
+            try:
+                outcome = await self._run_once(job)
+            except VoisinError as again:
+                raise RefusalError(MachineFailure.SANDBOX_BROKEN, again.message) from None
+        except VoisinError as error:
+            raise RefusalError(MachineFailure.SANDBOX_BROKEN, error.message) from None
+        if outcome.cause is Cause.TIME_LIMIT and outcome.instructions == 0:
+            detail = f"this machine is too slow for the task: the app was not done after {job.limits.time_s:g} s"
+            raise RefusalError(MachineFailure.NO_RESOURCES, detail)
+        return outcome
+
+    async def _run_once(self, job: Job) -> Outcome:
+        await anyio.to_thread.run_sync(lambda: shutil.rmtree(job.output_dir, ignore_errors=True))
+        return await self._runner.run(job)
