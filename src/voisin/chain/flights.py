@@ -9,16 +9,16 @@ carry one nonce, so at most one of them is ever mined.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import anyio
 import structlog
 
 from voisin.chain.calls import Call
 from voisin.chain.fees import FeeMeter
-from voisin.chain.node_values import RawReceipt
+from voisin.chain.node_values import RawReceipt, quantity
 from voisin.chain.refusals import NONCE_TAKEN, says
-from voisin.chain.rpc import Answer, Backoff, Request, Rpc
+from voisin.chain.rpc import Backoff, Request, Rpc
 from voisin.chain.transactions import Price, SignedTransaction, Transaction, sign_transaction
 from voisin.errors import StateError, UnavailableError
 from voisin.protocol.ids import Hash32
@@ -27,6 +27,8 @@ from voisin.units import Wei
 
 _log = structlog.get_logger()
 _SIGNS_OF_LOSS = 3
+_TAKEN = "another transaction of the wallet took its place: let one program at a time use the wallet, and send again"
+_BEHIND = "the chain went back and lacks earlier transactions of the wallet: look what it holds now, and send again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,7 @@ class SenderSettings:
         max_fee: The most paid for gas, whatever the market asks [wei per gas]; None for no limit.
         patience_s: How long a node that does not answer is tried before a call is given up [s].
         mine_within_s: How long a receipt is waited for [s].
-        poll_s: First pause between two looks for receipts; it doubles up to a second [s].
+        poll_s: First pause between two looks for receipts, and before anything is tried again; it doubles up to a second [s].
         resend_s: Age after which the same transaction is sent again, in case the node has forgotten it [s].
         stuck_s: Age after which it is replaced by one with higher fees [s].
         raise_percent: How much higher [%]; nodes insist on 10 to 12.5.
@@ -71,7 +73,8 @@ class Flight:
         touched_at: When it was last sent [s, loop time].
         priced_at: When its newest version was made [s, loop time].
         landed: Its receipt.
-        is_lost: Whether another transaction of the wallet took its nonce.
+        loss: Why it can never be mined; empty while it can.
+        signs_of_loss: How often in a row it looked lost.
     """
 
     call: Call
@@ -80,8 +83,8 @@ class Flight:
     touched_at: float
     priced_at: float
     landed: RawReceipt | None = None
-    is_lost: bool = False
-    signs_of_loss: int = field(default=0, repr=False)
+    loss: str = ""
+    signs_of_loss: int = 0
 
     @property
     def nonce(self) -> int:
@@ -96,7 +99,7 @@ class Flight:
     @property
     def is_over(self) -> bool:
         """Whether there is nothing more to wait for."""
-        return self.landed is not None or self.is_lost
+        return self.landed is not None or bool(self.loss)
 
 
 class Flights:
@@ -134,6 +137,12 @@ class Flights:
         if self._by_nonce.get(flight.nonce) is flight:
             del self._by_nonce[flight.nonce]
 
+    async def tidy(self) -> None:
+        """Look after transactions whose receipts nobody waits for."""
+        now = anyio.current_time()
+        if not self._is_led and any(now - flight.touched_at >= self._settings.resend_s for flight in self._by_nonce.values()):
+            await self.look()
+
     async def make_room(self) -> None:
         """
         Wait until fewer than the most allowed are in flight.
@@ -153,12 +162,11 @@ class Flights:
 
         Raises:
             UnavailableError: It was not mined in time.
-            StateError: Another transaction of the wallet took its nonce.
+            StateError: It can never be mined: another transaction of the wallet took its nonce, or the chain went back.
         """
         await self._wait(flight)
-        if flight.is_lost:
-            hint = "the wallet is used by two programs at once: use one, or one after the other, and send again"
-            raise StateError(f"another transaction took the place of: {flight.call.label}", hint=hint)
+        if flight.loss:
+            raise StateError(f"a transaction is lost: {flight.call.label}", hint=flight.loss)
         if not flight.is_over:
             raise UnavailableError(
                 f"the chain did not mine a transaction within {self._settings.mine_within_s:g} s: {flight.call.label}",
@@ -216,10 +224,11 @@ class Flights:
         stuck = [flight for flight in late if now - flight.priced_at >= self._settings.stuck_s]
         if stuck:
             await self._replace(stuck, now)
-        answers = await self._rpc.ask([_send_request(flight.versions[-1]) for flight in late])
+        count, *answers = await self._rpc.ask([("eth_getTransactionCount", (self._signer.address, "pending")), *map(_send_request, late)])
+        is_behind = quantity(count.read(str)) < min(self._by_nonce, default=0)
         for flight, answer in zip(late, answers, strict=True):
             flight.touched_at = now
-            self._heed(flight, answer)
+            self._judge(flight, _TAKEN if says(answer.error, NONCE_TAKEN) else _BEHIND if is_behind else "")
 
     async def _replace(self, stuck: Sequence[Flight], now: float) -> None:
         """Make dearer versions: of the first in line, which holds up the rest, and of all that pay less than the market asks."""
@@ -241,15 +250,17 @@ class Flights:
         flight.priced_at = now
         _log.info("transaction_replaced", label=flight.call.label, nonce=flight.nonce, tx_hash=flight.tx_hash)
 
-    def _heed(self, flight: Flight, answer: Answer) -> None:
-        """A nonce that is used while no version has a receipt, and again, and again, was used by another transaction."""
-        if says(answer.error, NONCE_TAKEN):
-            flight.signs_of_loss += 1
-            if flight.signs_of_loss >= _SIGNS_OF_LOSS:
-                flight.is_lost = True
-                self.drop(flight)
-                self._tell()
+    def _judge(self, flight: Flight, sign: str) -> None:
+        """
+        Give a transaction up once it has looked lost several times in a row: its nonce is used while no version has a receipt, or
+        earlier nonces are free. Once proves nothing, for behind one address there may be several nodes that are not equally quick.
+        """
+        flight.signs_of_loss = flight.signs_of_loss + 1 if sign else 0
+        if flight.signs_of_loss >= _SIGNS_OF_LOSS:
+            flight.loss = sign
+            self.drop(flight)
+            self._tell()
 
 
-def _send_request(version: SignedTransaction) -> Request:
-    return "eth_sendRawTransaction", (version.raw,)
+def _send_request(flight: Flight) -> Request:
+    return "eth_sendRawTransaction", (flight.versions[-1].raw,)

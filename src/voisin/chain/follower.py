@@ -139,7 +139,7 @@ class Follower(AsyncIterator[EventRange]):
         return self
 
     async def __anext__(self) -> EventRange:
-        backoff = Backoff()
+        backoff = Backoff(self._settings.poll_s)
         while True:
             try:
                 found = await self._look()

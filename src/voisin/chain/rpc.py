@@ -139,10 +139,19 @@ class Rpc:
         url: Its address, `http://` or `https://`; what follows the host is never shown, for it often holds a key.
         timeout_s: Longest wait for one answer [s].
         attempts: How often a harmless question is asked before the node counts as unavailable.
+        first_pause_s: Pause before the second attempt; the pauses double [s].
         transport: Another way to reach the node than the network.
     """
 
-    def __init__(self, url: str, *, timeout_s: float = 30, attempts: int = 5, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout_s: float = 30,
+        attempts: int = 5,
+        first_pause_s: float = _FIRST_PAUSE_S,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise InputError("this is not the address of a node", hint="write for example http://127.0.0.1:8545")
@@ -158,6 +167,7 @@ class Rpc:
         )
         self._lanes = anyio.Semaphore(_CONNECTIONS)
         self._attempts = attempts
+        self._first_pause_s = first_pause_s
         self._last_id = 0
 
     def __repr__(self) -> str:
@@ -227,7 +237,7 @@ class Rpc:
         """One HTTP request, repeated where that is harmless."""
         if not all(_is_repeatable(method) for method, _ in requests):
             attempts = 1
-        backoff = Backoff()
+        backoff = Backoff(self._first_pause_s)
         for attempt in range(attempts):
             try:
                 return await self._post(requests)

@@ -34,7 +34,7 @@ from voisin.units import Wei
 T = TypeVar("T")
 
 _ATTEMPTS = 12
-_LOOKS = 4
+_LOOKS = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class Submitted:
 
         Raises:
             RevertError: A contract refused it; the fee is spent.
-            StateError: Another transaction of the wallet took its nonce; it was not carried out.
+            StateError: It can never be mined: another transaction of the wallet took its nonce, or the chain went back.
             UnavailableError: It was not mined in time; it may still be.
         """
         return await self._sender.receipt_of(self._flight)
@@ -130,7 +130,7 @@ class Sender:
         Raises:
             RevertError: A contract refuses it; unless the call brought its own gas limit, nothing was spent.
             FundsError: The wallet cannot pay the gas.
-            StateError: Another transaction of the wallet took its nonce; it was not carried out.
+            StateError: It can never be mined: another transaction of the wallet took its nonce, or the chain went back.
             UnavailableError: The node does not answer, or the chain does not mine it in time.
         """
         return await (await self.submit(call)).receipt()
@@ -154,8 +154,9 @@ class Sender:
             UnavailableError: The node does not answer; the transaction may have reached it.
         """
         deadline = anyio.current_time() + self._settings.patience_s
-        gas = await _patiently(lambda: self._prepare(call), deadline)
+        gas = await self._patiently(lambda: self._prepare(call), deadline)
         async with self._turn:
+            await self._patiently(self._flights.tidy, deadline)
             await self._flights.make_room()
             return Submitted(self, await self._launch(call, gas, deadline))
 
@@ -229,7 +230,7 @@ class Sender:
 
     async def _launch(self, call: Call, gas: int, deadline: float) -> Flight:
         """Send a call with the next nonce; when that is not the next, or the price too low, with another."""
-        pause, raises = Backoff(), 0
+        pause, raises = Backoff(self._settings.poll_s), 0
         refusal: VoisinError | None = None
         for _ in range(_ATTEMPTS):
             flight = await self._board(call, gas, raises, deadline)
@@ -257,9 +258,9 @@ class Sender:
 
     async def _board(self, call: Call, gas: int, raises: int, deadline: float) -> Flight:
         """Number, price and sign a call."""
-        chain_id = await _patiently(self.chain_id, deadline)
-        nonce = await _patiently(self._next_nonce, deadline)
-        price = await _patiently(lambda: self._price(raises), deadline)
+        chain_id = await self._patiently(self.chain_id, deadline)
+        nonce = await self._patiently(self._next_nonce, deadline)
+        price = await self._patiently(lambda: self._price(raises), deadline)
         transaction = Transaction(chain_id, nonce, price, gas, call.to, call.value, call.data)
         now = anyio.current_time()
         flight = Flight(call, transaction, [sign_transaction(transaction, self._signer)], touched_at=now, priced_at=now)
@@ -282,7 +283,7 @@ class Sender:
         """
         version = flight.versions[-1]
         requests: list[Request] = [("eth_sendRawTransaction", (version.raw,)), ("eth_getTransactionReceipt", (version.hash,))]
-        pause, is_doubtful = Backoff(), False
+        pause, is_doubtful = Backoff(self._settings.poll_s), False
         while True:
             try:
                 sent, mined = await self.rpc.ask(requests, attempts=1)
@@ -304,7 +305,7 @@ class Sender:
 
     async def _has_arrived(self, flight: Flight) -> bool:
         """After a lost answer a used nonce may be this very transaction's; a node behind a balancer may learn it late."""
-        pause = Backoff()
+        pause = Backoff(self._settings.poll_s)
         for _ in range(_LOOKS):
             known, mined = await self.rpc.ask(
                 [("eth_getTransactionByHash", (flight.tx_hash,)), ("eth_getTransactionReceipt", (flight.tx_hash,))]
@@ -330,14 +331,13 @@ class Sender:
             return RevertError(f"the chain refused to {label}: out of gas", reason="out of gas", hint="give the call a higher gas limit")
         return revert_error(b"", label=label, selector=selector)
 
-
-async def _patiently(ask: Callable[[], Awaitable[T]], deadline: float) -> T:
-    """Ask until the node answers, or the deadline [s, loop time] has passed."""
-    pause = Backoff()
-    while True:
-        try:
-            return await ask()
-        except UnavailableError:
-            if anyio.current_time() >= deadline:
-                raise
-            await anyio.sleep(pause.next_s())
+    async def _patiently(self, ask: Callable[[], Awaitable[T]], deadline: float) -> T:
+        """Ask until the node answers, or the deadline [s, loop time] has passed."""
+        pause = Backoff(self._settings.poll_s)
+        while True:
+            try:
+                return await ask()
+            except UnavailableError:
+                if anyio.current_time() >= deadline:
+                    raise
+                await anyio.sleep(pause.next_s())
