@@ -22,6 +22,8 @@ from voisin.chain.devnet.pyevm import PyEvmEngine
 from voisin.chain.devnet.txcodec import decode_transaction
 
 OWNERS = [bytes.fromhex(address[2:]) for address in ADDRESSES]
+LEGACY = {"gasPrice": 2 * GWEI}
+LISTED = {"gasPrice": 2 * GWEI, "type": 1, "accessList": []}
 PRECOMPILES = [number.to_bytes(20, "big") for number in range(1, 0x12)]
 
 
@@ -111,10 +113,9 @@ def test_every_precompile_with_good_and_bad_input(both: Comparison) -> None:
             both.send(0, to=precompile, data=data, gas=700_000)
 
 
-@pytest.mark.parametrize("kind", [{"gasPrice": 2 * GWEI}, {"gasPrice": 2 * GWEI, "type": 1, "accessList": []}, {"maxFeePerGas": GWEI, "maxPriorityFeePerGas": 0}])
+@pytest.mark.parametrize("kind", [LEGACY, LISTED, {"maxFeePerGas": GWEI, "maxPriorityFeePerGas": 0}])
 def test_each_kind_of_transaction_pays_the_same(both: Comparison, kind: dict[str, object]) -> None:
-    fees = {"maxFeePerGas": GWEI, "maxPriorityFeePerGas": 0} if "maxFeePerGas" in kind else {}
-    outcome = both.send(0, to=ADDRESSES[1], value=5, gas=50_000, **{**fees, **kind})
+    outcome = both.send(0, to=ADDRESSES[1], value=5, gas=50_000, **kind)
     assert outcome.gas_used == 21_000
 
 
