@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -101,11 +102,6 @@ async def make_quote(links: Links, requester: Address, reference: AppReference, 
         max_price=terms.max_price,
         workerpool=terms.workerpool,
     )
-    apps = (
-        [Offer(own_offer(app.address, requester, len(tasks)), OrderHash(ZERO_HASH), len(tasks))]
-        if is_own
-        else await _app_offers(links, app)
-    )
     account = await links.chain.hub.account(requester)
     return Quote(
         requester=requester,
@@ -114,7 +110,7 @@ async def make_quote(links: Links, requester: Address, reference: AppReference, 
         tasks=tuple(tasks),
         terms=terms,
         wish=wish,
-        lots=await find_lots(links, wish, apps),
+        lots=await find_lots(links, wish, await app_offers(links, wish, is_own=is_own)),
         deposited=account.stake,
         in_wallet=await links.chain.token.balance(requester),
     )
@@ -133,9 +129,13 @@ def app_limits(app: TargetApp, given: RunLimits) -> RunLimits:
     )
 
 
-def own_offer(app: Address, owner: Address, volume: int) -> AppOrder:
-    """Offer an app to its own owner for nothing, unsigned."""
-    return AppOrder(app=app, appprice=NRLC(0), volume=volume, requesterrestrict=owner, salt=ZERO_HASH)
+async def app_offers(links: Links, wish: Wish, *, is_own: bool) -> list[Offer[AppOrder]]:
+    """Find the offers of an app; its own owner needs none, and offers it to himself for nothing, unsigned as yet."""
+    if is_own:
+        order = AppOrder(app=wish.app, appprice=NRLC(0), volume=wish.volume, requesterrestrict=wish.requester, salt=ZERO_HASH)
+        return [Offer(order, OrderHash(ZERO_HASH), wish.volume)]
+    found = await links.book.app_offers({"app": wish.app, "requester": wish.requester, "workerpool": "any", "dataset": "any"})
+    return [Offer(offer.order, offer.hash, offer.remaining) for offer in found]
 
 
 async def find_lots(links: Links, wish: Wish, apps: Sequence[Offer[AppOrder]]) -> tuple[Lot, ...]:
@@ -147,10 +147,9 @@ async def find_lots(links: Links, wish: Wish, apps: Sequence[Offer[AppOrder]]) -
     Raises:
         NoMatchError: The offers do not cover it.
     """
-    try:
-        return choose_lots(wish, apps, await _pool_offers(links, wish.category))
-    except NoMatchError:
-        return choose_lots(wish, apps, await _pool_offers(links, None))
+    with contextlib.suppress(NoMatchError):
+        return choose_lots(wish, apps, await _pool_offers(links, wish, wish.category))
+    return choose_lots(wish, apps, await _pool_offers(links, wish, None))
 
 
 async def wanted_trust(links: Links, replicas: int, volume: int) -> int:
@@ -184,11 +183,6 @@ def _largest_volume(replicas: int, scores: Sequence[int], reach: int) -> int:
     return volume
 
 
-async def _app_offers(links: Links, app: TargetApp) -> list[Offer[AppOrder]]:
-    found = await links.book.app_offers({"app": app.address})
-    return [Offer(offer.order, offer.hash, offer.remaining) for offer in found]
-
-
-async def _pool_offers(links: Links, category: int | None) -> list[Offer[WorkerpoolOrder]]:
-    found = await links.book.workerpool_offers({"category": category})
+async def _pool_offers(links: Links, wish: Wish, category: int | None) -> list[Offer[WorkerpoolOrder]]:
+    found = await links.book.workerpool_offers({"category": category, "app": wish.app, "requester": wish.requester})
     return [Offer(offer.order, offer.hash, offer.remaining) for offer in found]

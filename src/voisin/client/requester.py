@@ -18,15 +18,15 @@ import msgspec
 from voisin.chain import Receipt, Sender, calls
 from voisin.client.apps import TargetApp
 from voisin.client.links import Links
-from voisin.client.offers import Lot, Offer, Wish
-from voisin.client.quote import Quote, find_lots
+from voisin.client.offers import Lot
+from voisin.client.quote import Quote, app_offers, find_lots
 from voisin.client.terms import TaskSpec
 from voisin.client.together import each
 from voisin.errors import FundsError, InputError, RevertError, StateError
 from voisin.protocol.cid import Cid
 from voisin.protocol.eip712 import order_hash, sign_order
 from voisin.protocol.events import OrdersMatched
-from voisin.protocol.ids import Address, DealId, Hash32, OrderHash, to_hex
+from voisin.protocol.ids import Address, DealId, Hash32, to_hex
 from voisin.protocol.orders import AppOrder, RequestOrder
 from voisin.protocol.params import Bag, BagEntry, DealParams, RunLimits, encode_bag, encode_params, join_args
 from voisin.protocol.signatures import KeySigner
@@ -173,14 +173,7 @@ class Requester:
             raise StateError(
                 f"the offers were taken by others before {wish.volume} tasks were bought", hint="run the remaining tasks again"
             )
-        return await find_lots(self.links, wish, await self._app_offers(quote, wish))
-
-    async def _app_offers(self, quote: Quote, wish: Wish) -> list[Offer[AppOrder]]:
-        if quote.is_own:
-            order = quote.lots[0].app
-            return [Offer(order, OrderHash(Hash32(order.salt)), wish.volume)]
-        found = await self.links.book.app_offers({"app": wish.app})
-        return [Offer(offer.order, offer.hash, offer.remaining) for offer in found]
+        return await find_lots(self.links, wish, await app_offers(self.links, wish, is_own=quote.is_own))
 
     def _own_order(self, quote: Quote) -> AppOrder:
         order = msgspec.structs.replace(quote.lots[0].app, salt=new_salt(), volume=quote.wish.volume)

@@ -51,7 +51,7 @@ class RunTerms(TypedDict, total=False):
         replicas: How many workers must agree on each result; 2 unless given.
         trust: The protocol's own measure of the same, instead of `replicas`.
         max_price: The most one task may cost in all: nRLC as a number, or text such as `"0.1 RLC"`.
-        category: Class of duration, by number or name; the smallest that holds the time limit unless given.
+        category: Class of duration, by number or name; unless given, the shortest that holds the time limit, or the first.
         limits: What one task may use.
         tag: What the machines must have, for example `"gpu"`.
         workerpool: Address of the only workerpool that may run it.
@@ -163,7 +163,7 @@ def choose_category(categories: Sequence[Category], wanted: int | str | None, ti
 
     Args:
         categories: What the hub knows, by number.
-        wanted: A number or a name; None for the shortest that holds the time.
+        wanted: A number or a name; None for the shortest that holds the time, or the first when nothing is said about time.
         time_s: What a task may take [s]; 0 when nothing is said.
 
     Raises:
@@ -171,6 +171,8 @@ def choose_category(categories: Sequence[Category], wanted: int | str | None, ti
     """
     names = [category.name for category in categories]
     listed = ", ".join(f"{number} {category.name} ({category.time_ref_s} s)" for number, category in enumerate(categories))
+    if wanted is None and not time_s:
+        return 0
     if wanted is None:
         fitting = [number for number, category in enumerate(categories) if category.time_ref_s >= time_s]
         if not fitting:

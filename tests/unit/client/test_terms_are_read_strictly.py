@@ -74,6 +74,7 @@ def test_the_shortest_category_that_holds_the_time_is_chosen() -> None:
     assert choose_category(DEFAULT_CATEGORIES, None, 300) == 0
     assert choose_category(DEFAULT_CATEGORIES, None, 301) == 1
     assert choose_category((Category("slow", "", 900), Category("quick", "", 20)), None, 10) == 1
+    assert choose_category((Category("slow", "", 900), Category("quick", "", 20)), None, 0) == 0
 
 
 def test_a_category_by_number_or_name() -> None:
