@@ -46,10 +46,11 @@ class LazyState:
         codes: dict[bytes, bytes] = {}
         for address, spec in self.spec._main_trie._data.items():
             now = EMPTY_ACCOUNT if spec is None else Account(int(spec.nonce), int(spec.balance), keccak(spec.code))
-            if now != self._reader.account(bytes(address)):
+            before = self._reader.account(bytes(address))
+            if now != before:
                 accounts[bytes(address)] = now
-                if spec is not None and now.code_hash != EMPTY_CODE_HASH:
-                    codes[now.code_hash] = bytes(spec.code)
+            if spec is not None and now.code_hash not in (before.code_hash, EMPTY_CODE_HASH):
+                codes[now.code_hash] = bytes(spec.code)
         slots = {
             (bytes(address), int.from_bytes(key, "big")): int(value)
             for address, trie in self.spec._storage_tries.items()

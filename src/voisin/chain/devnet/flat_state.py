@@ -55,8 +55,8 @@ class FlatState(AccountDatabaseAPI):
         reader = self._reader
         accounts = {address: new for address, new in self._accounts.items() if new != reader.account(address)}
         slots = {key: new for key, new in self._slots.items() if new != reader.slot(*key)}
-        hashes = {account.code_hash for account in accounts.values()}
-        return Changes(accounts, slots, {h: self._codes[h] for h in hashes & self._codes.keys() if h != EMPTY_CODE_HASH})
+        given = {new.code_hash for address, new in accounts.items() if new.code_hash != reader.account(address).code_hash}
+        return Changes(accounts, slots, {code_hash: self._codes[code_hash] for code_hash in given if code_hash != EMPTY_CODE_HASH})
 
     # The journal: one entry undoes one write.
 

@@ -86,6 +86,18 @@ class EmbeddedDevnet(Devnet):
         """Call a method; see `Devnet`."""
         return await self._dispatcher.call(method, params or [])
 
+    async def answer(self, body: bytes) -> bytes | None:
+        """
+        Answer a request as it comes over the wire, without a wire.
+
+        Args:
+            body: A JSON-RPC request or batch.
+
+        Returns:
+            The JSON answer; None for notifications.
+        """
+        return await self._dispatcher.answer(body)
+
 
 @asynccontextmanager
 async def serve_embedded(settings: DevnetSettings, *, clock: WallClock = time.time) -> AsyncIterator[EmbeddedDevnet]:

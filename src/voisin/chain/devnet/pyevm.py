@@ -32,6 +32,8 @@ from eth.exceptions import (
 from eth.vm import mnemonics, opcode_values
 from eth.vm.code_stream import CodeStream
 from eth.vm.execution_context import ExecutionContext
+from eth.vm.forks.byzantium.opcodes import ensure_no_static
+from eth.vm.forks.cancun.logic import selfdestruct_eip6780
 from eth.vm.forks.cancun.transaction_context import CancunTransactionContext
 from eth.vm.forks.prague.computation import PragueComputation
 from eth.vm.forks.prague.opcodes import PRAGUE_OPCODES
@@ -52,6 +54,7 @@ from voisin.chain.devnet.values import ZERO_HASH, Log, Transaction
 _GAS_CREATE = 32_000
 _GAS_JUMP = 8
 _GAS_JUMPI = 10
+_GAS_SELFDESTRUCT = 5_000
 _JUMPDEST = 0x5B
 _PUSH1, _PUSH32 = 0x60, 0x7F
 _JUMPS_BETWEEN_CHECKS = 256
@@ -231,6 +234,10 @@ def _jumpi(computation: ComputationAPI) -> None:
         _jump_to(computation, destination)
 
 
+_selfdestruct = ensure_no_static(selfdestruct_eip6780)
+"""Without the warning that py-evm adds: whoever sends the transaction did not write the contract."""
+
+
 def _require_init_code_size(data: CreateOpcodeStackData) -> None:
     if data.memory_length > MAX_INIT_CODE_SIZE:
         raise OutOfGas("init code is too large")
@@ -258,6 +265,7 @@ class _Computation(PragueComputation):
     opcodes = PRAGUE_OPCODES | {
         opcode_values.JUMP: as_opcode(_jump, mnemonics.JUMP, _GAS_JUMP),
         opcode_values.JUMPI: as_opcode(_jumpi, mnemonics.JUMPI, _GAS_JUMPI),
+        opcode_values.SELFDESTRUCT: as_opcode(_selfdestruct, mnemonics.SELFDESTRUCT, _GAS_SELFDESTRUCT),
         opcode_values.CREATE: _Create(),
         opcode_values.CREATE2: _Create2(),
     }

@@ -6,6 +6,7 @@ Source: https://www.jsonrpc.org/specification
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
@@ -25,6 +26,10 @@ from voisin.chain.devnet.rpc_errors import (
 )
 from voisin.errors import RevertError, VoisinError
 
+_MAX_DEPTH = 64
+_MAX_BRACKETS = 200_000
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _log = structlog.get_logger(__name__)
 
 
@@ -85,9 +90,9 @@ class Dispatcher:
             The JSON to send back; None when nothing is to be sent (notifications only).
         """
         try:
-            request: Json = msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            return _encode(_failure(None, UnreadableError(f"the request is not JSON: {error}")))
+            request = _decode(body)
+        except RpcError as error:
+            return _encode(_failure(None, error))
         if not isinstance(request, list):
             answer = await self._answer_one(request)
             return None if answer is None else _encode(answer)
@@ -116,6 +121,33 @@ class Dispatcher:
             answer = {"jsonrpc": "2.0", "id": request_id, "result": result}
         is_notification = isinstance(request, dict) and "id" not in request and isinstance(request.get("method"), str)
         return None if is_notification else answer
+
+
+def _decode(body: bytes | str) -> Json:
+    data = body.encode(errors="surrogatepass") if isinstance(body, str) else body
+    _require_shallow(data)
+    try:
+        return msgspec.json.decode(data)  # type: ignore[no-any-return]  # any JSON
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise UnreadableError(f"the request is not JSON: {error}") from error
+
+
+def _require_shallow(data: bytes) -> None:
+    """
+    Refuse JSON that is nested deeper than any request.
+
+    py-evm lets Python recurse 12,000 deep, and a JSON decoder written in C ends the process before it gets there.
+    """
+    if data.count(b"[") + data.count(b"{") <= _MAX_DEPTH:
+        return
+    structure = _STRING.sub(b"", data).translate(None, _NOT_BRACKETS)
+    if len(structure) > _MAX_BRACKETS:
+        raise LimitError("the request holds too many arrays and objects", hint="send fewer requests at once")
+    depth = 0
+    for byte in structure:
+        depth += 1 if byte in b"[{" else -1
+        if depth > _MAX_DEPTH:
+            raise BadRequestError(f"the request is nested deeper than {_MAX_DEPTH}")
 
 
 def _read_id(request: dict[str, Json]) -> Json:

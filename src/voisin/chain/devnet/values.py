@@ -108,7 +108,7 @@ class Changes:
     Attributes:
         accounts: Accounts that differ from the state before.
         slots: Storage slots that differ, by (address, slot).
-        codes: Code that became known, by its hash.
+        codes: Code that accounts were given, by its hash.
     """
 
     accounts: Mapping[bytes, Account]
