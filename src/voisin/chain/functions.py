@@ -156,9 +156,18 @@ def _to_abi(parameter: AbiParameter, value: AbiArgument) -> AbiArgument:
         if element is not None:
             return [_to_abi(element, item) for item in value]
         return tuple(_to_abi(part, item) for part, item in zip(parameter.components, value, strict=True))
-    if parameter.type.startswith("bytes") and isinstance(value, str):
-        return from_hex(value)
+    if parameter.type.startswith("bytes"):
+        return _exact_bytes(parameter, value)
     return value
+
+
+def _exact_bytes(parameter: AbiParameter, value: AbiArgument) -> bytes:
+    """The encoder would pad bytes that are too short: a shortened id would become another id."""
+    data = from_hex(value) if isinstance(value, str) else value
+    size = parameter.type.removeprefix("bytes")
+    if not isinstance(data, bytes) or (size and len(data) != int(size)):
+        raise TypeError(f"{parameter.name or 'a value'} must be {size or 'some'} bytes")
+    return data
 
 
 def _from_abi(parameter: AbiParameter, value: AbiValue) -> AbiValue:
