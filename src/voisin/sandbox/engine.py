@@ -218,9 +218,7 @@ class Machine:
         if stop is None and code is TrapCode.OUT_OF_FUEL:
             return out_of_instructions(guest.meter.instructions)
         if self._plan.refused_bytes:
-            return StopError(
-                Cause.MEMORY_LIMIT, f"asked for {self._plan.refused_bytes} of {self._plan.limit_bytes} bytes of memory and failed"
-            )
+            return StopError(Cause.MEMORY_LIMIT, f"needed {self._plan.refused_bytes} bytes of memory, may have {self._plan.limit_bytes}")
         if stop is not None:
             return stop
         if isinstance(error, WasmtimeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -20,6 +21,7 @@ from voisin.errors import InputError, UnavailableError
 from voisin.sandbox.wire import ANSWERS, FILES_PER_MESSAGE, LENGTH, MAX_ANSWER_BYTES, Answer, Broken, Ready, Request, encode
 
 START_TIMEOUT_S = 60.0
+_LAST_WORDS_S = 5.0
 _LOG_NAME = "process.log"
 _WORK_NAME = "work"
 # The child must not pay for importing the rest of Voisin: the packages above its modules are stood in for by empty ones.
@@ -167,10 +169,12 @@ class Child:
     async def stop(self) -> None:
         """End it at once. Completes even when cancelled."""
         with anyio.CancelScope(shield=True):
-            self._channel.close()
             if self.is_alive:
                 self._process.kill()
             await self._process.wait()
+            if self._channel.fileno() >= 0:
+                anyio.notify_closing(self._channel)  # wakes whoever still waits for an answer
+                self._channel.close()
 
     async def discard(self) -> None:
         """End it and remove its folder. Completes even when cancelled."""
@@ -205,7 +209,7 @@ class Child:
                     rest, files = rest[sent:], ()
                 except BlockingIOError:
                     await anyio.wait_writable(self._channel)
-        except (BrokenPipeError, ConnectionResetError):
+        except (OSError, anyio.ClosedResourceError):
             raise await self._gone() from None
 
     async def _exactly(self, size: int) -> bytes:
@@ -214,9 +218,10 @@ class Child:
             try:
                 part = self._channel.recv(size - len(data))
             except BlockingIOError:
-                await anyio.wait_readable(self._channel)
+                with contextlib.suppress(anyio.ClosedResourceError):
+                    await anyio.wait_readable(self._channel)
                 continue
-            except ConnectionResetError:
+            except OSError:
                 part = b""
             if not part:
                 raise await self._gone()
@@ -224,6 +229,10 @@ class Child:
         return bytes(data)
 
     async def _gone(self) -> ChildDiedError:
+        with anyio.move_on_after(_LAST_WORDS_S):
+            await self._process.wait()
+        if self.is_alive:
+            self._process.kill()  # it closed its socket but goes on
         code = await self._process.wait()
         return self.died(f"was killed by signal {-code}" if code < 0 else f"ended with code {code}")
 
