@@ -6,97 +6,13 @@
 import deal_record as D
 import hub_state as S
 import ledger as L
+import records as V
 import task_record as R
 
 initializes: S
 initializes: D[S := S]
 initializes: L[S := S]
 initializes: R[S := S]
-
-
-struct Account:
-    stake: uint256
-    locked: uint256
-
-
-struct Category:
-    name: String[256]
-    description: String[1_024]
-    workClockTimeRef: uint256
-
-
-struct Resource:
-    pointer: address
-    owner: address
-    price: uint256
-
-
-struct Deal:
-    app: Resource
-    dataset: Resource
-    workerpool: Resource
-    trust: uint256
-    category: uint256
-    tag: bytes32
-    requester: address
-    beneficiary: address
-    callback: address
-    params: String[4_096]
-    startTime: uint256
-    botFirst: uint256
-    botSize: uint256
-    workerStake: uint256
-    schedulerRewardRatio: uint256
-    sponsor: address
-
-
-struct Task:
-    status: uint8
-    dealid: bytes32
-    idx: uint256
-    timeref: uint256
-    contributionDeadline: uint256
-    revealDeadline: uint256
-    finalDeadline: uint256
-    consensusValue: bytes32
-    revealCounter: uint256
-    winnerCounter: uint256
-    contributors: DynArray[address, 256]
-    resultDigest: bytes32
-    results: Bytes[4_096]
-    resultsTimestamp: uint256
-    resultsCallback: Bytes[4_096]
-
-
-struct Contribution:
-    status: uint8
-    resultHash: bytes32
-    resultSeal: bytes32
-    enclaveChallenge: address
-    weight: uint256
-
-
-struct AppInfo:
-    owner: address
-    m_appName: String[1_024]
-    m_appType: String[256]
-    m_appMultiaddr: Bytes[4_096]
-    m_appChecksum: bytes32
-    m_appMREnclave: Bytes[4_096]
-
-
-struct DatasetInfo:
-    owner: address
-    m_datasetName: String[1_024]
-    m_datasetMultiaddr: Bytes[4_096]
-    m_datasetChecksum: bytes32
-
-
-struct WorkerpoolInfo:
-    owner: address
-    m_workerpoolDescription: String[4_096]
-    m_workerStakeRatioPolicy: uint256
-    m_schedulerRewardRatioPolicy: uint256
 
 
 interface AppEntry:
@@ -222,7 +138,7 @@ def countCategory() -> uint256:
 
 @view
 @external
-def viewCategory(_catid: uint256) -> Category:
+def viewCategory(_catid: uint256) -> V.Category:
     assert _catid < S.category_count
     return self._category(_catid)
 
@@ -232,7 +148,7 @@ def viewCategory(_catid: uint256) -> Category:
 def viewCategoryABILegacy(_catid: uint256) -> (String[256], String[1_024], uint256):
     if _catid >= S.category_count:
         raw_revert(abi_encode(convert(50, uint256), method_id=method_id("Panic(uint256)")))
-    category: Category = self._category(_catid)
+    category: V.Category = self._category(_catid)
     return category.name, category.description, category.workClockTimeRef
 
 
@@ -281,8 +197,8 @@ def allowance(account: address, spender: address) -> uint256:
 
 @view
 @external
-def viewAccount(account: address) -> Account:
-    return Account(stake=L._stake_of(account), locked=L._locked_of(account))
+def viewAccount(account: address) -> V.Account:
+    return V.Account(stake=L._stake_of(account), locked=L._locked_of(account))
 
 
 @view
@@ -306,7 +222,7 @@ def viewPresigned(_id: bytes32) -> address:
 
 @view
 @external
-def viewDeal(id: bytes32) -> Deal:
+def viewDeal(id: bytes32) -> V.Deal:
     return self._deal(id)
 
 
@@ -315,9 +231,9 @@ def viewDeal(id: bytes32) -> Deal:
 def viewDealABILegacy_pt1(
     _id: bytes32
 ) -> (address, address, uint256, address, address, uint256, address, address, uint256):
-    app: Resource = self._app(_id)
-    dataset: Resource = self._dataset(_id)
-    workerpool: Resource = self._workerpool(_id)
+    app: V.Resource = self._app(_id)
+    dataset: V.Resource = self._dataset(_id)
+    workerpool: V.Resource = self._workerpool(_id)
     return (
         app.pointer,
         app.owner,
@@ -334,7 +250,7 @@ def viewDealABILegacy_pt1(
 @view
 @external
 def viewDealABILegacy_pt2(_id: bytes32) -> (uint256, bytes32, address, address, address, String[4_096]):
-    deal: Deal = self._deal(_id)
+    deal: V.Deal = self._deal(_id)
     return deal.trust, deal.tag, deal.requester, deal.beneficiary, deal.callback, deal.params
 
 
@@ -355,7 +271,7 @@ def viewConfigABILegacy(_id: bytes32) -> (uint256, uint256, uint256, uint256, ui
 # --- tasks, contributions, scores
 @view
 @external
-def viewTask(id: bytes32) -> Task:
+def viewTask(id: bytes32) -> V.Task:
     return self._task(id)
 
 
@@ -377,7 +293,7 @@ def viewTaskABILegacy(
     DynArray[address, 256],
     Bytes[4_096],
 ):
-    task: Task = self._task(_taskid)
+    task: V.Task = self._task(_taskid)
     return (
         task.status,
         task.dealid,
@@ -406,14 +322,14 @@ def resultFor(id: bytes32) -> Bytes[4_096]:
 
 @view
 @external
-def viewContribution(_taskid: bytes32, _worker: address) -> Contribution:
+def viewContribution(_taskid: bytes32, _worker: address) -> V.Contribution:
     return self._contribution(_taskid, _worker)
 
 
 @view
 @external
 def viewContributionABILegacy(_taskid: bytes32, _worker: address) -> (uint8, bytes32, bytes32, address):
-    contribution: Contribution = self._contribution(_taskid, _worker)
+    contribution: V.Contribution = self._contribution(_taskid, _worker)
     return contribution.status, contribution.resultHash, contribution.resultSeal, contribution.enclaveChallenge
 
 
@@ -426,8 +342,8 @@ def viewScore(_worker: address) -> uint256:
 # --- entries of the registries
 @view
 @external
-def viewApp(app: address) -> AppInfo:
-    return AppInfo(
+def viewApp(app: address) -> V.AppInfo:
+    return V.AppInfo(
         owner=staticcall AppEntry(app).owner(),
         m_appName=staticcall AppEntry(app).m_appName(),
         m_appType=staticcall AppEntry(app).m_appType(),
@@ -439,8 +355,8 @@ def viewApp(app: address) -> AppInfo:
 
 @view
 @external
-def viewDataset(dataset: address) -> DatasetInfo:
-    return DatasetInfo(
+def viewDataset(dataset: address) -> V.DatasetInfo:
+    return V.DatasetInfo(
         owner=staticcall DatasetEntry(dataset).owner(),
         m_datasetName=staticcall DatasetEntry(dataset).m_datasetName(),
         m_datasetMultiaddr=staticcall DatasetEntry(dataset).m_datasetMultiaddr(),
@@ -450,8 +366,8 @@ def viewDataset(dataset: address) -> DatasetInfo:
 
 @view
 @external
-def viewWorkerpool(workerpool: address) -> WorkerpoolInfo:
-    return WorkerpoolInfo(
+def viewWorkerpool(workerpool: address) -> V.WorkerpoolInfo:
+    return V.WorkerpoolInfo(
         owner=staticcall WorkerpoolEntry(workerpool).owner(),
         m_workerpoolDescription=staticcall WorkerpoolEntry(workerpool).m_workerpoolDescription(),
         m_workerStakeRatioPolicy=staticcall WorkerpoolEntry(workerpool).m_workerStakeRatioPolicy(),
@@ -461,8 +377,8 @@ def viewWorkerpool(workerpool: address) -> WorkerpoolInfo:
 
 @internal
 @view
-def _category(catid: uint256) -> Category:
-    return Category(
+def _category(catid: uint256) -> V.Category:
+    return V.Category(
         name=S.categories[catid].name,
         description=S.categories[catid].description,
         workClockTimeRef=S.categories[catid].workClockTimeRef,
@@ -471,32 +387,32 @@ def _category(catid: uint256) -> Category:
 
 @internal
 @view
-def _app(id: bytes32) -> Resource:
+def _app(id: bytes32) -> V.Resource:
     word: uint256 = S.deals[id].app
-    return Resource(pointer=D._address(word), owner=D._address(S.deals[id].app_owner), price=D._price(word))
+    return V.Resource(pointer=D._address(word), owner=D._address(S.deals[id].app_owner), price=D._price(word))
 
 
 @internal
 @view
-def _dataset(id: bytes32) -> Resource:
+def _dataset(id: bytes32) -> V.Resource:
     word: uint256 = S.deals[id].dataset
-    return Resource(pointer=D._address(word), owner=S.deals[id].dataset_owner, price=D._price(word))
+    return V.Resource(pointer=D._address(word), owner=S.deals[id].dataset_owner, price=D._price(word))
 
 
 @internal
 @view
-def _workerpool(id: bytes32) -> Resource:
+def _workerpool(id: bytes32) -> V.Resource:
     word: uint256 = S.deals[id].workerpool
-    return Resource(pointer=D._address(word), owner=D._address(S.deals[id].workerpool_owner), price=D._price(word))
+    return V.Resource(pointer=D._address(word), owner=D._address(S.deals[id].workerpool_owner), price=D._price(word))
 
 
 @internal
 @view
-def _deal(id: bytes32) -> Deal:
+def _deal(id: bytes32) -> V.Deal:
     app_owner: uint256 = S.deals[id].app_owner
     owner: uint256 = S.deals[id].workerpool_owner
     requester: uint256 = S.deals[id].requester
-    return Deal(
+    return V.Deal(
         app=self._app(id),
         dataset=self._dataset(id),
         workerpool=self._workerpool(id),
@@ -518,12 +434,12 @@ def _deal(id: bytes32) -> Deal:
 
 @internal
 @view
-def _task(id: bytes32) -> Task:
+def _task(id: bytes32) -> V.Task:
     state: uint256 = S.tasks[id].state
     contributors: DynArray[address, 256] = []
     for i: uint256 in range(R._contributors(state), bound=256):
         contributors.append(S.tasks[id].contributors[i])
-    return Task(
+    return V.Task(
         status=convert(R._status(state), uint8),
         dealid=S.tasks[id].deal,
         idx=R._index(state),
@@ -544,9 +460,9 @@ def _task(id: bytes32) -> Task:
 
 @internal
 @view
-def _contribution(taskid: bytes32, worker: address) -> Contribution:
+def _contribution(taskid: bytes32, worker: address) -> V.Contribution:
     vote: uint256 = S.contributions[taskid][worker].vote
-    return Contribution(
+    return V.Contribution(
         status=convert(R._vote_status(vote), uint8),
         resultHash=S.contributions[taskid][worker].result_hash,
         resultSeal=S.contributions[taskid][worker].result_seal,

@@ -36,23 +36,33 @@ interface Workerpool:
     def m_schedulerRewardRatioPolicy() -> uint256: view
 
 
-struct Parties:
+# who the parties are, and what the pool's policy and the orders make of this deal
+struct Draft:
     app_owner: address
+    app_price: uint256
     dataset_owner: address
+    dataset_price: uint256
+    workerpool: address
     workerpool_owner: address
+    workerpool_price: uint256
+    worker_stake: uint256
+    reward_ratio: uint256
     sponsor: address
-
-
-struct Match:
-    app: bytes32
-    dataset: bytes32
-    workerpool: bytes32
-    request: bytes32
-    app_used: uint256
-    dataset_used: uint256
-    workerpool_used: uint256
-    request_used: uint256
+    tag: uint256
+    first: uint256
     volume: uint256
+
+
+# hash of each order, and how much of it earlier deals have used
+struct Hashes:
+    app: bytes32
+    app_used: uint256
+    dataset: bytes32
+    dataset_used: uint256
+    workerpool: bytes32
+    workerpool_used: uint256
+    request: bytes32
+    request_used: uint256
 
 
 @external
@@ -180,96 +190,107 @@ def _match(
     assert G._is_authorized(workerpool.datasetrestrict, dataset.dataset), "iExecV5-matchOrders-0x1a"
     assert G._is_authorized(workerpool.requesterrestrict, request.requester), "iExecV5-matchOrders-0x1b"
     # --- has each owner agreed, and for how many tasks
-    m: Match = empty(Match)
-    p: Parties = Parties(
-        app_owner=staticcall Resource(app.app).owner(),
-        dataset_owner=empty(address),
-        workerpool_owner=empty(address),
-        sponsor=sponsor,
-    )
+    h: Hashes = empty(Hashes)
+    d: Draft = empty(Draft)
+    d.app_owner = staticcall Resource(app.app).owner()
     assert staticcall Registry(S.app_registry).isRegistered(app.app), "iExecV5-matchOrders-0x20"
-    m.app = H._digest(H._app(app))
-    assert G._is_approved(p.app_owner, m.app, app.sign), "iExecV5-matchOrders-0x21"
-    m.app_used = S.consumed[m.app]
-    m.volume = app.volume - m.app_used
+    h.app = H._digest(H._app(app))
+    assert G._is_approved(d.app_owner, h.app, app.sign), "iExecV5-matchOrders-0x21"
+    h.app_used = S.consumed[h.app]
+    d.volume = app.volume - h.app_used
     if dataset.dataset != empty(address):
-        p.dataset_owner = staticcall Resource(dataset.dataset).owner()
+        d.dataset_owner = staticcall Resource(dataset.dataset).owner()
         assert staticcall Registry(S.dataset_registry).isRegistered(dataset.dataset), "iExecV5-matchOrders-0x30"
-        m.dataset = H._digest(H._dataset(dataset))
-        assert G._is_approved(p.dataset_owner, m.dataset, dataset.sign), "iExecV5-matchOrders-0x31"
-        m.dataset_used = S.consumed[m.dataset]
-        m.volume = min(m.volume, dataset.volume - m.dataset_used)
-    p.workerpool_owner = staticcall Resource(workerpool.workerpool).owner()
+        h.dataset = H._digest(H._dataset(dataset))
+        assert G._is_approved(d.dataset_owner, h.dataset, dataset.sign), "iExecV5-matchOrders-0x31"
+        h.dataset_used = S.consumed[h.dataset]
+        d.dataset_price = dataset.datasetprice
+        d.volume = min(d.volume, dataset.volume - h.dataset_used)
+    d.workerpool_owner = staticcall Resource(workerpool.workerpool).owner()
     assert staticcall Registry(S.workerpool_registry).isRegistered(workerpool.workerpool), "iExecV5-matchOrders-0x40"
-    m.workerpool = H._digest(H._workerpool(workerpool))
-    assert G._is_approved(p.workerpool_owner, m.workerpool, workerpool.sign), "iExecV5-matchOrders-0x41"
-    m.workerpool_used = S.consumed[m.workerpool]
-    m.volume = min(m.volume, workerpool.volume - m.workerpool_used)
-    m.request = H._digest(H._request(request))
-    assert G._is_approved(request.requester, m.request, request.sign), "iExecV5-matchOrders-0x50"
-    m.request_used = S.consumed[m.request]
-    m.volume = min(m.volume, request.volume - m.request_used)
-    assert m.volume > 0, "iExecV5-matchOrders-0x60"
+    h.workerpool = H._digest(H._workerpool(workerpool))
+    assert G._is_approved(d.workerpool_owner, h.workerpool, workerpool.sign), "iExecV5-matchOrders-0x41"
+    h.workerpool_used = S.consumed[h.workerpool]
+    d.volume = min(d.volume, workerpool.volume - h.workerpool_used)
+    h.request = H._digest(H._request(request))
+    assert G._is_approved(request.requester, h.request, request.sign), "iExecV5-matchOrders-0x50"
+    h.request_used = S.consumed[h.request]
+    d.volume = min(d.volume, request.volume - h.request_used)
+    assert d.volume > 0, "iExecV5-matchOrders-0x60"
 
     # --- the deal
-    dealid: bytes32 = keccak256(concat(m.request, convert(m.request_used, bytes32)))
-    stake_ratio: uint256 = staticcall Workerpool(workerpool.workerpool).m_workerStakeRatioPolicy()
-    reward_ratio: uint256 = staticcall Workerpool(workerpool.workerpool).m_schedulerRewardRatioPolicy()
-    worker_stake: uint256 = workerpool.workerpoolprice * stake_ratio // 100
-    flags: uint256 = 0
-    cost: uint256 = app.appprice + workerpool.workerpoolprice
-    S.consumed[m.app] = unsafe_add(m.app_used, m.volume)
-    if dataset.dataset != empty(address):
-        flags = D.DATASET
-        cost += dataset.datasetprice
-        S.consumed[m.dataset] = unsafe_add(m.dataset_used, m.volume)
-        S.deals[dealid].dataset = D._party(dataset.dataset, dataset.datasetprice)
-        S.deals[dealid].dataset_owner = p.dataset_owner
-    S.consumed[m.workerpool] = unsafe_add(m.workerpool_used, m.volume)
-    S.consumed[m.request] = unsafe_add(m.request_used, m.volume)
-    L._lock(p.sponsor, cost * m.volume)
-    L._lock(p.workerpool_owner, workerpool.workerpoolprice * WORKERPOOL_STAKE_RATIO // 100 * m.volume)
+    d.app_price = app.appprice
+    d.workerpool = workerpool.workerpool
+    d.workerpool_price = workerpool.workerpoolprice
+    d.worker_stake = d.workerpool_price * staticcall Workerpool(d.workerpool).m_workerStakeRatioPolicy() // 100
+    d.reward_ratio = staticcall Workerpool(d.workerpool).m_schedulerRewardRatioPolicy()
+    d.sponsor = sponsor
+    d.tag = tag
+    d.first = h.request_used
+    self._consume(h, d.volume)
+    L._lock(sponsor, (d.app_price + d.dataset_price + d.workerpool_price) * d.volume)
+    L._lock(d.workerpool_owner, d.workerpool_price * WORKERPOOL_STAKE_RATIO // 100 * d.volume)
+    dealid: bytes32 = keccak256(concat(h.request, convert(h.request_used, bytes32)))
+    self._record(dealid, request, d)
+    log E.SchedulerNotice(workerpool=d.workerpool, dealid=dealid)
+    log E.OrdersMatched(
+        dealid=dealid,
+        appHash=h.app,
+        datasetHash=h.dataset,
+        workerpoolHash=h.workerpool,
+        requestHash=h.request,
+        volume=d.volume,
+    )
+    return dealid
 
-    if tag & TEE_BIT != 0:
-        flags |= D.TEE
+
+@internal
+def _consume(h: Hashes, volume: uint256):
+    S.consumed[h.app] = unsafe_add(h.app_used, volume)
+    if h.dataset != empty(bytes32):
+        S.consumed[h.dataset] = unsafe_add(h.dataset_used, volume)
+    S.consumed[h.workerpool] = unsafe_add(h.workerpool_used, volume)
+    S.consumed[h.request] = unsafe_add(h.request_used, volume)
+
+
+@internal
+def _record(dealid: bytes32, request: T.RequestOrder, d: Draft):
+    """
+    @notice Keep a deal; what most deals do not have takes no room.
+    """
+    assert (
+        d.volume <= D.BITS_40
+        and d.first <= D.BITS_40
+        and request.category <= D.BITS_16
+        and request.trust <= D.BITS_56
+        and d.reward_ratio <= D.BITS_16
+        and d.worker_stake < 2**88
+    ), D.OUT_OF_RANGE
+    flags: uint256 = 0
+    if d.tag != 0:
+        S.deals[dealid].tag = convert(d.tag, bytes32)
+        if d.tag & TEE_BIT != 0:
+            flags |= D.TEE
+    if request.dataset != empty(address):
+        flags |= D.DATASET
+        S.deals[dealid].dataset = D._party(request.dataset, d.dataset_price)
+        S.deals[dealid].dataset_owner = d.dataset_owner
     if request.callback != empty(address):
         flags |= D.CALLBACK
         S.deals[dealid].callback = request.callback
-    if p.sponsor != request.requester:
+    if d.sponsor != request.requester:
         flags |= D.SPONSOR
-        S.deals[dealid].sponsor = p.sponsor
+        S.deals[dealid].sponsor = d.sponsor
     if request.beneficiary != request.requester:
         flags |= D.BENEFICIARY
         S.deals[dealid].beneficiary = request.beneficiary
-    if tag != 0:
-        S.deals[dealid].tag = convert(tag, bytes32)
-    assert (
-        block.timestamp <= D.BITS_40
-        and m.volume <= D.BITS_40
-        and m.request_used <= D.BITS_40
-        and request.category <= D.BITS_16
-        and request.trust <= D.BITS_56
-        and reward_ratio <= D.BITS_16
-        and worker_stake < 2**88
-    ), D.OUT_OF_RANGE
-    S.deals[dealid].app = D._party(app.app, app.appprice) | (len(request.params) << 240)
+    S.deals[dealid].app = D._party(request.app, d.app_price) | (len(request.params) << 240)
     S.deals[dealid].app_owner = (
-        convert(p.app_owner, uint256) | (block.timestamp << 160) | (m.volume << 200) | (request.category << 240)
+        convert(d.app_owner, uint256) | (block.timestamp << 160) | (d.volume << 200) | (request.category << 240)
     )
-    S.deals[dealid].workerpool = D._party(workerpool.workerpool, workerpool.workerpoolprice) | (reward_ratio << 240)
-    S.deals[dealid].workerpool_owner = convert(p.workerpool_owner, uint256) | (worker_stake << 160) | flags
+    S.deals[dealid].workerpool = D._party(d.workerpool, d.workerpool_price) | (d.reward_ratio << 240)
+    S.deals[dealid].workerpool_owner = convert(d.workerpool_owner, uint256) | (d.worker_stake << 160) | flags
     S.deals[dealid].requester = (
-        convert(request.requester, uint256) | (m.request_used << 160) | (max(request.trust, 1) << 200)
+        convert(request.requester, uint256) | (d.first << 160) | (max(request.trust, 1) << 200)
     )
     D._store_params(dealid, request.params)
-
-    log E.SchedulerNotice(workerpool=workerpool.workerpool, dealid=dealid)
-    log E.OrdersMatched(
-        dealid=dealid,
-        appHash=m.app,
-        datasetHash=m.dataset,
-        workerpoolHash=m.workerpool,
-        requestHash=m.request,
-        volume=m.volume,
-    )
-    return dealid

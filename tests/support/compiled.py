@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eth_abi.abi import encode
+from eth_hash.auto import keccak
 
 from tests.support.evm import Evm
 from voisin.chain.compile import compile_contract, source_hash
@@ -33,3 +34,9 @@ def deploy_double(evm: Evm, name: str, by: str, *arguments: tuple[str, Any]) -> 
     """Deploy a double; each constructor argument is a type and a value."""
     code = double_code(name) + encode([kind for kind, _ in arguments], [value for _, value in arguments])
     return evm.send(by, None, code).contract
+
+
+def encode_call(signature: str, *arguments: Any) -> bytes:
+    """Calldata from a signature with plain types, for example `setMode(uint256)`."""
+    kinds = signature[signature.index("(") + 1 : -1]
+    return keccak(signature.encode())[:4] + encode(kinds.split(",") if kinds else [], arguments)

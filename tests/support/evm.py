@@ -10,19 +10,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import pytest
 from eth.abc import ComputationAPI
 from eth.exceptions import Revert
 from eth.vm.execution_context import ExecutionContext
 from eth.vm.forks.prague.state import PragueState
 from eth.vm.forks.prague.transactions import PragueTransactionBuilder
 from eth.vm.spoof import SpoofTransaction
-from eth_abi.abi import decode
+from eth_abi.abi import decode, encode
+from eth_hash.auto import keccak
 from eth_utils.address import to_canonical_address, to_checksum_address
 
-from tests.support.flat_state import FlatState
+from tests.support.flat_state import Changes, FlatState
 
 GAS_LIMIT = 30_000_000
 FIRST_TIME = 1_800_000_000
+REMEMBERED = 50_000
 NOBODY = "0x0000000000000000000000000000000000000000"
 
 
@@ -63,6 +66,15 @@ class RevertedError(Exception):
         return text
 
 
+@dataclass(frozen=True)
+class _Outcome:
+    """What a transaction did to one state; the same transaction on the same state need not be executed again."""
+
+    result: Receipt | RevertedError
+    version: int
+    changes: Changes
+
+
 class _State(PragueState):  # type: ignore[misc]
     account_db_class = staticmethod(lambda db, root: db)
 
@@ -76,6 +88,9 @@ class Evm:
         self.block = 1
         self._db = FlatState()
         self._state = _State(self._db, self._context(), bytes(32))
+        self._version = 0
+        self._versions = 0
+        self._memory: dict[tuple[object, ...], _Outcome] = {}
 
     def send(self, sender: str, to: str | None, data: bytes = b"", *, value: int = 0, gas: int = GAS_LIMIT) -> Receipt:
         """
@@ -84,22 +99,20 @@ class Evm:
         Raises:
             RevertedError: It failed; nothing but the sender's nonce has changed.
         """
-        account = to_canonical_address(sender)
-        nonce = self._db.get_nonce(account)
-        transaction = PragueTransactionBuilder.create_unsigned_transaction(
-            nonce=nonce, gas_price=0, gas=gas, to=to_canonical_address(to) if to else b"", value=value, data=data
-        )
-        self._begin()
-        computation = self._state.apply_transaction(SpoofTransaction(transaction, from_=account))
+        key = (self._version, self.time, self.chain_id, sender, to, data, value, gas)
+        outcome = self._memory.get(key)
+        if outcome is None:
+            outcome = self._execute(sender, to, data, value, gas)
+            if len(self._memory) < REMEMBERED:
+                self._memory[key] = outcome
+        else:
+            self._begin()
+            self._db.apply(outcome.changes)
+        self._version = outcome.version
         self.block += 1
-        gas_used = _gas_used(gas, computation)
-        _raise_if_failed(computation, gas_used)
-        logs = tuple(
-            Log(to_checksum_address(address), tuple(topic.to_bytes(32, "big") for topic in topics), data)
-            for address, topics, data in computation.get_log_entries()
-        )
-        contract = to_checksum_address(computation.msg.storage_address) if to is None else NOBODY
-        return Receipt(gas_used, logs, computation.output, contract)
+        if isinstance(outcome.result, RevertedError):
+            raise RevertedError(outcome.result.data, outcome.result.gas_used, outcome.result.cause)
+        return outcome.result
 
     def call(self, to: str, data: bytes, *, sender: str = NOBODY) -> bytes:
         """
@@ -115,6 +128,7 @@ class Evm:
         """Set an account's coin [wei]."""
         self._begin()
         self._db.set_balance(to_canonical_address(account), wei)
+        self._version = self._new_version()
 
     def balance(self, account: str) -> int:
         """Tell an account's coin [wei]."""
@@ -135,6 +149,23 @@ class Evm:
         """Tell what a storage slot holds."""
         return self._db.get_storage(to_canonical_address(address), slot)
 
+    def clone(self, source: str, target: str) -> None:
+        """Put a copy of a contract, with all it remembers, at another address."""
+        self._begin()
+        self._db.copy_account(to_canonical_address(source), to_canonical_address(target))
+        self._version = self._new_version()
+
+    def set_storage(self, address: str, slot: int, value: int) -> None:
+        """Change what a storage slot holds, as no contract could."""
+        self._begin()
+        self._db.set_storage(to_canonical_address(address), slot, value)
+        self._version = self._new_version()
+
+    def set_mapping(self, address: str, slot: int, key: str, value: int) -> None:
+        """Change an entry of a Vyper mapping from addresses to numbers."""
+        place = keccak(slot.to_bytes(32, "big") + to_canonical_address(key).rjust(32, b"\0"))
+        self.set_storage(address, int.from_bytes(place, "big"), value)
+
     def warp(self, seconds: int) -> None:
         """Let time pass."""
         self.time += seconds
@@ -142,12 +173,26 @@ class Evm:
     @contextmanager
     def anchor(self) -> Iterator[None]:
         """Undo at the end all that happens inside, time included."""
-        mark, time, block = self._db.mark(), self.time, self.block
+        mark, before = self._db.mark(), (self.time, self.block, self._version)
         try:
             yield
         finally:
             self._db.rewind(mark)
-            self.time, self.block = time, block
+            self.time, self.block, self._version = before
+
+    def _execute(self, sender: str, to: str | None, data: bytes, value: int, gas: int) -> _Outcome:
+        account, mark = to_canonical_address(sender), self._db.mark()
+        transaction = PragueTransactionBuilder.create_unsigned_transaction(
+            nonce=self._db.get_nonce(account), gas_price=0, gas=gas, to=to_canonical_address(to) if to else b"", value=value, data=data
+        )
+        self._begin()
+        computation = self._state.apply_transaction(SpoofTransaction(transaction, from_=account))
+        return _Outcome(_result(computation, gas, to), self._new_version(), self._db.changes_since(mark))
+
+    def _new_version(self) -> int:
+        """A number for a state that no other state of this chain has."""
+        self._versions += 1
+        return self._versions
 
     def _begin(self) -> None:
         self._db.begin()
@@ -169,14 +214,39 @@ class Evm:
         )
 
 
+@contextmanager
+def reverts(reason: str = "", *, data: bytes | None = None) -> Iterator[None]:
+    """
+    Expect a revert with a reason, with exactly some data, or, given neither, with nothing at all.
+
+    Running out of gas and other mishaps are no reverts.
+    """
+    with pytest.raises(RevertedError) as caught:
+        yield
+    error = caught.value
+    expected = data if data is not None else _error_string(reason)
+    assert error.cause == "Revert", f"not a revert but {error}"
+    assert error.data == expected, f"expected {reason or expected.hex() or 'no data'}, got {error}"
+
+
+def _error_string(reason: str) -> bytes:
+    return bytes.fromhex("08c379a0") + encode(["string"], [reason]) if reason else b""
+
+
 def _gas_used(gas: int, computation: ComputationAPI) -> int:
     used: int = gas - computation.get_gas_remaining()
     refund: int = min(computation.get_gas_refund(), used // 5)
     return used - refund + int(getattr(computation, "data_floor_gas", 0))
 
 
-def _raise_if_failed(computation: ComputationAPI, gas_used: int) -> None:
+def _result(computation: ComputationAPI, gas: int, to: str | None) -> Receipt | RevertedError:
+    gas_used = _gas_used(gas, computation)
     if computation.is_error:
         error = computation.error
-        data = computation.output if isinstance(error, Revert) else b""
-        raise RevertedError(data, gas_used, type(error).__name__)
+        return RevertedError(computation.output if isinstance(error, Revert) else b"", gas_used, type(error).__name__)
+    logs = tuple(
+        Log(to_checksum_address(address), tuple(topic.to_bytes(32, "big") for topic in topics), data)
+        for address, topics, data in computation.get_log_entries()
+    )
+    contract = to_checksum_address(computation.msg.storage_address) if to is None else NOBODY
+    return Receipt(gas_used, logs, computation.output, contract)

@@ -21,6 +21,7 @@ class AccountRecord(NamedTuple):
 
 
 ABSENT = AccountRecord()
+Changes = list[tuple[MutableMapping[Any, Any], object, object]]
 
 
 class FlatState(AccountDatabaseAPI):  # type: ignore[misc]
@@ -56,6 +57,16 @@ class FlatState(AccountDatabaseAPI):  # type: ignore[misc]
                 table.pop(key, None)
             else:
                 table[key] = old
+
+    def changes_since(self, mark: int) -> Changes:
+        """List what accounts and slots hold now that were written since `mark`."""
+        found = {(id(table), key): (table, key) for table, key, _ in self._journal[mark:] if table is not self._warm}
+        return [(table, key, table[key]) for table, key in found.values()]
+
+    def apply(self, changes: Changes) -> None:
+        """Write what an equal state was found to hold after the same transaction."""
+        for table, key, value in changes:
+            self._write(table, key, value)
 
     def record(self) -> object:
         checkpoint = get_next_checkpoint()
@@ -153,6 +164,13 @@ class FlatState(AccountDatabaseAPI):  # type: ignore[misc]
     def account_has_code_or_nonce(self, address: bytes) -> bool:
         account = self._account(address)
         return account.nonce != 0 or account.code_hash != NO_CODE
+
+    def copy_account(self, source: bytes, target: bytes) -> None:
+        """Give another address the same record and storage."""
+        self._write(self._accounts, target, self._account(source))
+        for (address, slot), value in list(self._slots.items()):
+            if address == source:
+                self._write(self._slots, (target, slot), value)
 
     def touch_account(self, address: bytes) -> None:
         """Nothing to do: there is no difference between an empty and a missing account."""

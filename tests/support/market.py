@@ -112,6 +112,11 @@ class Market:
         receipt = self.workerpool_registry.send("createWorkerpool", owner.address, name, by=owner.address)
         return str(self.workerpool_registry.answer("createWorkerpool", receipt.output)[0])
 
+    @property
+    def workerpool_contract(self) -> Contract:
+        """The workerpool itself."""
+        return Contract(self.evm, "workerpool", self.workerpool, "Workerpool")
+
     # --- orders
     def orders(self, terms: Terms) -> dict[str, dict[str, Any]]:
         """Write the four orders of a deal, unsigned, in the order in which `matchOrders` takes them."""

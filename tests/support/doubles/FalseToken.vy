@@ -1,0 +1,5 @@
+# pragma version 0.4.3
+# A token that moves nothing and says so.
+@external
+def transferFrom(sender: address, recipient: address, amount: uint256) -> bool:
+    return False
