@@ -91,11 +91,10 @@ class ChainRuns:
         return self._ledger.call(call, block=block, is_pending=is_pending, is_expired=is_expired)
 
     def _place(self, ref: BlockRef) -> tuple[bool, int | None]:
-        """Whether the coming block is meant, and the height where a block of the past is meant."""
-        if ref.tag == "pending":
-            return True, None
-        height = self._ledger.height_of(ref.hash) if ref.hash is not None else 0 if ref.tag == "earliest" else ref.number
-        return False, None if height == self._ledger.head.number else height
+        """Whether the coming block is meant, and the height where one certain block is meant."""
+        if ref.hash is not None:
+            return False, self._ledger.height_of(ref.hash)
+        return ref.tag == "pending", 0 if ref.tag == "earliest" else ref.number
 
     def _deadline(self) -> IsExpired:
         end = time.monotonic() + self._settings.call_timeout_s

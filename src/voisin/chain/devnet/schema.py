@@ -126,4 +126,4 @@ def connect(path: Path) -> sqlite3.Connection:
     Returns:
         The connection.
     """
-    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5.0)
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=1.0)
