@@ -325,9 +325,9 @@ class Sender:
         block, label, selector = quantity(landed.block_number), flight.call.label, flight.call.data[:4]
         message = self._message(flight.call) | {"gas": hex(flight.transaction.gas)}
         for answer in await self.rpc.ask([("eth_call", (message, hex(at))) for at in (block - 1, block)]):
-            if isinstance(answer.error, RevertError):
+            if isinstance(answer.error, RevertError) and answer.error.reason:
                 return relabelled(answer.error, label, selector)
-        if quantity(landed.gas_used) == flight.transaction.gas:
+        if quantity(landed.gas_used) * 64 >= flight.transaction.gas * 62:  # a callee that eats its 63/64 (EIP-150), or all of it
             return RevertError(f"the chain refused to {label}: out of gas", reason="out of gas", hint="give the call a higher gas limit")
         return revert_error(b"", label=label, selector=selector)
 
