@@ -127,7 +127,11 @@ class DealState:
 
 @dataclass(slots=True)
 class TaskState:
-    """An open task with its replicas, and what is under way for it."""
+    """
+    An open task with its replicas, and what is under way for it.
+
+    `is_doubted` says that the pool counts an agreement where the chain, some time after the last contribution, sees none.
+    """
 
     record: TaskRecord
     deal: DealState
@@ -138,6 +142,8 @@ class TaskState:
     asked_reveal: set[Address] = field(default_factory=set)
     deadline_asked_at: float = 0
     is_certain: bool = False
+    contributed_at: float = 0
+    is_doubted: bool = False
     next_wall: float = 0
     next_chain: int = 0
 
@@ -329,6 +335,8 @@ class Book:
         """Tell whether the workers of a task, if they all agree, would not decide it."""
         if task.record.phase is not Phase.RUNNING:
             return False
+        if task.is_doubted:
+            return True
         return more_replicas(task.deal.record.deal.trust, task.groups(), self.pending_weights(task), [LOWEST_WEIGHT]) > 0
 
     def pending_weights(self, task: TaskState) -> list[int]:

@@ -2,8 +2,8 @@
 What time it is for a pool: on this machine, and on the chain.
 
 A chain's time is that of its latest block, and stands still while nothing happens; what counts is the time that the next
-block will have. Where the chain's clock is not this machine's (a development chain that was sent ahead), the difference
-shows on every fresh block.
+block will have: this machine's, or, where the chain's clock is ahead (a development chain that was sent into the future), as far
+ahead as its last fresh block was. A chain that seems behind has merely not made a block for a while.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from collections.abc import Callable
 from voisin.pool.facts import Instant
 from voisin.units import UnixSeconds
 
-TOLERATED_LAG_S = 30
-"""How far a fresh block's time may lie behind this machine's clock before it counts as another clock [s]."""
 TOLERATED_LEAD_S = 2
+"""How far a block's time may lie ahead of this machine's clock before it counts as another clock [s]."""
 
 
 class PoolClock:
@@ -41,7 +40,7 @@ class PoolClock:
         self._latest = max(self._latest, time)
         if is_fresh:
             lead = time - self._wall()
-            self._offset = lead if not -TOLERATED_LAG_S <= lead <= TOLERATED_LEAD_S else 0.0
+            self._offset = lead if lead > TOLERATED_LEAD_S else 0.0
 
     def now(self) -> Instant:
         """Tell the time."""

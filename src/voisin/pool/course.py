@@ -116,6 +116,7 @@ def task_contributed(book: Book, fact: TaskContributed, at: Instant) -> None:
     weight = book.worker(fact.worker).weight
     stage = ReplicaStage.CONTRIBUTED
     replica = replace(known, stage=stage, outcome=Outcome.RUNNING, cause="", result_hash=fact.result_hash, weight=weight)
+    task.contributed_at, task.is_doubted = at.wall, False
     book.write_replica(task, replica)
     book.note(task, at, "contributed", f"weight {weight}", worker=fact.worker)
 

@@ -35,6 +35,8 @@ def _place(book: Book, task: TaskState, free: dict[Address, WorkerState], at: In
     if not able:
         return
     count = more_replicas(task.deal.record.deal.trust, task.groups(), book.pending_weights(task), [worker.weight for worker in able])
+    if task.is_doubted and not count:
+        count = 1
     for worker in able[:count]:
         _assign(book, task, worker, at)
         if not worker.is_free:
@@ -81,6 +83,7 @@ def _assign(book: Book, task: TaskState, worker: WorkerState, at: Instant) -> No
         replica = replace(
             known, stage=ReplicaStage.ASSIGNED, outcome=Outcome.RUNNING, cause="", attempts=known.attempts + 1, due_at=due, not_before=0
         )
+    task.is_doubted = False
     book.turns += 1
     worker.turn = book.turns
     book.write_replica(task, replica)

@@ -75,7 +75,23 @@ def _plan_running(book: Book, task: TaskState, at: Instant) -> None:
             give_up(book, task, replica, at, cause, failure=None)
             tell_online(book, replica.worker, Abort(task.record.task_id, cause))
     waits = [replica.due_at for replica in task.replicas.values() if replica.is_pending and replica.due_at]
+    if not waits and not book.needs_worker(task):
+        waits.append(_doubt(book, task, at))
     book.wake(task, wall=min(waits, default=0), chain=task.deal.contribution_deadline)
+
+
+def _doubt(book: Book, task: TaskState, at: Instant) -> float:
+    """
+    Doubt an agreement that the chain does not confirm: a score may be counted too high here.
+
+    Returns:
+        When to look again [Unix s].
+    """
+    patience = book.settings.confirm_s
+    if not task.is_doubted and task.groups() and at.wall >= task.contributed_at + patience:
+        task.is_doubted = True
+        book.note(task, at, "not agreed on the chain", "another worker is asked")
+    return max(task.contributed_at, at.wall) + patience
 
 
 def _why_undecided(task: TaskState) -> str:

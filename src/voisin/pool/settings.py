@@ -58,6 +58,7 @@ class PoolSettings(BaseSettings):
     )
     initialize_chunk: int = Field(20, ge=1, le=50, description="Tasks opened by one transaction [tasks].")
     initialize_ahead: int = Field(40, ge=1, description="Open tasks that may wait for a worker before no more are opened [tasks].")
+    confirm_s: float = Field(5.0, gt=0, description="Wait for the chain to confirm an agreement before one more worker is asked [s].")
     lookahead: int = Field(256, ge=1, description="Waiting tasks that are looked at when a worker is free [tasks].")
     attempts_max: int = Field(3, ge=1, description="Times that one worker is given one task.")
     failures_max: int = Field(12, ge=1, description="Failed attempts, over all workers, after which a task is given up.")

@@ -24,7 +24,12 @@ _log = structlog.get_logger()
 
 
 class StepRunner:
-    """Sends steps, and tells what became of those that failed; those that succeed show in the chain's events."""
+    """
+    Sends steps, and tells what became of those that failed; those that succeed show in the chain's events.
+
+    Attributes:
+        trouble: Why the last step was refused; empty when it was not.
+    """
 
     def __init__(self, ledger: Ledger, clock: PoolClock, tell: Callable[[StepFailed | DeadlineRead], None]) -> None:
         """
@@ -36,6 +41,7 @@ class StepRunner:
         self._ledger = ledger
         self._clock = clock
         self._tell = tell
+        self.trouble = ""
 
     async def run(self, command: ChainStep | ReadDeadline) -> str:
         """
@@ -45,19 +51,24 @@ class StepRunner:
             What came of it, in a word: `sent`, `needless`, `early` or `refused`.
         """
         try:
-            match command:
-                case Initialize():
-                    return await self._initialize(command)
-                case Finalize():
-                    return await self._finalize(command)
-                case Reopen():
-                    return await self._reopen(command)
-                case Claim():
-                    return await self._claim(command)
-                case ReadDeadline():
-                    return await self._read_deadline(command.task_id)
+            outcome = await self._send(command)
         except VoisinError as error:
             return self._refuse(command, str(error))
+        self.trouble = ""
+        return outcome
+
+    async def _send(self, command: ChainStep | ReadDeadline) -> str:
+        match command:
+            case Initialize():
+                return await self._initialize(command)
+            case Finalize():
+                return await self._finalize(command)
+            case Reopen():
+                return await self._reopen(command)
+            case Claim():
+                return await self._claim(command)
+            case ReadDeadline():
+                return await self._read_deadline(command.task_id)
 
     async def _initialize(self, command: Initialize) -> str:
         indexes = list(command.indexes)
@@ -124,6 +135,7 @@ class StepRunner:
         return [index for index, task in zip(indexes, found, strict=True) if fits(task)]
 
     def _refuse(self, command: ChainStep | ReadDeadline, reason: str) -> str:
+        self.trouble = reason
         _log.warning("step_refused", step=type(command).__name__, reason=reason)
         if not isinstance(command, ReadDeadline):
             self._tell(StepFailed(_STEPS[type(command)], command.deal_id, _indexes_of(command), reason))

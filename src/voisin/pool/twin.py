@@ -111,7 +111,7 @@ class TwinLedger:
 
     async def ranges(self, start_block: int, parent_hash: Hash32 | None) -> AsyncIterator[EventRange]:
         """Follow the events."""
-        if parent_hash not in (None, _hash_of(start_block - 1)):
+        if parent_hash is not None and parent_hash != _hash_of(start_block - 1):
             raise StateError("the chain went back", hint="delete the pool's records, and start again")
         following = start_block
         while True:

@@ -23,7 +23,7 @@ from voisin.pool.facts import (
     WorkerLeft,
 )
 from voisin.pool.machine import PoolMachine
-from voisin.pool.records import Snapshot, TaskFile
+from voisin.pool.records import Position, Snapshot, TaskFile
 from voisin.pool.settings import PoolSettings
 from voisin.protocol.events import (
     ConsensusReached,
@@ -180,7 +180,7 @@ def restart(old: Scene, *, wait: bool = False) -> Scene:
     book = old.machine.book
     files = [TaskFile(task=t.record, replicas=tuple(t.replicas.values()), story=tuple(t.story)) for t in book.tasks.values()]
     snapshot = Snapshot(
-        next_block=1,
+        position=Position(1),
         deals=tuple(deal.record for deal in book.deals.values()),
         tasks=tuple(files),
         workers=tuple(worker.record for worker in book.workers.values()),

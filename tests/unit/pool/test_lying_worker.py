@@ -88,3 +88,19 @@ def test_faults_in_other_pools_lower_the_score_and_do_not_ban(new_scene: Callabl
     scene.fined("alice", foreign)
     record = scene.machine.book.workers[wallet("alice")].record
     assert (record.score, record.faulty, record.ban) == (20, 0, "")
+
+
+def test_an_agreement_that_the_chain_does_not_see_is_doubted(scene: Scene) -> None:
+    """A score that is counted too high here would otherwise leave the task waiting until its deadline."""
+    scene.join("alice", score=30)
+    scene.join("bob")
+    (task,) = scene.deal(trust=5)
+    assert assigned(scene.log) in ([("alice", 0)], [("bob", 0), ("alice", 0)])
+    scene.leave("bob")
+    scene.contribute("alice", task)
+    assert scene.after(4.9) == []
+    scene.after(0.2)
+    assert assigned(scene.join("carol")) == [("carol", 0)]
+    assert assigned(scene.join("dave")) == []
+    scene.contribute("carol", task)
+    assert assigned(scene.after(5)) == [("dave", 0)]

@@ -1,0 +1,152 @@
+"""
+The pool's wire: HTTP with JSON for whoever asks, a WebSocket for workers; problems for errors.
+
+| method and path | answer |
+| --- | --- |
+| GET /v1/pool | `PoolView`: the pool as it presents itself |
+| GET /v1/workers | its workers, those that are connected first |
+| GET /v1/tasks/{task_id} | `PoolTaskView`: where a task stands, why, and how it came there |
+| GET /v1/deals/{deal_id} | the same for each task of a deal, by index |
+| GET /v1/health | `PoolHealth` |
+| GET /metrics | figures for Prometheus |
+| WS /v1/worker | the dialogue of `voisin.protocol.wire` |
+| GET /schema/openapi.json | this, for programs |
+"""
+
+from __future__ import annotations
+
+from litestar import Litestar, WebSocket, get, websocket
+from litestar.config.cors import CORSConfig
+from litestar.datastructures import State
+from litestar.di import NamedDependency, Provide
+from litestar.exceptions import HTTPException, WebSocketDisconnect
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.params import FromPath, SkipValidation
+
+from voisin.errors import VoisinError
+from voisin.pool import views
+from voisin.pool.desk import ClosedError
+from voisin.pool.problems import PROBLEM_TYPE, answer_error, answer_http_error, answer_surprise
+from voisin.pool.service import PoolService
+from voisin.pool.words import PoolWorkerView
+from voisin.protocol.api import PoolTaskView, PoolView, Problem
+from voisin.protocol.ids import DealId, TaskId, as_hash32
+
+API_VERSION = "1.0.0"
+METRICS_TYPE = "text/plain; version=0.0.4"
+
+Service = NamedDependency[SkipValidation[PoolService]]
+
+PROBLEMS = {
+    status: ResponseSpec(data_container=Problem, media_type=PROBLEM_TYPE, description=meaning, generate_examples=False)
+    for status, meaning in (
+        (400, "What was given cannot be used"),
+        (404, "Nothing of that name is known to this pool"),
+        (503, "The chain or the database does not answer"),
+    )
+}
+
+
+@get("/v1/pool", responses=PROBLEMS)
+async def show_pool(service: Service) -> PoolView:
+    """Show the pool as it presents itself."""
+    return views.pool_view(service)
+
+
+@get("/v1/workers", responses=PROBLEMS)
+async def list_workers(service: Service) -> list[PoolWorkerView]:
+    """List the workers, those that are connected first."""
+    return views.worker_views(service)
+
+
+@get("/v1/tasks/{task_id:str}", responses=PROBLEMS)
+async def show_task(service: Service, task_id: FromPath[str]) -> PoolTaskView:
+    """Show where a task stands, why, and how it came there."""
+    return await views.task_view(service, TaskId(as_hash32(task_id)))
+
+
+@get("/v1/deals/{deal_id:str}", responses=PROBLEMS)
+async def show_deal(service: Service, deal_id: FromPath[str]) -> list[PoolTaskView]:
+    """Show each task of a deal, by index."""
+    return await views.deal_views(service, DealId(as_hash32(deal_id)))
+
+
+@get("/v1/health", responses=PROBLEMS)
+async def show_health(service: Service) -> views.PoolHealth:
+    """Tell how the pool is; 503 when the chain does not answer."""
+    return await views.health(service)
+
+
+@get("/metrics", media_type=METRICS_TYPE, include_in_schema=False)
+async def show_metrics(service: Service) -> bytes:
+    """Write the pool's figures for Prometheus."""
+    return service.metrics.page(service.machine.book)
+
+
+@websocket("/v1/worker")
+async def serve_worker(socket: WebSocket[object, object, State], service: Service) -> None:
+    """Talk with a worker."""
+    await socket.accept()
+    await service.desk.serve(LitestarSocket(socket))
+
+
+def create_app(service: PoolService) -> Litestar:
+    """
+    Make the pool's ASGI application.
+
+    Args:
+        service: The pool.
+    """
+    return Litestar(
+        route_handlers=[show_pool, list_workers, show_task, show_deal, show_health, show_metrics, serve_worker],
+        dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
+        exception_handlers={VoisinError: answer_error, HTTPException: answer_http_error, Exception: answer_surprise},
+        cors_config=CORSConfig(allow_origins=["*"], allow_methods=["GET"]),
+        openapi_config=OpenAPIConfig(
+            title="Voisin pool",
+            version=API_VERSION,
+            description="What a pool says about its tasks and workers; errors are RFC 9457 problems. Times are in Unix seconds.",
+            path="/schema",
+            render_plugins=[JsonRenderPlugin()],
+            use_handler_docstrings=True,
+        ),
+        logging_config=None,
+    )
+
+
+class LitestarSocket:
+    """A worker's WebSocket on the server; see `voisin.pool.desk.Socket`."""
+
+    def __init__(self, socket: WebSocket[object, object, State]) -> None:
+        """
+        Args:
+            socket: The accepted connection.
+        """
+        self._socket = socket
+
+    async def receive(self) -> str | bytes:
+        """Wait for a message, as text or bytes."""
+        try:
+            message = await self._socket.receive()
+        except WebSocketDisconnect:
+            raise ClosedError from None
+        if message["type"] != "websocket.receive":
+            raise ClosedError
+        text = message.get("text")
+        return text if text is not None else message.get("bytes") or b""
+
+    async def send(self, message: str) -> None:
+        """Send a message as text."""
+        try:
+            await self._socket.send_text(message)
+        except (WebSocketDisconnect, RuntimeError):
+            raise ClosedError from None
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close the connection."""
+        try:
+            await self._socket.close(code, reason)
+        except (WebSocketDisconnect, RuntimeError):
+            return

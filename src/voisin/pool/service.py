@@ -1,0 +1,288 @@
+"""
+A running pool: the machine with its surroundings.
+
+One loop takes facts in, in the order in which they come: from the chain's follower, the workers' desk, finished steps and
+the clock. It hands all that wait to the machine, saves what changed together with the place on the chain, and only then
+carries the commands out, so that nothing is done that would be forgotten. Nothing in the loop waits for chain or storage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import assert_never
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+
+from voisin.chain import EventRange
+from voisin.errors import UnavailableError, VoisinError
+from voisin.pool.clock import PoolClock
+from voisin.pool.commands import AssignReplica, CheckUpload, Claim, Command, Drop, Finalize, Initialize, ReadDeadline, Reopen, Tell
+from voisin.pool.desk import WorkerDesk
+from voisin.pool.facts import (
+    CHAIN_EVENTS,
+    CaughtUp,
+    ChainFact,
+    DealFound,
+    Fact,
+    Instant,
+    Ticked,
+    UploadChecked,
+    WorkerJoined,
+    WorkerLeft,
+)
+from voisin.pool.keeper import OfferKeeper
+from voisin.pool.ledger import Ledger
+from voisin.pool.machine import PoolMachine
+from voisin.pool.metrics import PoolMetrics
+from voisin.pool.records import ENDS, Position
+from voisin.pool.settings import PoolSettings
+from voisin.pool.steps import StepRunner
+from voisin.pool.store import PoolStore
+from voisin.pool.uploads import ResultStore, check_upload
+from voisin.protocol.events import SchedulerNotice, TaskFinalized
+from voisin.protocol.ids import DealId
+from voisin.protocol.signatures import Signer
+
+MAX_BATCH = 256
+"""Most facts that are saved together."""
+AHEAD = 4
+"""Stretches of the chain that are read before the first of them is taken in."""
+POSITION_EVERY = 100
+"""Blocks without anything for this pool, after which the place on the chain is saved nevertheless."""
+RETRY_S = 0.5
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """Something for the loop: facts of one moment, and how far they take the place on the chain."""
+
+    facts: tuple[Fact, ...]
+    at: Instant
+    position: Position | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What a pool works with: its chain, its records, the storage of results, and this machine's clock [Unix s]."""
+
+    ledger: Ledger
+    store: PoolStore
+    results: ResultStore
+    wall: Callable[[], float]
+
+
+@dataclass(slots=True)
+class Condition:
+    """How a pool is: how far it has read the chain, whether it acts, and what stands in its way."""
+
+    next_block: int = 0
+    is_live: bool = False
+    step_trouble: str = ""
+
+
+class PoolService:
+    """
+    A pool at work.
+
+    Attributes:
+        machine: Its decisions.
+        desk: Its workers' connections.
+        metrics: Its figures.
+        condition: How it is.
+        keeper: What keeps its offers in a market, if anything does.
+    """
+
+    def __init__(self, settings: PoolSettings, scheduler: Signer, around: Surroundings) -> None:
+        """
+        Args:
+            settings: How it is set up.
+            scheduler: The wallet that owns the workerpool.
+            around: What it works with.
+        """
+        self.settings = settings
+        self.scheduler = scheduler.address
+        self.ledger, self.store = around.ledger, around.store
+        self.clock = PoolClock(around.wall)
+        self._wall = around.wall
+        self.machine = PoolMachine(settings, scheduler.address)
+        self.metrics = PoolMetrics()
+        self.condition = Condition()
+        self.desk = WorkerDesk(settings, around.ledger, scheduler, self.tell)
+        self.keeper: OfferKeeper | None = None
+        self._results = around.results
+        self._runner = StepRunner(around.ledger, self.clock, self.tell)
+        self._limit = anyio.CapacityLimiter(settings.steps_at_once)
+        self._inbox, self._waiting = anyio.create_memory_object_stream[_Item](float("inf"))
+        self._ahead = anyio.Semaphore(AHEAD)
+        self._seen_block = False
+        self._unsaved_blocks = 0
+
+    def tell(self, fact: Fact) -> None:
+        """Take a fact in, in its turn; a pool that is closed takes none, and hears of it again when it starts."""
+        with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
+            self._inbox.send_nowait(_Item((fact,), self.clock.now()))
+
+    async def run(self) -> None:
+        """
+        Work until cancelled.
+
+        Raises:
+            StateError: The chain went back: the records are about blocks that are not there any more.
+            UnavailableError: The database failed.
+        """
+        self.clock.see_block(await self.ledger.block_time(), is_fresh=False)
+        head = await self.ledger.head()
+        snapshot = await self.store.load()
+        self.machine.restore(snapshot, self.clock.now())
+        self.condition.next_block = snapshot.position.next_block
+        _log.info("pool_starts", next_block=snapshot.position.next_block, head=head, open_tasks=len(snapshot.tasks))
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._follow, snapshot.position, head)
+            tasks.start_soon(self._tick)
+            if self.keeper is not None:
+                tasks.start_soon(self.keeper.run, self._wall)
+            await self._work(tasks)
+
+    def close(self) -> None:
+        """Take no more facts."""
+        self._inbox.close()
+        self._waiting.close()
+
+    def troubles(self) -> list[str]:
+        """List what stands in the pool's way, in words."""
+        found = [f"a step on the chain was refused: {self.condition.step_trouble}"] if self.condition.step_trouble else []
+        if self.keeper is not None:
+            found += [f"no offer for category {category}: {why}" for category, why in sorted(self.keeper.trouble.items())]
+        return found
+
+    # --- what comes in ---
+
+    async def _follow(self, start: Position, head: int) -> None:
+        """Read the chain, stretch by stretch; once what was there at the start is told, the pool may act."""
+        if start.next_block > head:
+            self.tell(CaughtUp())
+        async for stretch in self.ledger.ranges(start.next_block, start.last_hash):
+            await self._ahead.acquire()
+            self._seen_block = True
+            facts: list[Fact] = [*await self._facts_of(stretch)]
+            if stretch.first <= head <= stretch.last:
+                facts.append(CaughtUp())
+            self._inbox.send_nowait(_Item(tuple(facts), self.clock.now(), Position(stretch.last + 1, stretch.last_hash)))
+
+    async def _facts_of(self, stretch: EventRange) -> list[ChainFact]:
+        """Pick out the events that concern the pool, with its new deals read from the chain."""
+        deals: dict[DealId, DealFound] = {}
+        async with anyio.create_task_group() as reading:
+            for logged in stretch.events:
+                if isinstance(logged.event, SchedulerNotice) and logged.event.workerpool == self.settings.workerpool:
+                    reading.start_soon(self._read_deal, logged.event.deal_id, logged.block, deals)
+        facts: list[ChainFact] = []
+        for logged in stretch.events:
+            if isinstance(logged.event, SchedulerNotice):
+                if logged.event.deal_id in deals:
+                    facts.append(deals[logged.event.deal_id])
+            elif isinstance(logged.event, CHAIN_EVENTS):
+                facts.append(logged.event)
+        return facts
+
+    async def _read_deal(self, deal_id: DealId, block: int, found: dict[DealId, DealFound]) -> None:
+        while True:
+            try:
+                deal = await self.ledger.deal(deal_id)
+                found[deal_id] = DealFound(deal_id, deal, await self.ledger.time_ref(deal.category), block)
+                return
+            except VoisinError as error:
+                _log.warning("deal_not_read", deal_id=deal_id, reason=error.message)
+                await anyio.sleep(RETRY_S)
+
+    async def _tick(self) -> None:
+        """Tell the time, and set the chain's clock by fresh blocks."""
+        while True:
+            if self._seen_block and self.condition.is_live:
+                self._seen_block = False
+                try:
+                    self.clock.see_block(await self.ledger.block_time(), is_fresh=True)
+                except UnavailableError as error:
+                    _log.warning("block_time_not_read", reason=error.message)
+            self.tell(Ticked())
+            await anyio.sleep(self.settings.tick_s)
+
+    # --- the loop ---
+
+    async def _work(self, tasks: TaskGroup) -> None:
+        async for item in self._waiting:
+            batch = [item]
+            while len(batch) < MAX_BATCH:
+                try:
+                    batch.append(self._waiting.receive_nowait())
+                except anyio.WouldBlock:
+                    break
+            commands = [command for item in batch for fact in item.facts for command in self._react(fact, item.at)]
+            await self._save(batch)
+            for command in commands:
+                self._carry_out(command, tasks)
+
+    def _react(self, fact: Fact, at: Instant) -> list[Command]:
+        if isinstance(fact, CaughtUp) and not self.condition.is_live:
+            self.condition.is_live = True
+            self.desk.go_live()
+            _log.info("pool_live", next_block=self.condition.next_block)
+        if isinstance(fact, DealFound):
+            self.metrics.deals.inc()
+        if self.keeper is not None and isinstance(fact, DealFound | WorkerJoined | WorkerLeft):
+            self.keeper.nudge()
+        if isinstance(fact, TaskFinalized) and fact.task_id in self.machine.book.tasks and self.condition.is_live:
+            start = self.machine.book.tasks[fact.task_id].deal.record.deal.start_time
+            self.metrics.task_s.observe(max(0, at.chain - start))
+        return self.machine.handle(fact, at)
+
+    async def _save(self, batch: list[_Item]) -> None:
+        """Save what changed; stretches of the chain without anything for this pool are saved now and then."""
+        places = [item.position for item in batch if item.position is not None]
+        for _ in places:
+            self._ahead.release()
+        changes = self.machine.take_changes()
+        for task in changes.tasks.values():
+            if task.phase in ENDS:
+                self.metrics.ended.labels(task.phase.value).inc()
+        if places:
+            self._unsaved_blocks += places[-1].next_block - self.condition.next_block
+            self.condition.next_block = places[-1].next_block
+            self.metrics.next_block.set(places[-1].next_block)
+        if changes or self._unsaved_blocks >= POSITION_EVERY:
+            self._unsaved_blocks = 0
+            await self.store.save(changes, places[-1] if places else None)
+
+    # --- what goes out ---
+
+    def _carry_out(self, command: Command, tasks: TaskGroup) -> None:
+        match command:
+            case Tell():
+                self.desk.say(command.worker, command.message)
+            case AssignReplica():
+                self.desk.assign(command)
+            case Drop():
+                self.desk.drop(command.worker, command.why)
+            case CheckUpload():
+                tasks.start_soon(self._check_upload, command)
+            case Initialize() | Finalize() | Reopen() | Claim() | ReadDeadline():
+                tasks.start_soon(self._step, command)
+            case _:
+                assert_never(command)
+
+    async def _step(self, command: Initialize | Finalize | Reopen | Claim | ReadDeadline) -> None:
+        async with self._limit:
+            outcome = await self._runner.run(command)
+        self.metrics.steps.labels(type(command).__name__.lower(), outcome).inc()
+        self.condition.step_trouble = self._runner.trouble
+
+    async def _check_upload(self, command: CheckUpload) -> None:
+        problem = await check_upload(self._results, self.settings, command)
+        self.metrics.uploads.labels("refused" if problem else "good").inc()
+        self.tell(UploadChecked(command.worker, command.task_id, command.cid, command.callback_data, problem))

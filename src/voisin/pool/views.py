@@ -1,0 +1,139 @@
+"""What the pool answers when it is asked: itself, a task, a deal, its workers, how it is."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import anyio
+import msgspec
+
+from voisin.errors import StateError, UnavailableError
+from voisin.pool.records import ENDS
+from voisin.pool.service import PoolService
+from voisin.pool.words import PoolWorkerView, closed_task_view, open_task_view, worker_view
+from voisin.protocol.api import PoolTaskView, PoolView
+from voisin.protocol.ids import Address, DealId, TaskId
+
+CHAIN_WAIT_S = 5
+"""How long the chain may take to answer a question about health [s]."""
+
+
+class UnknownError(StateError):
+    """Nothing of that name is known to this pool."""
+
+    code = "unknown"
+
+
+class PoolHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    How a pool is.
+
+    Attributes:
+        is_live: Whether it has caught up with the chain and acts.
+        chain_id: The chain it follows.
+        hub: The hub it follows.
+        workerpool: The workerpool it works for.
+        next_block: First block that it has not taken in yet.
+        head: The chain's latest block.
+        lag_blocks: How many blocks it is behind.
+        workers_online: Connected workers.
+        open_tasks: Tasks not at an end.
+        troubles: What stands in its way, in words; empty when nothing does.
+    """
+
+    is_live: bool
+    chain_id: int
+    hub: Address
+    workerpool: Address
+    next_block: int
+    head: int
+    lag_blocks: int
+    workers_online: int
+    open_tasks: int
+    troubles: tuple[str, ...]
+
+
+def pool_view(service: PoolService) -> PoolView:
+    """Describe the pool."""
+    domain = service.ledger.domain
+    return PoolView(
+        workerpool=service.settings.workerpool,
+        scheduler=service.scheduler,
+        hub=domain.hub,
+        chain_id=domain.chain_id,
+        storage_url=service.settings.storage_url,
+        version=version("voisin"),
+        workers=tuple(worker_views(service)),
+        open_tasks=service.machine.book.open_count(),
+    )
+
+
+def worker_views(service: PoolService) -> list[PoolWorkerView]:
+    """Describe the workers that ever joined, those that are connected first."""
+    book = service.machine.book
+    joined = [address for address, worker in book.workers.items() if worker.record.slots]
+    views = [worker_view(book, address, service.desk.notes.get(address, "")) for address in joined]
+    return sorted(views, key=lambda view: (not view.online, view.name, view.worker))
+
+
+async def task_view(service: PoolService, task_id: TaskId) -> PoolTaskView:
+    """
+    Describe a task.
+
+    Raises:
+        UnknownError: It is not this pool's, or not yet.
+    """
+    task = service.machine.book.tasks.get(task_id)
+    if task is not None:
+        return open_task_view(service.machine.book, task, service.clock.now().chain)
+    file = await service.store.task(task_id)
+    if file is None:
+        raise UnknownError(f"task {task_id} is not known here", hint="check the id, and that its deal is with this pool")
+    return closed_task_view(service.machine.book, file)
+
+
+async def deal_views(service: PoolService, deal_id: DealId) -> list[PoolTaskView]:
+    """
+    Describe the tasks of a deal by index.
+
+    Raises:
+        UnknownError: It is not this pool's, or not yet.
+    """
+    book, now = service.machine.book, service.clock.now().chain
+    views = []
+    for file in await service.store.deal(deal_id):
+        task = book.tasks.get(file.task.task_id)
+        if task is not None:
+            views.append(open_task_view(book, task, now))
+        elif file.task.phase in ENDS:
+            views.append(closed_task_view(book, file))
+        else:
+            views.append(await task_view(service, file.task.task_id))
+    if not views:
+        raise UnknownError(f"deal {deal_id} is not known here", hint="check the id, and that it is with this pool")
+    return views
+
+
+async def health(service: PoolService) -> PoolHealth:
+    """
+    Tell how the pool is.
+
+    Raises:
+        UnavailableError: The chain does not answer.
+    """
+    with anyio.move_on_after(CHAIN_WAIT_S):
+        head = await service.ledger.head()
+        domain, book, condition = service.ledger.domain, service.machine.book, service.condition
+        return PoolHealth(
+            is_live=condition.is_live,
+            chain_id=domain.chain_id,
+            hub=domain.hub,
+            workerpool=service.settings.workerpool,
+            next_block=condition.next_block,
+            head=head,
+            lag_blocks=max(0, head + 1 - condition.next_block),
+            workers_online=sum(1 for worker in book.present.values() if worker.is_online),
+            open_tasks=book.open_count(),
+            troubles=tuple(service.troubles()),
+        )
+    raise UnavailableError(f"the chain did not answer within {CHAIN_WAIT_S} s", hint="see whether its node runs")
