@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Generator
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 
 import anyio
 import uvicorn
 
 from voisin.errors import InputError, UnavailableError
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping
-
-    Message = MutableMapping[str, Any]
-    ASGIApp = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
-    """An ASGI application: the messages are plain dictionaries by that standard."""
+ASGIApp = Callable[..., Awaitable[None]]
+"""An ASGI application; frameworks spell the types of its three arguments each in their own way."""
 
 SHUTDOWN_S = 3
 START_S = 30

@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import anyio
-import httpx
 import msgspec
 
 from voisin.box.founding import deployed, found_market
@@ -24,11 +23,10 @@ from voisin.box.workers import Employed, WorkerSpec, keep_running
 from voisin.chain import Chain, Deployment, open_chain
 from voisin.chain.devnet import DevnetSettings, development_keys, serve_devnet
 from voisin.client.network import Network, save_network
+from voisin.client.services import OrderBook, PoolDesk, Service
 from voisin.errors import UnavailableError
 from voisin.market import MarketSettings, open_market
 from voisin.pool import PoolSettings, open_pool
-from voisin.protocol.api import OrderPage, PoolView
-from voisin.protocol.codec import decode
 from voisin.protocol.ids import Address
 from voisin.serving import serve_app
 from voisin.storage import BlobStore, create_storage_app
@@ -107,7 +105,7 @@ async def _services(
     rpc_url = chain.rpc.url
     async with serve_app(create_storage_app(store), host=settings.host, port=settings.port_of(STORAGE_PORT)) as storage_url:
         market_settings = MarketSettings(
-            database_url=f"sqlite+aiosqlite:///{settings.folder / 'market.db'}",
+            database_url=f"sqlite:///{settings.folder / 'market.db'}",
             rpc_url=rpc_url,
             hub=deployment.hub,
             start_block=deployment.block,
@@ -117,7 +115,7 @@ async def _services(
             serve_app(market.app, host=settings.host, port=settings.port_of(MARKET_PORT)) as market_url,
         ):
             pool_settings = PoolSettings(
-                database_url=f"sqlite+aiosqlite:///{settings.folder / 'pool.db'}",
+                database_url=f"sqlite:///{settings.folder / 'pool.db'}",
                 rpc_url=rpc_url,
                 hub=deployment.hub,
                 workerpool=workerpool,
@@ -155,6 +153,7 @@ def _workers(settings: BoxSettings, network: Network, wallets: Wallets) -> list[
             name=role,
             pool_url=network.pool_url,
             rpc_url=network.rpc_url,
+            hub=network.hub,
             folder=str(settings.folder / "workers" / role),
             keystore=str(wallets.path(role)),
             password_file=str(wallets.password_file),
@@ -168,15 +167,14 @@ def _workers(settings: BoxSettings, network: Network, wallets: Wallets) -> list[
 
 async def _ready(network: Network, workers: int) -> None:
     """Wait until every worker is online and the pool's order is in the book."""
-    pool_orders = f"{network.market_url}/v1/orders?kind=workerpool&workerpool={network.workerpool}"
-    async with httpx.AsyncClient() as http:
+    async with Service("market", network.market_url) as market, Service("pool", network.pool_url) as pool:
+        book, desk = OrderBook(market), PoolDesk(pool)
         with anyio.move_on_after(READY_S):
             while True:
-                view = decode((await http.get(f"{network.pool_url}/v1/pool")).content, PoolView, "the pool's answer")
-                page = decode((await http.get(pool_orders)).content, OrderPage, "the market's answer")
-                if sum(worker.online for worker in view.workers) >= workers and (page.orders or not workers):
+                view = await desk.pool()
+                offers = await book.workerpool_offers({"workerpool": network.workerpool})
+                if sum(worker.online for worker in view.workers) >= workers and (offers or not workers):
                     return
                 await anyio.sleep(0.05)
-    raise UnavailableError(
-        f"the box's workers did not come online within {READY_S:.0f} s", hint="their logs are in box/logs of the home folder"
-    )
+    hint = "their logs are in box/logs of the home folder"
+    raise UnavailableError(f"the box's workers did not come online within {READY_S:.0f} s", hint=hint)

@@ -13,6 +13,7 @@ import anyio
 from voisin.box.workers import WorkerSpec
 from voisin.chain.keystore import load_keystore
 from voisin.errors import VoisinError
+from voisin.logs import configure_logs
 from voisin.protocol.codec import decode
 from voisin.protocol.signatures import KeySigner
 from voisin.worker import WorkerSettings, run_worker
@@ -20,16 +21,17 @@ from voisin.worker import WorkerSettings, run_worker
 
 def main() -> int:
     """Run until a signal comes or the box goes away; 1 when the worker cannot go on."""
+    configure_logs()
     spec = decode(sys.stdin.readline(), WorkerSpec, "the worker's order")
     threading.Thread(target=_follow_box, daemon=True).start()
+    refused: list[str] = []
     try:
         wallet = load_keystore(Path(spec.keystore), Path(spec.password_file).read_text().strip())
         anyio.run(_work, spec, wallet)
     except* VoisinError as group:
-        for error in group.exceptions:
-            sys.stderr.write(f"worker {spec.name}: {error}\n")
-        return 1
-    return 0
+        refused = [f"worker {spec.name}: {error}\n" for error in group.exceptions]
+    sys.stderr.writelines(refused)
+    return 1 if refused else 0
 
 
 def _follow_box() -> None:
@@ -43,6 +45,7 @@ async def _work(spec: WorkerSpec, wallet: KeySigner) -> None:
         name=spec.name,
         pool_url=spec.pool_url,
         rpc_url=spec.rpc_url,
+        hub=spec.hub,
         folder=Path(spec.folder),
         slots=spec.slots,
         memory_bytes=spec.memory_bytes,

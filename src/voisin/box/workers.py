@@ -33,6 +33,7 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     name: str
     pool_url: str
     rpc_url: str
+    hub: str
     folder: str
     keystore: str
     password_file: str
