@@ -15,7 +15,7 @@ from pathlib import Path
 import anyio
 import httpx
 import msgspec
-from anyio.from_thread import start_blocking_portal
+from anyio.from_thread import BlockingPortal, start_blocking_portal
 from litestar import Litestar, get
 
 from voisin.chain import Admission, Call, Chain, Sender, calls, deployment_plan, execute_plan, follow, open_chain
@@ -32,7 +32,7 @@ from voisin.protocol.events import SchedulerNotice
 from voisin.protocol.ids import Address, DealId, Hash32, TaskId, task_id, to_hex
 from voisin.protocol.orders import WorkerpoolOrder
 from voisin.protocol.params import BagEntry, decode_bag, parse_params, split_args
-from voisin.protocol.records import Category
+from voisin.protocol.records import Category, TaskStatus
 from voisin.protocol.results import GuestFailure, encode_link, result_hash, result_seal, sha256, sign_authorization
 from voisin.protocol.signatures import KeySigner
 from voisin.serving import serve_app
@@ -42,15 +42,14 @@ from voisin.units import NRLC, NRLC_PER_RLC, UnixSeconds, Wei
 PASSWORD = "a password for tests"
 PRICE = NRLC(NRLC_PER_RLC // 10)
 POOL_NAME = "scripted pool"
-CATEGORIES = (Category("XS", "", 300), Category("S", "", 1200), Category("flash", "", 1))
+CATEGORIES = (Category("XS", "", 300), Category("S", "", 1200), Category("flash", "", 0))
 WASM = b"\0asm\x01\0\0\0"
 
 
 @dataclass
 class Script:
-    """What the pool does with a task, by its arguments' first word; anything else is answered well by two workers."""
+    """What the pool does with a task, by its arguments' first word; anything else is answered well."""
 
-    replicas: int = 2
     liars: set[str] = field(default_factory=lambda: {"lie"})
     failures: set[str] = field(default_factory=lambda: {"fail"})
     forgeries: set[str] = field(default_factory=lambda: {"forge"})
@@ -95,7 +94,7 @@ class Rig:
 async def open_rig(home: Path) -> AsyncIterator[Rig]:
     """Bring a market up: contracts, money for everybody, an order book, storage, a pool that does as its script says."""
     wallets = home / "wallets"
-    names = ("requester", "scheduler", "poor", "worker-1", "worker-2", "worker-3")
+    names = ("requester", "scheduler", "poor", "worker-1", "worker-2", "worker-3", "worker-4")
     people = {name: create_keystore(wallets / f"{name}.json", PASSWORD, strength="light") for name in names}
     (home / "password").write_text(PASSWORD + "\n")
     founder = development_keys()[0]
@@ -111,12 +110,12 @@ async def open_rig(home: Path) -> AsyncIterator[Rig]:
                 hub=deployment.hub,
                 start_block=deployment.block,
             )
-            crew = [people[f"worker-{number}"] for number in (1, 2, 3)]
+            crew = [people[f"worker-{number}"] for number in (1, 2, 3, 4)]
             async with (
                 serve_app(create_storage_app(BlobStore(home / "blobs"))) as storage_url,
                 open_market(market) as opened,
                 serve_app(opened.app) as market_url,
-                serve_app(_pool_app(workerpool, people["scheduler"], deployment.hub, crew)) as pool_url,
+                serve_app(_pool_app(chain, workerpool, people["scheduler"], crew)) as pool_url,
                 StorageClient(storage_url) as storage,
             ):
                 network = Network(
@@ -140,7 +139,7 @@ async def open_rig(home: Path) -> AsyncIterator[Rig]:
 
 
 @contextmanager
-def running_rig(home: Path) -> Iterator[tuple[Rig, object]]:
+def running_rig(home: Path) -> Iterator[tuple[Rig, BlockingPortal]]:
     """Run a market in a thread of its own; answers it with the portal to its loop."""
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(open_rig(home)) as rig:
         yield rig, portal
@@ -161,18 +160,23 @@ async def _found_pool(chain: Chain, scheduler: KeySigner) -> Address:
     return await chain.registries.predict_workerpool(scheduler.address, POOL_NAME)
 
 
-def _pool_app(workerpool: Address, scheduler: KeySigner, hub: Address, crew: Sequence[KeySigner]) -> Litestar:
-    workers = tuple(
-        WorkerView(worker=worker.address, name=f"worker-{n}", online=True, slots=1, busy=0, score=0, last_seen=UnixSeconds(0))
-        for n, worker in enumerate(crew, 1)
-    )
-    view = PoolView(
-        workerpool=workerpool, scheduler=scheduler.address, hub=hub, chain_id=31337, storage_url="", version="test", workers=workers
-    )
-
+def _pool_app(chain: Chain, workerpool: Address, scheduler: KeySigner, crew: Sequence[KeySigner]) -> Litestar:
     @get("/v1/pool")
     async def pool() -> PoolView:
-        return view
+        scores = await chain.hub.scores([worker.address for worker in crew])
+        workers = tuple(
+            WorkerView(worker=worker.address, name=f"worker-{n}", online=True, slots=1, busy=0, score=score, last_seen=UnixSeconds(0))
+            for n, (worker, score) in enumerate(zip(crew, scores, strict=True), 1)
+        )
+        return PoolView(
+            workerpool=workerpool,
+            scheduler=scheduler.address,
+            hub=chain.hub_address,
+            chain_id=chain.chain_id,
+            storage_url="",
+            version="test",
+            workers=workers,
+        )
 
     return Litestar([pool], openapi_config=None)
 
@@ -215,10 +219,11 @@ class _ScriptedPool:
         crew = list(self._senders)
         if word in script.liars:
             await self._contribute(crew.pop(0), task, Hash32(to_hex(sha256(b"a lie"))))
-        honest = crew[: script.replicas]
-        for worker in honest:
-            await self._contribute(worker, task, digest)
-        for worker in honest:
+        agreed = []
+        while crew and (await self._rig.chain.hub.task(task)).status is TaskStatus.ACTIVE:
+            agreed.append(crew.pop())
+            await self._contribute(agreed[-1], task, digest)
+        for worker in agreed:
             await worker.send(calls.reveal(hub, task, digest))
         stored = pack_files({"out.txt": b"forged"}) if word in script.forgeries else archive
         cid = await self._rig.storage.put_bytes(stored)
