@@ -171,6 +171,8 @@ class File(Node):
         Raises:
             QuotaError: The files would be larger than the limit together.
         """
+        if not view:
+            return 0  # as POSIX has it: writing nothing beyond the end does not make a file longer
         self._account(max(self._size, offset + len(view)))
         done = 0
         while done < len(view):

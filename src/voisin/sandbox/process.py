@@ -21,7 +21,7 @@ from voisin.errors import InputError, UnavailableError
 from voisin.sandbox.wire import ANSWERS, FILES_PER_MESSAGE, LENGTH, MAX_ANSWER_BYTES, Answer, Broken, Ready, Request, encode
 
 START_TIMEOUT_S = 60.0
-_LAST_WORDS_S = 5.0
+_LAST_WORDS_S = 1.0
 _LOG_NAME = "process.log"
 _WORK_NAME = "work"
 # The child must not pay for importing the rest of Voisin: the packages above its modules are stood in for by empty ones.
