@@ -220,7 +220,7 @@ def _give_up(replica: Replica, event: TaskEvent) -> Outcome:
     if replica.is_committed:
         return _move(replica, Phase.CONTRIBUTED)  # the transaction may still arrive: keep looking
     message = SaidFailed(task_id=event.task_id, failure=event.failure, detail=event.detail)
-    return None, [Say(message), Tell(Failed(event.task_id, event.failure, event.detail)), Drop(replica.task_id)]
+    return None, [Say(message), Drop(replica.task_id), Tell(Failed(event.task_id, event.failure, event.detail))]
 
 
 def _approved(replica: Replica, event: TaskEvent) -> Outcome:
@@ -279,7 +279,7 @@ def _upload_failed(replica: Replica, event: TaskEvent) -> Outcome:
 
 
 def _claimed(replica: Replica, _event: TaskEvent) -> Outcome:
-    return None, [Tell(Settled(replica.task_id, "refunded")), Drop(replica.task_id)]
+    return None, [Drop(replica.task_id), Tell(Settled(replica.task_id, "refunded"))]
 
 
 def _claim_failed(replica: Replica, _event: TaskEvent) -> Outcome:
@@ -292,7 +292,7 @@ def _claim_failed(replica: Replica, _event: TaskEvent) -> Outcome:
 def _observed(replica: Replica, event: TaskEvent) -> Outcome:
     assert isinstance(event, Observed)
     if event.status in (TaskStatus.COMPLETED, TaskStatus.FAILED):
-        return None, [Tell(Settled(replica.task_id, _settlement(event))), Drop(replica.task_id)]
+        return None, [Drop(replica.task_id), Tell(Settled(replica.task_id, _settlement(event)))]
     if event.now >= event.final_deadline:
         return _move(replica, Phase.CLAIMING, Claim) if replica.phase is not Phase.UPLOADING else (replica, [])
     if event.own is ContributionStatus.UNSET and event.status is TaskStatus.ACTIVE and replica.phase is Phase.CONTRIBUTED:

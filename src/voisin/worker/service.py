@@ -150,12 +150,15 @@ class Worker:
                 self._outbox.close()
 
     async def _serve(self, scope: anyio.CancelScope) -> None:
-        with scope:
-            await self._restore()
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._handle_events, tasks)
-                tasks.start_soon(self._watch)
-                tasks.start_soon(self._link.run)
+        try:
+            with scope:
+                await self._restore()
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._handle_events, tasks)
+                    tasks.start_soon(self._watch)
+                    tasks.start_soon(self._link.run)
+        finally:
+            self._stopped.set()
 
     async def _restore(self) -> None:
         self._identity = await anyio.to_thread.run_sync(self._folder.identity)

@@ -53,7 +53,7 @@ class WorkerSettings(BaseSettings):
     workerpool: str = ""
     storage_url: str = ""
     name: str = Field(default_factory=socket.gethostname, max_length=100)
-    slots: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=1_000)
+    slots: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=1_024)
     memory_bytes: int = Field(default=2 << 30, gt=0)
     disk_bytes: int = Field(default=10 << 30, gt=0)
     cache_bytes: int = Field(default=2 << 30, gt=0)

@@ -5,6 +5,7 @@ The worker's folder: who uses it, which pool it works for, and every replica, so
     identity.json           wallet and pool that the folder belongs to
     spent.json              what was deposited by itself so far
     tasks/<task>/replica.json, input/, output/, result.zip
+    damaged/<task>/         records that could not be read
     cache/                  apps and inputs by content address, compiled apps
 """
 
@@ -150,24 +151,33 @@ class WorkerFolder:
         found = []
         for folder in sorted(self.tasks.iterdir()):
             replica = self._load(folder)
-            if replica is None:
-                log.warning("leftover_removed", folder=folder.name)
-                shutil.rmtree(folder, ignore_errors=True)
-                continue
-            self.sweep(replica.task_id)
-            if replica.phase in EARLY:
-                self.result(replica.task_id).unlink(missing_ok=True)
-            found.append(replica)
+            if replica is not None:
+                self.sweep(replica.task_id)
+                if replica.phase in EARLY:
+                    self.result(replica.task_id).unlink(missing_ok=True)
+                found.append(replica)
         return tuple(found)
 
     def _load(self, folder: Path) -> Replica | None:
+        """Read a task's record. A damaged one may be all that is known of something at stake: it is put aside, not removed."""
         try:
             replica = self._read(folder / _RECORD, Replica)
+            if replica is not None and (replica.task_id != folder.name or (replica.phase not in EARLY and replica.digest is None)):
+                raise InputError(f"the record {folder / _RECORD} is not that of its folder, or misses the digest")
         except InputError as error:
-            log.warning("record_damaged", folder=folder.name, error=error.message)
+            log.error("record_damaged", folder=folder.name, error=error.message)
+            aside = self.folder / "damaged"
+            aside.mkdir(exist_ok=True, mode=0o700)
+            shutil.rmtree(aside / folder.name, ignore_errors=True)
+            folder.rename(aside / folder.name)
             return None
-        needs_digest = replica is not None and replica.phase not in EARLY and replica.digest is None
-        return None if replica is None or replica.task_id != folder.name or needs_digest else replica
+        if replica is None:
+            log.warning("leftover_removed", folder=folder.name)
+            if folder.is_dir():
+                shutil.rmtree(folder, ignore_errors=True)
+            else:
+                folder.unlink()
+        return replica
 
     def _task(self, task_id: TaskId) -> Path:
         assert as_hash32(task_id) == task_id
