@@ -115,14 +115,15 @@ async def test_refused_transaction_changes_nothing(node: Devnet, fields: dict[st
 async def test_transaction_sent_again(node: Devnet) -> None:
     raw = signed(KEYS[0], 0, to=ADDRESSES[1], gas=21_000)
     await send(node, raw)
-    with pytest.raises(RpcError, match="already known"):
-        await send(node, raw)
-    with pytest.raises(RpcError, match="nonce too low: next nonce 1, tx nonce 0"):
-        await send(node, signed(KEYS[0], 0, to=ADDRESSES[2], gas=21_000))
+    for again in (raw, signed(KEYS[0], 0, to=ADDRESSES[2], gas=21_000)):
+        with pytest.raises(RpcError, match="nonce too low: next nonce 1, tx nonce 0"):
+            await send(node, again)
     waiting = signed(KEYS[0], 5, to=ADDRESSES[1], gas=21_000)
     await send(node, waiting)
     with pytest.raises(RpcError, match="already known"):
         await send(node, waiting)
+    with pytest.raises(RpcError, match="replacement transaction underpriced"):
+        await send(node, signed(KEYS[0], 5, to=ADDRESSES[2], gas=21_000))
 
 
 async def test_gas_can_be_free() -> None:

@@ -29,10 +29,13 @@ def test_each_is_taken_once_when_its_turn_comes() -> None:
 
 def test_replacement_needs_a_tenth_more_of_both_fees() -> None:
     queue = NonceQueue([TX])
-    for cheap in (replace(TX, max_fee=1099, priority_fee=110), replace(TX, max_fee=1100, priority_fee=109), TX):
+    other = replace(TX, hash=b"other")
+    for cheap in (replace(other, max_fee=1099, priority_fee=110), replace(other, max_fee=1100, priority_fee=109), other):
         with pytest.raises(RefusedTransactionError, match="replacement transaction underpriced"):
             queue.add(cheap)
-    better = replace(TX, max_fee=1100, priority_fee=110)
+    with pytest.raises(RefusedTransactionError, match="already known"):
+        queue.add(TX)
+    better = replace(other, max_fee=1100, priority_fee=110)
     queue.add(better)
     assert (len(queue), queue.take(TX.sender, 5)) == (1, better)
 

@@ -97,8 +97,6 @@ class Ledger:
         tx = decode_transaction(raw, chain_id=self._rules.chain_id)
         require_sendable(tx, base_fee=self._rules.base_fee, block_gas_limit=self._rules.gas_limit)
         account = self._store.state.account(tx.sender)
-        if (tx.nonce < account.nonce or len(self._queue)) and self._store.holds_transaction(tx.hash):
-            raise RefusedTransactionError("already known")
         require_affordable(tx, account)
         if tx.nonce > account.nonce:
             self._queue.add(tx)

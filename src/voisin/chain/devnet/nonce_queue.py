@@ -38,12 +38,14 @@ class NonceQueue:
             tx: A transaction whose nonce is above the sender's.
 
         Raises:
-            RefusedTransactionError: One of the same nonce waits already, and this one does not pay 10 % more.
+            RefusedTransactionError: It waits already, or another of its nonce does and this one does not pay 10 % more.
             LimitError: Too many wait.
         """
         queue = self._by_sender.get(tx.sender, {})
         old = queue.get(tx.nonce)
         if old is not None:
+            if old.hash == tx.hash:
+                raise RefusedTransactionError("already known")
             if not (_is_raised(old.max_fee, tx.max_fee) and _is_raised(old.priority_fee, tx.priority_fee)):
                 raise RefusedTransactionError(f"replacement transaction underpriced: raise both fees by {MIN_RAISE_PERCENT} %")
         elif len(queue) >= MAX_PER_SENDER or len(self) >= MAX_TOTAL:

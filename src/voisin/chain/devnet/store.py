@@ -110,19 +110,6 @@ class ChainStore:
         )
         return tuple(row[0] for row in rows)
 
-    def holds_transaction(self, tx_hash: bytes) -> bool:
-        """
-        Tell whether a transaction is known.
-
-        Args:
-            tx_hash: Its hash.
-
-        Returns:
-            True when a block holds it or it waits for its turn.
-        """
-        query = "SELECT 1 FROM tx WHERE hash=? UNION ALL SELECT 1 FROM pending WHERE hash=?"
-        return self._connection.execute(query, (tx_hash, tx_hash)).fetchone() is not None
-
     def state_after(self, number: int) -> StateReader:
         """
         Give the state as a block left it.

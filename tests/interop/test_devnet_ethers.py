@@ -1,0 +1,51 @@
+"""ethers v6, as its users use it, against the embedded chain in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.support.devnet import GWEI, KEYS, ROOT, node_process, notebook, open_rpc, run_node_script
+
+SCRIPTS = Path(__file__).parent
+REFUSED = {"type": "error", "name": "Refused", "inputs": [{"name": "code", "type": "uint256"}, {"name": "by", "type": "address"}]}
+
+
+@pytest.fixture
+def artifact(tmp_path: Path) -> Path:
+    if not shutil.which("node") or not (ROOT / "node_modules" / "ethers").is_dir():
+        assert os.environ.get("CI") != "true", "node and ethers belong to the continuous integration: run npm ci"
+        pytest.skip("node or ethers is not installed: run npm ci")
+    compiled = notebook()
+    path = tmp_path / "notebook.json"
+    path.write_text(json.dumps({"abi": [*compiled.abi, REFUSED], "bytecode": "0x" + compiled.bytecode.hex()}))
+    return path
+
+
+def test_everything_that_ethers_does(artifact: Path) -> None:
+    with node_process() as node:
+        seen = run_node_script(SCRIPTS / "devnet_ethers.cjs", [node.url, str(artifact), KEYS[0]])
+    assert seen["network"] == 31_337
+    assert seen["fees"] == {"gasPrice": str(2 * GWEI), "maxFeePerGas": str(3 * GWEI), "maxPriorityFeePerGas": str(GWEI)}
+    gas = int(seen["receipt"].pop("gasUsed"))
+    assert seen["receipt"] == {"status": 1, "type": 2, "fee": str(gas * 2 * GWEI), "logs": 1}
+    assert (seen["code"], seen["note"], seen["written"]) == (True, "hello", 6)
+    assert (seen["legacy"], seen["listed"]) == ({"status": 1, "type": 0}, {"status": 1, "type": 1})
+    assert seen["events"] == ["hello"]
+    assert (seen["heard"], seen["told"], seen["heads"]) == ("overheard", "by socket", True)
+    assert seen["reason"] == seen["estimate"] == ["CALL_EXCEPTION", "a note has a weight"]
+    assert seen["custom"] == ["CALL_EXCEPTION", "Refused", "42"]
+    assert (seen["poor"], seen["stale"]) == ("INSUFFICIENT_FUNDS", "NONCE_EXPIRED")
+    assert seen["failed"] == ["CALL_EXCEPTION", 0]
+    assert (seen["past"], seen["block"], seen["history"]) == (6, True, 2)
+
+
+def test_client_that_remembers_nonces(artifact: Path) -> None:
+    # ethers keeps an answer for 250 ms: without a hold, its second transaction would come with the nonce of the first
+    with node_process("--nonce-settle-ms", "250") as node, open_rpc(node.url) as rpc:
+        assert run_node_script(SCRIPTS / "devnet_ethers_in_a_row.cjs", [node.url, KEYS[1]]) == 4
+        assert rpc.number("eth_blockNumber") == 4
