@@ -13,7 +13,7 @@ OPCODES = bytes.fromhex(
 INTERESTING = (0, 1, 2, 5, 31, 32, 64, 100, 255, 2**16 - 1)
 
 
-def program(rng: random.Random, length: int, *, addresses: Sequence[bytes]) -> bytes:
+def program(rng: random.Random, length: int, *, addresses: Sequence[bytes], without: bytes = b"") -> bytes:
     """
     Write random code.
 
@@ -21,8 +21,10 @@ def program(rng: random.Random, length: int, *, addresses: Sequence[bytes]) -> b
         rng: Where chance comes from.
         length: Number of instructions.
         addresses: Accounts that it may look at and call.
+        without: Opcodes that it must not use.
     """
     code = b""
+    opcodes = [opcode for opcode in OPCODES if opcode not in without]
     for _ in range(length):
         dice = rng.random()
         if dice < 0.42:
@@ -36,7 +38,7 @@ def program(rng: random.Random, length: int, *, addresses: Sequence[bytes]) -> b
         elif dice < 0.60:
             code += _call(rng, rng.choice(addresses))
         else:
-            code += bytes([rng.choice(OPCODES)])
+            code += bytes([rng.choice(opcodes)])
     return code
 
 
