@@ -248,10 +248,12 @@ class StorageClient:
     async def _put(self, cid: Cid, size: int, body: Callable[[], AsyncIterator[bytes]]) -> Cid:
         async def attempt() -> Cid:
             headers = {"content-type": "application/octet-stream", "content-length": str(size)}
-            response = await self._http.post(f"{self.base_url}/v1/blobs", params={"cid": cid}, content=body(), headers=headers)
+            url, query = f"{self.base_url}/v1/blobs", {"cid": cid}
+            async with self._http.stream("POST", url, params=query, content=body(), headers=headers) as response:
+                answer = await _start_of(response)
             if response.status_code != HTTPStatus.CREATED:
-                raise _fault(response.status_code, response.content)
-            stored = decode(response.content[:_MAX_ANSWER_BYTES], _Stored, "the storage's answer")
+                raise _fault(response.status_code, answer)
+            stored = decode(answer, _Stored, "the storage's answer")
             if stored.cid != cid:
                 raise TrustError(f"the storage at {self.base_url} stored {stored.cid[:80]!r} in place of {cid}", hint="use another storage")
             return cid
