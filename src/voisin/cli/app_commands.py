@@ -44,7 +44,7 @@ def deploy(
         info = await cloud.links.chain.registries.app(entry)
         return {"app": entry, "name": info.name, "owner": info.owner, "checksum": info.checksum, "price": price, "order": offer}
 
-    found = session.with_cloud(work)
+    found = session.with_wallet(work)
     session.answer(found, lambda out: _show_deployed(out, found))
 
 

@@ -59,6 +59,8 @@ def _run_box(session: Session, settings: BoxSettings) -> None:
     from voisin.box import open_box
     from voisin.cli.until import until_signal
 
+    session.start_logs()
+
     def say(line: str) -> None:
         session.err.print(line)
 
@@ -127,6 +129,8 @@ def _run_chain(session: Session, settings: DevnetSettings) -> None:
 
     from voisin.chain.devnet import development_keys, serve_devnet
     from voisin.cli.until import until_signal
+
+    session.start_logs()
 
     async def serve() -> None:
         async with serve_devnet(settings) as node:

@@ -63,7 +63,7 @@ def sign(
             draft |= {"params": _params(args), "workerpool": Address(workerpool) if workerpool else ZERO_ADDRESS}
         return await signed(cloud, _typed(kind, draft))
 
-    order = session.with_cloud(work)
+    order = session.with_wallet(work)
     _write_order(session, order, out)
 
 
@@ -138,7 +138,7 @@ def fill(
 
         return await fill_orders(cloud, app=app, workerpool=workerpool, request=request)
 
-    deal, volume = session.with_cloud(work)
+    deal, volume = session.with_wallet(work)
     session.answer({"deal_id": deal, "volume": volume}, lambda out: out.print(f"deal {deal}, {volume} tasks"))
 
 
@@ -154,7 +154,7 @@ def cancel(
 
         return await cancel_order(cloud, order, only_unpublish=unpublish)
 
-    name = session.with_cloud(work)
+    name = session.with_wallet(work)
     done = "unpublished" if unpublish else "cancelled"
     session.answer({"hash": name, "status": done}, lambda out: out.print(f"{done} {name}"))
 

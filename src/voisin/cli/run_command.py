@@ -97,7 +97,7 @@ def _tasks(app: str, args: list[str], given: dict[str, str]) -> tuple[TaskSpec, 
     try:
         return expand_app(file, given)
     except InputError as error:
-        raise typer.BadParameter(str(error), param_hint="--set") from None
+        raise typer.BadParameter(str(error), param_hint="--set or --frames") from None
 
 
 def add_to(app: typer.Typer) -> None:

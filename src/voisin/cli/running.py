@@ -77,7 +77,12 @@ def run_app(session: Session, request: RunRequest) -> None:
         GuestError: The app failed in some tasks.
         StateError: Some tasks were not done in time.
     """
-    report, failed = session.with_cloud(lambda cloud: _Run(session, cloud, request).carry_out())
+    quote = session.with_wallet(lambda cloud: cloud.quote(request.app, request.tasks, **request.terms))
+    quote.require_funds()
+    session.err.print(pairs(price_rows(quote)))
+    if not request.is_agreed:
+        _agree(session, quote)
+    report, failed = session.with_wallet(lambda cloud: _Run(session, cloud, request).carry_out(quote))
     session.answer(report, lambda _: None)
     if failed:
         raise _summary(failed, len(report.results))
@@ -94,13 +99,8 @@ class _Run:
         self._failed: list[Ending] = []
         self._frames: dict[int, list[bytes]] = {}
 
-    async def carry_out(self) -> tuple[RunReport, list[Ending]]:
-        """Quote, agree, buy, wait, account."""
-        quote = await self._cloud.quote(self._request.app, self._request.tasks, **self._request.terms)
-        quote.require_funds()
-        self._say_price(quote)
-        if not self._request.is_agreed:
-            await anyio.to_thread.run_sync(_agree, self._session, quote)
+    async def carry_out(self, quote: Quote) -> tuple[RunReport, list[Ending]]:
+        """Buy, wait, account."""
         before = await self._balances()
         job = await self._cloud.start(quote)
         await self._follow(job)
@@ -118,9 +118,6 @@ class _Run:
             animation=animation,
         )
         return report, self._failed
-
-    def _say_price(self, quote: Quote) -> None:
-        self._session.err.print(pairs(price_rows(quote)))
 
     async def _balances(self) -> BalanceSheet | None:
         """Read all balances of the market, where its whole history is at hand."""
@@ -160,9 +157,12 @@ class _Run:
         """Show what the app printed, when there is one task and nowhere else to look."""
         if self._session.as_json or len(self._request.tasks) > 1:
             return
-        printed = "".join(report.stdout for report in self._reports.values())
-        if printed:
-            self._session.out.print(printed.rstrip("\n"), markup=False)
+        for report in self._reports.values():
+            if report.stdout:
+                self._session.out.print(report.stdout.rstrip("\n"), markup=False)
+            if report.task_id is not None:
+                hint = f"its files: voisin task result {report.task_id} --out FOLDER"
+                self._session.err.print(hint, style="dim", soft_wrap=True)
 
     def _animate(self) -> str:
         if self._request.animation is None:
@@ -189,7 +189,9 @@ def price_rows(quote: Quote) -> Iterator[tuple[str, str]]:
     state = "" if quote.app.is_registered else ", not registered yet"
     owner = "yours" if quote.is_own else f"of {short(quote.app.info.owner)}"
     yield "app", f"{quote.app.info.name} {short(quote.app.address)} ({owner}{state})"
-    yield "tasks", f"{len(quote.tasks)}, in {counted(len(quote.lots), 'deal')}, trust {quote.wish.trust}, category {quote.wish.category}"
+    yield "tasks", f"{len(quote.tasks)}, in {counted(len(quote.lots), 'deal')}, category {quote.wish.category}"
+    sure = "" if quote.terms.trust is not None else f": at least {counted(quote.terms.replicas, 'worker')} agree on each"
+    yield "trust", f"{quote.wish.trust}{sure}"
     for lot in quote.lots:
         yield "offer", f"{counted(lot.volume, 'task')} at {format_amount(lot.price)} by workerpool {short(lot.workerpool.workerpool)}"
     yield "price", f"{format_amount(quote.total)} in all"

@@ -12,7 +12,6 @@ from voisin.chain import Sender, calls, open_chain
 from voisin.cli.session import Session
 from voisin.cli.until import until_signal
 from voisin.client import Network
-from voisin.client.wallets import find_wallet, open_wallet, read_password
 from voisin.pool import PoolSettings, open_pool
 from voisin.protocol.ids import Address
 from voisin.protocol.signatures import KeySigner
@@ -30,22 +29,10 @@ class PoolChoices(TypedDict):
     port: int
 
 
-def unlock(session: Session) -> KeySigner:
-    """
-    Open the session's wallet.
-
-    Raises:
-        InputError: There is none, or its password is wrong or missing.
-    """
-    path = find_wallet(session.home, session.network, session.settings.wallet)
-    named = session.password_file
-    password = read_password(named) if named is not None else None
-    return open_wallet(path, session.home, session.network, password=password, ask=session.ask_password)
-
-
 def run_joined(session: Session, settings: WorkerSettings) -> None:
     """Work for a pool until asked to stop."""
-    wallet = unlock(session)
+    wallet = session.signer
+    session.start_logs()
 
     async def work() -> None:
         async with anyio.create_task_group() as tasks:
@@ -62,7 +49,8 @@ def run_joined(session: Session, settings: WorkerSettings) -> None:
 
 def run_own_pool(session: Session, description: str, choices: PoolChoices) -> None:
     """Run the wallet's workerpool until asked to stop."""
-    scheduler = unlock(session)
+    scheduler = session.signer
+    session.start_logs()
 
     async def work() -> None:
         entry = await pool_entry(session.network, scheduler, description)

@@ -7,6 +7,7 @@ Everything heavy is imported when it is used, so that `voisin --help` answers at
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from voisin.cli.settings import CliSettings
     from voisin.client import AsyncCloud, Network
+    from voisin.protocol.signatures import KeySigner
 
 T = TypeVar("T")
 Command = TypeVar("Command", bound=Callable[..., None])
@@ -153,18 +155,45 @@ class Session:
             raise InputError(f"the wallet {path.name} needs its password, and nobody can be asked", hint=hint)
         return str(typer.prompt(f"Password of {path.name}", hide_input=True, err=True))
 
+    @cached_property
+    def signer(self) -> KeySigner:
+        """
+        The wallet, open. It is opened before anything else is under way, so that Ctrl-C at the password's prompt ends the command.
+
+        Raises:
+            InputError: There is none, or its password is wrong or missing.
+        """
+        from voisin.client.wallets import find_wallet, open_wallet, read_password
+
+        path = find_wallet(self.home, self.network, self.settings.wallet)
+        password = read_password(self.password_file) if self.password_file is not None else None
+        return open_wallet(path, self.home, self.network, password=password, ask=self.ask_password)
+
+    def with_wallet(self, work: Callable[[AsyncCloud], Awaitable[T]]) -> T:
+        """Open the wallet, connect to the home's market, do some work there, and answer its result."""
+        return self._connected(work, self.signer)
+
     def with_cloud(self, work: Callable[[AsyncCloud], Awaitable[T]]) -> T:
-        """Connect to the home's market, do some work there, and answer its result."""
+        """Connect to the home's market without a wallet, do some work there, and answer its result."""
+        return self._connected(work, None)
+
+    def start_logs(self) -> None:
+        """Let warnings through to standard error, and everything when the command is debugged."""
+        import logging
+
+        from voisin.logs import configure_logs
+
+        configure_logs(logging.INFO if os.environ.get("VOISIN_DEBUG") else logging.WARNING)
+
+    def _connected(self, work: Callable[[AsyncCloud], Awaitable[T]], signer: KeySigner | None) -> T:
         import anyio
 
         from voisin.client import connect_async
-        from voisin.client.wallets import read_password
 
-        password = read_password(self.password_file) if self.password_file is not None else None
+        self.start_logs()
 
         async def connected() -> T:
-            opened = connect_async(self.home, self.network, wallet=self.settings.wallet, password=password, ask=self.ask_password)
-            async with opened as cloud:
+            async with connect_async(self.home, self.network, wallet=signer) as cloud:
                 return await work(cloud)
 
         return anyio.run(connected)

@@ -91,7 +91,7 @@ def deposit(session: Session, amount: AmountArgument) -> None:
     async def move(cloud: AsyncCloud) -> None:
         await cloud.deposit(amount)
 
-    session.with_cloud(move)
+    session.with_wallet(move)
     balance(session)
 
 
@@ -101,7 +101,7 @@ def withdraw(session: Session, amount: AmountArgument) -> None:
     async def move(cloud: AsyncCloud) -> None:
         await cloud.withdraw(amount)
 
-    session.with_cloud(move)
+    session.with_wallet(move)
     balance(session)
 
 
@@ -111,7 +111,8 @@ def _show_balance(out: Console, found: dict[str, str | int]) -> None:
     held = [("in the wallet", "wallet"), ("free in the account", "stake"), ("locked in open deals", "locked")]
     rows = [(what, money(int(found[key]))) for what, key in held]
     rows.append(("in all", money(sum(int(found[key]) for _, key in held))))
-    out.print(table(str(found["address"]), ("", "RLC"), rows, right=("RLC",)))
+    out.print(found["address"])
+    out.print(table("", ("", "RLC"), rows, right=("RLC",)))
     out.print(f"[dim]for gas[/dim] {coins(int(found['native']))} of the chain's coin")
 
 
