@@ -38,7 +38,7 @@ def sign(
     of: Annotated[str, typer.Argument(parser=address, metavar="ADDRESS", help="The app, dataset or workerpool; for a request, the app.")],
     price: Annotated[NRLC, typer.Option(parser=amount, metavar="AMOUNT", help="Price a task; for a request, the most for the workerpool.")],
     volume: Annotated[int, typer.Option(help="Number of tasks.", min=1)] = 1,
-    app_price: Annotated[NRLC, typer.Option(parser=amount, metavar="AMOUNT", help="For a request: the most for the app.")] = NRLC(0),
+    app_price: Annotated[NRLC | None, typer.Option(parser=amount, metavar="AMOUNT", help="For a request: the most for the app.")] = None,
     category: Annotated[int, typer.Option(help="Class of duration, by number.", min=0)] = 0,
     trust: Annotated[int, typer.Option(help="Trust that a workerpool reaches at most, or a request wants.", min=0)] = 1,
     tags: Annotated[str, typer.Option("--tag", parser=tag, metavar="TAGS", help='What machines have or need, for example "gpu".')] = "",
@@ -59,7 +59,7 @@ def sign(
             draft |= {"category": category, "trust": trust}
         if kind == "request":
             me = (await cloud.requester()).address
-            draft |= {"category": category, "trust": trust, "appmaxprice": app_price, "requester": me, "beneficiary": me}
+            draft |= {"category": category, "trust": trust, "appmaxprice": app_price or NRLC(0), "requester": me, "beneficiary": me}
             draft |= {"params": _params(args), "workerpool": Address(workerpool) if workerpool else ZERO_ADDRESS}
         return await signed(cloud, _typed(kind, draft))
 
