@@ -121,6 +121,11 @@ class Rpc:
         assert isinstance(receipt, dict)
         return receipt
 
+    def batch(self, method: str, params: Sequence[Sequence[object]]) -> list[Any]:
+        """Call a method many times in one request; give the results."""
+        answers = self.post([{"jsonrpc": "2.0", "id": 1, "method": method, "params": list(one)} for one in params])
+        return [answer["result"] for answer in answers]
+
     def number(self, method: str, *params: object) -> int:
         """Call a method whose result is a quantity."""
         return int(self(method, *params), 16)
