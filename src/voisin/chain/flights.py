@@ -27,6 +27,7 @@ from voisin.units import Wei
 
 _log = structlog.get_logger()
 _SIGNS_OF_LOSS = 3
+_MOST_ABOVE_MARKET = 3
 _TAKEN = "another transaction of the wallet took its place: let one program at a time use the wallet, and send again"
 _BEHIND = "the chain went back and lacks earlier transactions of the wallet: look what it holds now, and send again"
 
@@ -223,14 +224,14 @@ class Flights:
             return
         stuck = [flight for flight in late if now - flight.priced_at >= self._settings.stuck_s]
         if stuck:
-            await self._replace(stuck, now)
+            await self._replace(stuck)
         count, *answers = await self._rpc.ask([("eth_getTransactionCount", (self._signer.address, "pending")), *map(_send_request, late)])
         is_behind = quantity(count.read(str)) < min(self._by_nonce, default=0)
         for flight, answer in zip(late, answers, strict=True):
             flight.touched_at = now
             self._judge(flight, _TAKEN if says(answer.error, NONCE_TAKEN) else _BEHIND if is_behind else "")
 
-    async def _replace(self, stuck: Sequence[Flight], now: float) -> None:
+    async def _replace(self, stuck: Sequence[Flight]) -> None:
         """Make dearer versions: of the first in line, which holds up the rest, and of all that pay less than the market asks."""
         self._fees.forget()
         quote = await self._fees.price()
@@ -238,16 +239,17 @@ class Flights:
         for flight in stuck:
             old = flight.transaction.price
             if flight is first or old.max_fee < quote.max_fee:
-                self._reprice(flight, old.raised(self._settings.raise_percent).at_least(quote), now)
+                self._reprice(flight, old.raised(self._settings.raise_percent).at_least(quote), quote.max_fee * _MOST_ABOVE_MARKET)
 
-    def _reprice(self, flight: Flight, price: Price, now: float) -> None:
-        if self._settings.max_fee is not None and price.max_fee > self._settings.max_fee:
-            _log.warning("transaction_stuck", label=flight.call.label, nonce=flight.nonce, needed_wei=price.max_fee)
+    def _reprice(self, flight: Flight, price: Price, most: int) -> None:
+        """Make a dearer version, unless that were more than anybody has to pay: then the chain stands still, and no fee moves it."""
+        flight.priced_at = anyio.current_time()
+        if price.max_fee > min(most, self._settings.max_fee or most):
+            _log.warning("transaction_stuck", label=flight.call.label, nonce=flight.nonce, wei_per_gas=flight.transaction.price.max_fee)
             return
         old = flight.transaction
         flight.transaction = Transaction(old.chain_id, old.nonce, price, old.gas, old.to, old.value, old.data)
         flight.versions.append(sign_transaction(flight.transaction, self._signer))
-        flight.priced_at = now
         _log.info("transaction_replaced", label=flight.call.label, nonce=flight.nonce, tx_hash=flight.tx_hash)
 
     def _judge(self, flight: Flight, sign: str) -> None:

@@ -109,6 +109,16 @@ async def test_fees_stop_at_the_limit(node: NodeTwin, chain: Chain, wallet: KeyS
     assert max(tx.max_fee for tx in node.seen) <= limit
 
 
+async def test_a_chain_that_stands_still_does_not_drive_fees_to_the_sky(node: NodeTwin, chain: Chain, wallet: KeySigner) -> None:
+    node.mines_at_once = False
+    submitted = await Sender(chain, wallet, SenderSettings(poll_s=0.001, resend_s=0, stuck_s=0, mine_within_s=0.3)).submit(CALL)
+    with pytest.raises(UnavailableError):
+        await submitted.receipt()
+    market = 2 * GWEI + GWEI  # twice the base fee, and the tip
+    assert max(tx.max_fee for tx in node.seen) <= 3 * market
+    assert len(node.seen) <= 11  # 1.13 ^ 9 is just below 3
+
+
 async def test_a_market_that_asks_for_more_is_paid_more(node: NodeTwin, chain: Chain, wallet: KeySigner) -> None:
     sender = Sender(chain, wallet, QUICK)
     await sender.send(CALL)
