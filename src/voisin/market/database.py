@@ -16,7 +16,8 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import URL, Connection, event, insert, make_url, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -77,8 +78,10 @@ def answering() -> Iterator[None]:
     """
     try:
         yield
-    except DBAPIError as error:
+    except (OperationalError, InterfaceError) as error:
         raise UnavailableError(f"the market's database failed: {error.orig}", hint="see whether it runs and has space") from error
+    except PoolTimeoutError:
+        raise UnavailableError("the market's database is too busy", hint="try again") from None
 
 
 def upgrade_tables(connection: Connection) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-import time
+from collections.abc import Callable
 
 import anyio
 import structlog
 
-from voisin.chain.follower import EventRange
+from voisin.chain import EventRange
 from voisin.errors import UnavailableError
 from voisin.market.book import BookStore
 from voisin.market.following import questions
@@ -22,6 +22,8 @@ from voisin.units import UnixSeconds
 MOST_BACKOFF = 30
 """How many times the first pause the longest one is."""
 
+Clock = Callable[[], UnixSeconds]
+
 _log = structlog.get_logger()
 
 
@@ -33,17 +35,19 @@ class Follower:
         failure: Why it does not get on at present; empty while it does.
     """
 
-    def __init__(self, ledger: Ledger, store: BookStore, metrics: MarketMetrics, *, retry_s: float) -> None:
+    def __init__(self, ledger: Ledger, store: BookStore, metrics: MarketMetrics, *, clock: Clock, retry_s: float) -> None:
         """
         Args:
             ledger: The chain.
             store: The records.
             metrics: What it counts in.
+            clock: Tells the time.
             retry_s: First pause after a failure [s].
         """
         self._ledger = ledger
         self._store = store
         self._metrics = metrics
+        self._clock = clock
         self._retry_s = retry_s
         self.failure = ""
 
@@ -73,7 +77,7 @@ class Follower:
         """
         answers = await answers_to(self._ledger, questions(stretch.events, self._ledger.domain.hub))
         async with self._store.write() as write:
-            is_recorded = await record(write, stretch, answers, at=UnixSeconds(int(time.time())))
+            is_recorded = await record(write, stretch, answers, at=self._clock())
         if is_recorded:
             self.failure = ""
             self._metrics.next_block.set(stretch.last + 1)

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from voisin.chain.connection import Chain
-from voisin.chain.follower import EventRange, follow
+from voisin.chain import Chain, EventRange, follow
 from voisin.protocol.eip712 import Domain
 from voisin.protocol.ids import Address, DealId, Hash32, OrderHash, TaskId, from_hex
 from voisin.protocol.orders import OrderKind

@@ -12,7 +12,7 @@ import anyio
 import structlog
 from litestar import Litestar
 
-from voisin.chain.connection import open_chain
+from voisin.chain import open_chain
 from voisin.errors import InputError
 from voisin.market.api import create_app
 from voisin.market.follower import Follower

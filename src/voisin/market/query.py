@@ -16,7 +16,6 @@ from voisin.protocol.api import OrderStatus
 from voisin.protocol.ids import ZERO_ADDRESS, Address, OrderHash, as_address, as_hash32, as_uint
 from voisin.protocol.orders import AppOrder, DatasetOrder, Order, OrderKind, RequestOrder, WorkerpoolOrder, order_kind
 from voisin.protocol.tags import as_tag, tag_bits
-from voisin.units import UnixSeconds
 
 ANY = "any"
 """In place of an account: whichever it is; in place of a status: all of them."""
@@ -41,6 +40,7 @@ CLASSED_KINDS = frozenset({OrderKind.WORKERPOOL, OrderKind.REQUEST})
 """The kinds of orders that have a category and a trust."""
 
 _Accounts = tuple[str, ...]
+_Int64 = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 QueryT = TypeVar("QueryT", bound="OrderQuery | DealQuery | TaskQuery")
 
 
@@ -166,7 +166,7 @@ class OrderPlace(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
 
     kind: OrderKind
     rank: str
-    published_at: UnixSeconds
+    published_at: _Int64
     hash: OrderHash
 
     def __post_init__(self) -> None:
@@ -179,8 +179,8 @@ class OrderPlace(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fi
 class DealPlace(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Where a deal stands in the list: by block and place in the block's log."""
 
-    block: Annotated[int, Meta(ge=0, lt=2**63)]
-    log_index: Annotated[int, Meta(ge=0, lt=2**63)]
+    block: _Int64
+    log_index: _Int64
 
 
 def accounts_of(order: Order) -> tuple[str, str, str, str]:

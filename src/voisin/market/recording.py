@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from voisin.chain.follower import EventRange
+from voisin.chain import EventRange
 from voisin.market.book import BookWrite, Position
 from voisin.market.following import Answers, TaskChange, new_deals, order_facts, task_steps
 from voisin.market.machine import Entry, Fact, OwnerSeen, StakeSeen, learn

@@ -9,7 +9,6 @@ again, inside the transaction, if so. What the follower records later, it record
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 import anyio
 import msgspec
@@ -18,7 +17,7 @@ import structlog
 from voisin.errors import StateError, TrustError, UnavailableError, VoisinError
 from voisin.market.admission import OrderLimits, admit, check_form, check_return
 from voisin.market.book import BookStore, BookWrite
-from voisin.market.follower import Follower
+from voisin.market.follower import Clock, Follower
 from voisin.market.inquiry import facts_of
 from voisin.market.ledger import Ledger
 from voisin.market.machine import FINAL, Entry, Unpublished, learn, published_form, readmit
@@ -34,8 +33,6 @@ from voisin.units import UnixSeconds
 
 CHAIN_WAIT_S = 10
 """How long the chain may take to answer while the book is locked, and to a question about health [s]."""
-
-Clock = Callable[[], UnixSeconds]
 
 _log = structlog.get_logger()
 
@@ -86,7 +83,7 @@ class MarketService:
         """
         self.store = store
         self.metrics = MarketMetrics()
-        self.follower = Follower(ledger, store, self.metrics, retry_s=settings.retry_s)
+        self.follower = Follower(ledger, store, self.metrics, clock=clock, retry_s=settings.retry_s)
         self._ledger = ledger
         self._settings = settings
         self._limits = OrderLimits(params_bytes=settings.max_params_bytes, sign_bytes=settings.max_sign_bytes)

@@ -54,14 +54,16 @@ class SqlStore:
             engine: A database whose tables are up to date; `open_store` makes one.
         """
         self._engine = engine
+        self._turn = anyio.Lock()  # who waits for a turn should not hold one of the pool's connections
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[SqlWrite]:
         """Begin a transaction; it is never cancelled half-way."""
-        with anyio.CancelScope(shield=True), answering():
-            async with writing(self._engine) as connection:
-                await connection.execute(select(follower.c.id).with_for_update())
-                yield SqlWrite(connection)
+        async with self._turn:
+            with anyio.CancelScope(shield=True), answering():
+                async with writing(self._engine) as connection:
+                    await connection.execute(select(follower.c.id).with_for_update())
+                    yield SqlWrite(connection)
 
     @asynccontextmanager
     async def _read(self) -> AsyncIterator[AsyncConnection]:

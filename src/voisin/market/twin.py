@@ -14,7 +14,7 @@ import anyio
 import msgspec
 from eth_utils import keccak
 
-from voisin.chain.follower import EventRange
+from voisin.chain import EventRange
 from voisin.errors import FundsError, StateError
 from voisin.market.machine import price_of
 from voisin.policy.matching import mismatches
