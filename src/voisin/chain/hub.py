@@ -93,10 +93,10 @@ class Hub:
             InputError: The hub has no such category.
         """
 
-        def unknown() -> NoReturn:
+        def _unknown() -> NoReturn:
             raise InputError(f"the hub has no category {number}", hint="categories() lists those it has")
 
-        return await read(self._rpc, Read(self.address, function("Hub", "viewCategory"), (number,), _category, unknown))
+        return await read(self._rpc, Read(self.address, function("Hub", "viewCategory"), (number,), _category, _unknown))
 
     async def categories(self) -> list[Category]:
         """List the categories; the number of each is its place in the list."""

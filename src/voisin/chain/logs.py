@@ -95,6 +95,7 @@ class _Layout:
     order: tuple[int, ...]
 
     def read(self, log: RawLog) -> Event:
+        """Make the event of a log."""
         topics = from_hex("0x" + "".join(topic.removeprefix("0x") for topic in log.topics[1:]))
         values: tuple[AbiValue, ...] = decode_values(self.indexed, topics) + decode_values(self.plain, from_hex(log.data))
         return self.make(*(values[place] for place in self.order))

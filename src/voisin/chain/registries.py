@@ -57,11 +57,8 @@ class Registries:
             StateError: It is in no registry.
         """
 
-        def nobody() -> None:
-            return None
-
         owner_of = function("AppRegistry", "ownerOf")
-        questions = [Read(registry, owner_of, (int(entry, 16),), _owner, nobody) for registry in self._addresses.values()]
+        questions = [Read(registry, owner_of, (int(entry, 16),), _owner, _nothing) for registry in self._addresses.values()]
         owners = [owner for owner in await read_many(self._rpc, questions) if owner is not None]
         if not owners:
             raise _no_entry(entry, "app, dataset or workerpool")
@@ -146,17 +143,18 @@ class Registries:
     async def _info(self, kind: type[InfoT], entry: Address) -> InfoT:
         """Ask at once whether the entry is registered and what it says: anybody can deploy a contract that looks like an app."""
 
-        def make(members: tuple[AbiValue, ...]) -> InfoT | None:
+        def _make(members: tuple[AbiValue, ...]) -> InfoT | None:
             return record(kind, *members)
 
-        def nothing() -> InfoT | None:
-            return None
-
-        view: Read[InfoT | None] = Read(self._hub, function("Hub", _VIEWS[kind]), (entry,), make, nothing)
+        view: Read[InfoT | None] = Read(self._hub, function("Hub", _VIEWS[kind]), (entry,), _make, _nothing)
         is_registered, info = await read_pair(self._rpc, self._is_registered(_KINDS[kind], entry), view)
         if not is_registered or info is None:
             raise _no_entry(entry, _KINDS[kind].value)
         return info
+
+
+def _nothing() -> None:
+    return None
 
 
 def _owner(owner: str) -> Address | None:

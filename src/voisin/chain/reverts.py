@@ -233,6 +233,7 @@ class _CustomError:
     parameters: tuple[AbiParameter, ...]
 
     def say(self, data: bytes) -> str:
+        """Write the error with its values."""
         values = decode_values(self.parameters, data)
         return f"{self.name}({', '.join(to_hex(value) if isinstance(value, bytes) else str(value) for value in values)})"
 
