@@ -1,0 +1,171 @@
+"""
+A worker that misbehaves, as a process: the real worker with one of its parts replaced.
+
+    python -m tests.support.rogue_worker --mode lie --pool-url URL --rpc-url URL --folder PATH --keystore PATH --password-file PATH
+
+Modes:
+    lie     flips one bit of the result before it is packed, and contributes that
+    mute    contributes honestly and never reveals
+    stall   takes tasks and never finishes one
+    forge   is honest on the chain, and uploads another result than the one agreed on
+    honest  does nothing wrong; to compare with
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from voisin.chain.keystore import load_keystore
+from voisin.protocol.archive import pack_files
+from voisin.protocol.cid import Cid
+from voisin.protocol.ids import Hash32, TaskId
+from voisin.protocol.signatures import KeySigner
+from voisin.sandbox import Job, Outcome
+from voisin.worker import Parts, Runner, Storage, WorkerSettings, open_worker
+from voisin.worker.ledger import ChainLedger
+
+
+class LyingRunner:
+    """Runs apps and spoils what they give."""
+
+    def __init__(self, honest: Runner) -> None:
+        self._honest = honest
+
+    async def run(self, job: Job) -> Outcome:
+        """Run, and flip a bit."""
+        outcome = await self._honest.run(job)
+        await anyio.to_thread.run_sync(_flip_a_bit, job.output_dir)
+        if outcome.cause is not None:
+            return Outcome(cause=outcome.cause, detail=f"{outcome.detail}!", instructions=1)
+        return outcome
+
+
+def _flip_a_bit(folder: Path) -> None:
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size) if folder.is_dir() else []
+    if files:
+        data = bytearray(files[0].read_bytes())
+        data[len(data) // 2] ^= 1
+        files[0].write_bytes(bytes(data))
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "lie.txt").write_bytes(b"1")
+
+
+class StallingRunner:
+    """Never finishes anything."""
+
+    async def run(self, _job: Job) -> Outcome:
+        """Wait for ever."""
+        await anyio.sleep_forever()
+        raise AssertionError("unreachable")
+
+
+class MuteLedger(ChainLedger):
+    """Contributes and never reveals."""
+
+    def __init__(self, honest: ChainLedger) -> None:
+        vars(self).update(vars(honest))
+
+    async def reveal(self, task_id: TaskId, digest: Hash32) -> None:
+        """Wait for ever."""
+        await anyio.sleep_forever()
+
+
+class ForgingStorage:
+    """Uploads another result."""
+
+    def __init__(self, honest: Storage) -> None:
+        self._honest = honest
+
+    async def get_bytes(self, cid: Cid, *, max_bytes: int) -> bytes:
+        """Fetch honestly."""
+        return await self._honest.get_bytes(cid, max_bytes=max_bytes)
+
+    async def get_file(self, cid: Cid, path: Path, *, max_bytes: int) -> int:
+        """Fetch honestly."""
+        return await self._honest.get_file(cid, path, max_bytes=max_bytes)
+
+    async def put_file(self, path: Path) -> Cid:
+        """Store something else."""
+        forged = path.with_name("forged.zip")
+        await anyio.to_thread.run_sync(forged.write_bytes, pack_files({"forged.txt": b"not what was agreed"}))
+        return await self._honest.put_file(forged)
+
+
+def _lie(parts: Parts) -> Parts:
+    return replace(parts, runner=LyingRunner(parts.runner))
+
+
+def _mute(parts: Parts) -> Parts:
+    assert isinstance(parts.ledger, ChainLedger)
+    return replace(parts, ledger=MuteLedger(parts.ledger))
+
+
+def _stall(parts: Parts) -> Parts:
+    return replace(parts, runner=StallingRunner())
+
+
+def _forge(parts: Parts) -> Parts:
+    @asynccontextmanager
+    async def open_forging(url: str) -> AsyncIterator[Storage]:
+        async with parts.open_storage(url) as honest:
+            yield ForgingStorage(honest)
+
+    return replace(parts, open_storage=open_forging)
+
+
+MODES: Mapping[str, Callable[[Parts], Parts]] = {
+    "lie": _lie,
+    "mute": _mute,
+    "stall": _stall,
+    "forge": _forge,
+    "honest": lambda parts: parts,
+}
+
+
+async def work(settings: WorkerSettings, wallet: KeySigner, mode: str) -> None:
+    """Misbehave until a signal comes."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_stop_on_signal, tasks.cancel_scope)
+        async with open_worker(settings, wallet, change=MODES[mode]) as worker:
+            await worker.run()
+
+
+async def _stop_on_signal(scope: anyio.CancelScope) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            scope.cancel()
+            return
+
+
+def main() -> None:
+    """Read the command line and misbehave."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mode", choices=sorted(MODES), required=True)
+    parser.add_argument("--pool-url", required=True)
+    parser.add_argument("--rpc-url", required=True)
+    parser.add_argument("--hub", default="")
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--keystore", type=Path, required=True)
+    parser.add_argument("--password-file", type=Path, required=True)
+    parser.add_argument("--name", default="")
+    parser.add_argument("--slots", type=int, default=1)
+    given = parser.parse_args()
+    told: dict[str, Any] = {"name": given.name or f"{given.mode}-worker", "slots": given.slots}
+    settings = WorkerSettings(pool_url=given.pool_url, rpc_url=given.rpc_url, hub=given.hub, folder=given.folder, watch_s=1.0, **told)
+    wallet = load_keystore(given.keystore, given.password_file.read_text().strip())
+    anyio.run(work, settings, wallet, given.mode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
