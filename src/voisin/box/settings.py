@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from voisin.chain.devnet import EngineName
 from voisin.protocol.records import Category
 from voisin.protocol.rules import DEFAULT_CATEGORIES
 from voisin.units import NRLC, NRLC_PER_RLC
@@ -42,7 +43,7 @@ class BoxSettings:
     host: str = "127.0.0.1"
     port: int = 8545
     chain_id: int = 31337
-    engine: str = "pyevm"
+    engine: EngineName = "pyevm"
     price: NRLC = NRLC(NRLC_PER_RLC // 10)
     categories: tuple[Category, ...] = DEFAULT_CATEGORIES
     sold_categories: tuple[int, ...] = (0, 1, 2)
@@ -51,6 +52,10 @@ class BoxSettings:
     worker_rlc: NRLC = NRLC(1_000 * NRLC_PER_RLC)
     worker_memory_bytes: int = 2 << 30
     worker_disk_bytes: int = 2 << 30
+
+    def __post_init__(self) -> None:
+        """Make the home absolute: the box's processes need not share a working folder."""
+        object.__setattr__(self, "home", self.home.absolute())
 
     @property
     def folder(self) -> Path:

@@ -57,9 +57,9 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def home_folder(home: Path | str | None = None) -> Path:
-    """Choose the home folder: the one given, else `$VOISIN_HOME`, else `~/.voisin`."""
+    """Choose the home folder: the one given, else `$VOISIN_HOME`, else `~/.voisin`; as an absolute path."""
     chosen = home or os.environ.get("VOISIN_HOME") or Path.home() / ".voisin"
-    return Path(chosen).expanduser()
+    return Path(chosen).expanduser().absolute()
 
 
 def load_network(home: Path) -> Network:
