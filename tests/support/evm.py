@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import ClassVar
 
 import pytest
-from eth.abc import ComputationAPI
+from eth.abc import ComputationAPI, MessageAPI, StateAPI, TransactionContextAPI
 from eth.exceptions import Revert
 from eth.vm.execution_context import ExecutionContext
+from eth.vm.forks.prague.computation import PragueComputation
 from eth.vm.forks.prague.state import PragueState
 from eth.vm.forks.prague.transactions import PragueTransactionBuilder
 from eth.vm.spoof import SpoofTransaction
@@ -75,7 +77,18 @@ class _Outcome:
     changes: Changes
 
 
+class _Computation(PragueComputation):  # type: ignore[misc]
+    """Remembers where a code may be jumped to; py-evm finds that out anew in every call."""
+
+    _known: ClassVar[dict[bytes, tuple[set[int], set[int]]]] = {}
+
+    def __init__(self, state: StateAPI, message: MessageAPI, transaction_context: TransactionContextAPI) -> None:
+        super().__init__(state, message, transaction_context)
+        self.code.valid_positions, self.code.invalid_positions = self._known.setdefault(message.code, (set(), set()))
+
+
 class _State(PragueState):  # type: ignore[misc]
+    computation_class = _Computation
     account_db_class = staticmethod(lambda db, root: db)
 
 
@@ -163,8 +176,11 @@ class Evm:
 
     def set_mapping(self, address: str, slot: int, key: str, value: int) -> None:
         """Change an entry of a Vyper mapping from addresses to numbers."""
-        place = keccak(slot.to_bytes(32, "big") + to_canonical_address(key).rjust(32, b"\0"))
-        self.set_storage(address, int.from_bytes(place, "big"), value)
+        self.set_storage(address, _mapping_slot(slot, key), value)
+
+    def mapping(self, address: str, slot: int, key: str) -> int:
+        """Tell an entry of a Vyper mapping from addresses to numbers."""
+        return self.storage(address, _mapping_slot(slot, key))
 
     def warp(self, seconds: int) -> None:
         """Let time pass."""
@@ -231,6 +247,10 @@ def reverts(reason: str = "", *, data: bytes | None = None) -> Iterator[None]:
 
 def _error_string(reason: str) -> bytes:
     return bytes.fromhex("08c379a0") + encode(["string"], [reason]) if reason else b""
+
+
+def _mapping_slot(slot: int, key: str) -> int:
+    return int.from_bytes(keccak(slot.to_bytes(32, "big") + to_canonical_address(key).rjust(32, b"\0")), "big")
 
 
 def _gas_used(gas: int, computation: ComputationAPI) -> int:

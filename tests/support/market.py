@@ -11,12 +11,15 @@ from tests.support.accounts import Signer, signer
 from tests.support.contracts import Contract, Event, decode_logs
 from tests.support.evm import Evm, Receipt
 from tests.support.orders import TEE_TAG, ZERO, as_tuple, deal_id, order, order_hash, result_hash, result_seal, sign_order, task_id
+from voisin.chain.artifacts import load_artifact
 from voisin.chain.deploy import deployment_plan
 from voisin.protocol.ids import Address
 
 RLC: Final = 10**9
 TIME_REF: Final = (300, 1200, 3600, 10800, 36000)
 KITTY: Final = "0x99c2268479b93fDe36232351229815DF80837e23"
+ORIGINAL_SCORES: Final = 0x5862653C6982C162832160CF30593645E8487B257E44D77CDD6B51EEE2651B00 + 18
+"""Where the original keeps its workers' scores. Source: poco-protocol.md 3."""
 DIGEST: Final = keccak(b"the right result")
 
 
@@ -67,6 +70,7 @@ class Market:
     app: str = ""
     dataset: str = ""
     workerpool: str = ""
+    is_original: bool = False
 
     @property
     def contracts(self) -> list[Contract]:
@@ -80,6 +84,14 @@ class Market:
     def hub_events(self, receipt: Receipt) -> list[tuple[Any, ...]]:
         """Decode the hub's events, in order: name, then values."""
         return [(event.name, *event.values) for event in self.hub.events(receipt)]
+
+    def set_score(self, worker: str, score: int) -> None:
+        """Give a worker a past."""
+        if self.is_original:
+            place = int.from_bytes(keccak(bytes.fromhex(worker[2:]).rjust(32, b"\0") + ORIGINAL_SCORES.to_bytes(32, "big")), "big")
+            self.evm.set_storage(self.hub.address, place, score)
+        else:
+            self.evm.set_mapping(self.hub.address, load_artifact("Hub").layout["scores"].slot, worker, score)
 
     # --- what everything begins with
     def fund(self, account: Signer, amount: int) -> None:
@@ -239,25 +251,14 @@ def deploy_market(evm: Evm | None = None) -> Market:
 
 def open_market() -> Market:
     """Bring up our market with entries, and 1,000 RLC in everybody's account."""
-    market = deploy_market()
+    return furnish(deploy_market())
+
+
+def furnish(market: Market) -> Market:
+    """Create the entries of the roles, and give everybody who needs it 1,000 RLC."""
     market.register()
     roles = market.roles
     for account in (roles.requester, roles.sponsor, roles.scheduler, *roles.workers):
         market.fund(account, 1_000 * RLC)
     return market
 
-
-__all__ = [
-    "DIGEST",
-    "KITTY",
-    "RLC",
-    "TEE_TAG",
-    "TIME_REF",
-    "Market",
-    "Roles",
-    "Terms",
-    "deal_id",
-    "deploy_market",
-    "open_market",
-    "task_id",
-]

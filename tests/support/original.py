@@ -51,7 +51,7 @@ def deploy_original(evm: Evm | None = None) -> Market:
     while evm.nonce(owner) < HUB_NONCE:
         evm.send(owner, owner)
     hub = evm.send(owner, None, _code("Diamond") + _cut(facets, owner)).contract
-    registries = [evm.send(owner, None, _code(f"{kind}Registry")).contract for kind in ("App", "Dataset", "Workerpool")]
+    registries = [evm.send(owner, None, registry_code(kind)).contract for kind in ("App", "Dataset", "Workerpool")]
     assert registries[0] == contract_address(owner, HUB_NONCE + 1)
     market = Market(
         evm=evm,
@@ -61,9 +61,15 @@ def deploy_original(evm: Evm | None = None) -> Market:
         dataset_registry=Contract(evm, "datasets", registries[1], "DatasetRegistry"),
         workerpool_registry=Contract(evm, "workerpools", registries[2], "WorkerpoolRegistry"),
         roles=roles,
+        is_original=True,
     )
     _configure(market, registries)
     return market
+
+
+def registry_code(kind: str) -> bytes:
+    """Creation code of a registry of the original."""
+    return _code(f"{kind}Registry")
 
 
 def _configure(market: Market, registries: list[str]) -> None:
@@ -72,6 +78,7 @@ def _configure(market: Market, registries: list[str]) -> None:
         registry.send("initialize", ZERO, by=owner)
         registry.send("setBaseURI", f"https://nfts-metadata.iex.ec/{kind}/{market.evm.chain_id}/", by=owner)
     market.hub.send("configure", market.token.address, "Staked RLC", "SRLC", 9, *registries, ZERO, by=owner)
+    market.hub.send("setCallbackGas", 200_000, by=owner)  # 6.2.0 sets it so; the published 6.1.0 sets 100,000
     for name, time_ref in zip(CATEGORY_NAMES, TIME_REF, strict=True):
         market.hub.send("createCategory", name, '""', time_ref, by=owner)
 

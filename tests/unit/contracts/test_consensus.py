@@ -7,15 +7,8 @@ from eth_hash.auto import keccak
 
 from tests.support.market import DIGEST, Market, Roles, Terms
 from tests.support.orders import result_hash
-from voisin.chain.artifacts import load_artifact
 
-SCORES_SLOT = "scores"
 OTHER = keccak(b"a wrong result")
-
-
-def _set_score(market: Market, worker: str, score: int) -> None:
-    slot = load_artifact("Hub").layout[SCORES_SLOT].slot
-    market.evm.set_mapping(market.hub.address, slot, worker, score)
 
 
 def _open(market: Market, trust: int) -> bytes:
@@ -29,7 +22,7 @@ def _open(market: Market, trust: int) -> bytes:
 )
 def test_the_weight_of_a_contribution(market: Market, roles: Roles, score: int, log_weight: int) -> None:
     worker = roles.workers[0]
-    _set_score(market, worker.address, score)
+    market.set_score(worker.address, score)
     task = _open(market, 1)
     market.contribute(task, worker)
     assert market.hub.read("viewContribution", task, worker.address)[4] == log_weight
@@ -51,7 +44,7 @@ def test_unopposed_newcomers(market: Market, roles: Roles, trust: int, needed: i
 @pytest.mark.parametrize(("score", "trust", "alone"), [(14, 3, True), (14, 4, False), (15, 4, True), (303, 100, True), (302, 100, False)])
 def test_a_proven_worker_may_do_alone(market: Market, roles: Roles, score: int, trust: int, alone: bool) -> None:
     """One worker is enough once its weight reaches the trust: s >= 3 (trust + 1)."""
-    _set_score(market, roles.workers[0].address, score)
+    market.set_score(roles.workers[0].address, score)
     task = _open(market, trust)
     events = market.hub_events(market.contribute(task, roles.workers[0]))
     assert (events[-1][0] == "TaskConsensus") is alone
@@ -79,7 +72,7 @@ def test_two_camps_block_each_other(market: Market, roles: Roles) -> None:
 def test_consensus_needs_a_contribution_to_its_own_group(market: Market, roles: Roles) -> None:
     """Only the group that just grew is looked at."""
     one, two, *_ = roles.workers
-    _set_score(market, one.address, 303)  # weight 100
+    market.set_score(one.address, 303)  # weight 100
     task = _open(market, 60)
     events = market.hub_events(market.contribute(task, two, OTHER))
     assert events[-1][0] == "TaskContribute"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from eth_hash.auto import keccak
 
 from tests.support.market import DIGEST, KITTY, Market, Roles, Terms
-from voisin.chain.artifacts import load_artifact
 
 BAD = keccak(b"bad")
 TERMS = Terms(
@@ -23,9 +22,8 @@ FULL = 10**12  # what everybody has at first
 
 def test_worked_example(market: Market, roles: Roles) -> None:
     a, b, c, d = roles.workers[:4]
-    scores = load_artifact("Hub").layout["scores"].slot
     for worker, score in ((a, 30), (b, 0), (c, 10), (d, 17)):
-        market.evm.set_mapping(market.hub.address, scores, worker.address, score)
+        market.set_score(worker.address, score)
     market.workerpool_contract.send("changePolicy", 35, 5, by=roles.scheduler.address)
     requester, scheduler, hub = roles.requester.address, roles.scheduler.address, market.hub.address
 

@@ -1,0 +1,3 @@
+"""What the unit tests say of views holds for the original too."""
+
+from tests.unit.contracts.test_views import *  # noqa: F403
