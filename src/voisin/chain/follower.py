@@ -22,6 +22,8 @@ from voisin.errors import StateError, UnavailableError
 from voisin.protocol.events import Logged
 from voisin.protocol.ids import Hash32
 
+_NEWS_RUN_AHEAD_S = 0.05
+"""Pause before asking again for a block that the WebSocket told of and the HTTP port does not know yet."""
 _log = structlog.get_logger()
 _WENT_BACK = "the development chain was reset or reverted, or the chain reorganised: delete the stored position and state, and start again"
 
@@ -134,6 +136,7 @@ class Follower(AsyncIterator[EventRange]):
         self._reader = _RangeReader(chain, self._settings, parent_hash)
         self._behind_since: float | None = None
         self._is_away = False
+        self._has_news = False
 
     def __aiter__(self) -> Follower:
         return self
@@ -158,8 +161,11 @@ class Follower(AsyncIterator[EventRange]):
         height = await self._chain.block_number()
         self._judge(height)
         if height < self._next:
-            await self._chain.heads.wait(self._next - 1, poll_s=self._settings.poll_s)
+            if self._has_news:
+                await anyio.sleep(min(self._settings.poll_s, _NEWS_RUN_AHEAD_S))
+            self._has_news = await self._chain.heads.wait(self._next - 1, poll_s=self._settings.poll_s)
             return None
+        self._has_news = False
         return await self._reader.read(self._next, height)
 
     def _judge(self, height: int) -> None:

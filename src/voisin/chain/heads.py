@@ -66,7 +66,7 @@ class HeadFeed:
         self._height = -1
         self._is_subscribed = False
 
-    async def wait(self, beyond: int, *, poll_s: float) -> None:
+    async def wait(self, beyond: int, *, poll_s: float) -> bool:
         """
         Return when there may be a block above `beyond`.
 
@@ -74,14 +74,18 @@ class HeadFeed:
             beyond: The last block known.
             poll_s: Longest pause where there is no WebSocket [s]. With one the wait is a hundred times as long at most, so that a
                 socket that has silently died does no harm.
+
+        Returns:
+            Whether the news told of such a block.
         """
         if self._socket is None and anyio.current_time() < self._retry_at:
             await anyio.sleep(poll_s)
-            return
+            return False
         with anyio.move_on_after(poll_s * 100):
             async with self._turn:
                 if self._height <= beyond:
                     await self._listen(beyond)
+        return self._height > beyond
 
     async def aclose(self) -> None:
         """Close the socket."""
