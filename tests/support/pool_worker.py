@@ -10,6 +10,7 @@ import anyio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from voisin.chain import Admission, Chain, Sender, calls
+from voisin.errors import RevertError
 from voisin.pool.desk import ClosedError
 from voisin.pool.twin import TwinLedger
 from voisin.protocol.archive import open_archive, pack_files
@@ -24,10 +25,12 @@ from voisin.protocol.wire import (
     AskUpload,
     Assign,
     Challenge,
+    Failed,
     FromPool,
     FromWorker,
     Held,
     Hello,
+    MachineFailure,
     Progress,
     Refused,
     Release,
@@ -197,7 +200,12 @@ class TestWorker:
         if self.kept[assign.task_id] in (ReplicaStage.CONTRIBUTED, ReplicaStage.REVEALED):
             return
         await self.say(line, Progress(task_id=assign.task_id, stage=ReplicaStage.COMPUTED))
-        await self.hand.contribute(assign, self.digest(assign.task_id))
+        try:
+            await self.hand.contribute(assign, self.digest(assign.task_id))
+        except RevertError as error:
+            self.kept.pop(assign.task_id, None)
+            await self.say(line, Failed(task_id=assign.task_id, failure=MachineFailure.CHAIN_REFUSED, detail=error.message))
+            return
         self.kept[assign.task_id] = ReplicaStage.CONTRIBUTED
 
 

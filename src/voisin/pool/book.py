@@ -223,8 +223,8 @@ class Book:
     """
     All of the above, with one door for each kind of change, so that nothing changes unsaved.
 
-    `unopened` are the deals that have tasks to be opened on the chain; `present` are the workers that are online, or may
-    still come back after a restart of the pool.
+    `tasks` are those not at an end, `closed` those that are and are not saved yet. `unopened` are the deals that have tasks to
+    be opened on the chain. `present` are the workers that are online, or may still come back after a restart of the pool.
     """
 
     def __init__(self, settings: PoolSettings, scheduler: Address) -> None:
@@ -232,6 +232,7 @@ class Book:
         self.scheduler = scheduler
         self.deals: dict[DealId, DealState] = {}
         self.tasks: dict[TaskId, TaskState] = {}
+        self.closed: dict[TaskId, TaskState] = {}
         self.unopened: dict[DealId, DealState] = {}
         self.workers: dict[Address, WorkerState] = {}
         self.present: dict[Address, WorkerState] = {}
@@ -315,8 +316,9 @@ class Book:
             self.file_replica(replica)
 
     def drop_task(self, task: TaskState) -> None:
-        """Forget a task that is at an end; the store keeps it."""
+        """Put a task aside that is at an end; it is forgotten once the store has it."""
         self.tasks.pop(task.record.task_id, None)
+        self.closed[task.record.task_id] = task
         self.hungry.put(task.place, is_hungry=False)
         for address in task.replicas:
             worker = self.worker(address)

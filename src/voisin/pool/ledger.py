@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-from voisin.chain import Chain, EventRange, Sender, calls, follow
+from voisin.chain import Chain, EventRange, Receipt, Sender, calls, follow
 from voisin.chain.calls import Call
 from voisin.protocol.eip712 import Domain, Operation
+from voisin.protocol.events import TaskInitialized
 from voisin.protocol.ids import Address, DealId, Hash32, TaskId
 from voisin.protocol.orders import WorkerpoolOrder
 from voisin.protocol.records import Deal, Task
@@ -86,8 +87,8 @@ class Ledger(Protocol):
         """
         ...
 
-    async def initialize(self, tasks: Sequence[tuple[DealId, int]]) -> None:
-        """Open tasks, given as deal and index, for contributions; all or none."""
+    async def initialize(self, tasks: Sequence[tuple[DealId, int]]) -> list[TaskInitialized]:
+        """Open tasks, given as deal and index, for contributions; all or none. Answers the hub's events, which come again in `ranges`."""
         ...
 
     async def finalize(self, task_id: TaskId, results: bytes, callback: bytes, *, has_callback: bool, contributors: int) -> None:
@@ -170,9 +171,10 @@ class ChainLedger:
         """Follow the hub's events; see `Ledger.ranges`."""
         return follow(self._chain, start_block, poll_s=self._poll_s, parent_hash=parent_hash)
 
-    async def initialize(self, tasks: Sequence[tuple[DealId, int]]) -> None:
+    async def initialize(self, tasks: Sequence[tuple[DealId, int]]) -> list[TaskInitialized]:
         """Open tasks for contributions."""
-        await self._send(calls.initialize_array(self._hub, tasks), BASE_GAS + INITIALIZE_GAS * len(tasks))
+        receipt = await self._send(calls.initialize_array(self._hub, tasks), BASE_GAS + INITIALIZE_GAS * len(tasks))
+        return [logged.event for logged in receipt.events if isinstance(logged.event, TaskInitialized)]
 
     async def finalize(self, task_id: TaskId, results: bytes, callback: bytes, *, has_callback: bool, contributors: int) -> None:
         """Complete a task and pay everybody."""
@@ -201,9 +203,9 @@ class ChainLedger:
     def _hub(self) -> Address:
         return self._chain.hub_address
 
-    async def _send(self, call: Call, gas: int) -> None:
+    async def _send(self, call: Call, gas: int) -> Receipt:
         limited = Call(call.to, call.data, call.label, call.value, gas)
-        await (await self._sender.submit(limited)).receipt()
+        return await (await self._sender.submit(limited)).receipt()
 
     async def _gas_of_callback(self) -> int:
         if self._callback_gas is None:

@@ -103,7 +103,7 @@ class PoolMachine:
             at: When.
 
         Returns:
-            What is to be done, in order; first save what changed (`take_changes`).
+            What is to be done, in order.
         """
         self._react(fact, at)
         if self.book.is_live:
@@ -112,9 +112,19 @@ class PoolMachine:
         commands, self.book.out = self.book.out, []
         return commands if self.book.is_live else []
 
+    @property
+    def has_changes(self) -> bool:
+        """Whether something has to be saved."""
+        return bool(self.book.changes)
+
     def take_changes(self) -> Changes:
-        """Hand out what has to be saved before the commands are carried out."""
+        """Hand out what has to be saved."""
         return self.book.take_changes()
+
+    def forget(self, saved: Changes) -> None:
+        """Forget the tasks that are at an end, once they are saved."""
+        for task_id in saved.tasks:
+            self.book.closed.pop(task_id, None)
 
     def _react(self, fact: Fact, at: Instant) -> None:
         book = self.book

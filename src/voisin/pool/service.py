@@ -2,8 +2,10 @@
 A running pool: the machine with its surroundings.
 
 One loop takes facts in, in the order in which they come: from the chain's follower, the workers' desk, finished steps and
-the clock. It hands all that wait to the machine, saves what changed together with the place on the chain, and only then
-carries the commands out, so that nothing is done that would be forgotten. Nothing in the loop waits for chain or storage.
+the clock. It hands them to the machine and carries its commands out at once; nothing in the loop waits for chain, storage
+or database. The records are written a moment later, many changes at a time and always together with the place on the chain
+that they belong to. What a killed pool had done and not yet written it meets again on the chain and on its workers' disks,
+and every command may be carried out twice.
 """
 
 from __future__ import annotations
@@ -47,12 +49,10 @@ from voisin.protocol.events import SchedulerNotice, TaskFinalized
 from voisin.protocol.ids import DealId
 from voisin.protocol.signatures import Signer
 
-MAX_BATCH = 256
-"""Most facts that are saved together."""
 AHEAD = 4
 """Stretches of the chain that are read before the first of them is taken in."""
-POSITION_EVERY = 100
-"""Blocks without anything for this pool, after which the place on the chain is saved nevertheless."""
+POSITION_EVERY_S = 5.0
+"""How often the place on the chain is saved when nothing else is [s]."""
 RETRY_S = 0.5
 
 _log = structlog.get_logger()
@@ -121,7 +121,8 @@ class PoolService:
         self._inbox, self._waiting = anyio.create_memory_object_stream[_Item](float("inf"))
         self._ahead = anyio.Semaphore(AHEAD)
         self._seen_block = False
-        self._unsaved_blocks = 0
+        self._position: Position | None = None
+        self._changed = anyio.Event()
 
     def tell(self, fact: Fact) -> None:
         """Take a fact in, in its turn; a pool that is closed takes none, and hears of it again when it starts."""
@@ -145,6 +146,7 @@ class PoolService:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._follow, snapshot.position, head)
             tasks.start_soon(self._tick)
+            tasks.start_soon(self._keep_records)
             if self.keeper is not None:
                 tasks.start_soon(self.keeper.run, self._wall)
             await self._work(tasks)
@@ -217,16 +219,16 @@ class PoolService:
 
     async def _work(self, tasks: TaskGroup) -> None:
         async for item in self._waiting:
-            batch = [item]
-            while len(batch) < MAX_BATCH:
-                try:
-                    batch.append(self._waiting.receive_nowait())
-                except anyio.WouldBlock:
-                    break
-            commands = [command for item in batch for fact in item.facts for command in self._react(fact, item.at)]
-            await self._save(batch)
-            for command in commands:
-                self._carry_out(command, tasks)
+            for fact in item.facts:
+                for command in self._react(fact, item.at):
+                    self._carry_out(command, tasks)
+            if item.position is not None:
+                self._ahead.release()
+                self._position = item.position
+                self.condition.next_block = item.position.next_block
+                self.metrics.next_block.set(item.position.next_block)
+            if self.machine.has_changes:
+                self._changed.set()
 
     def _react(self, fact: Fact, at: Instant) -> list[Command]:
         if isinstance(fact, CaughtUp) and not self.condition.is_live:
@@ -242,22 +244,30 @@ class PoolService:
             self.metrics.task_s.observe(max(0, at.chain - start))
         return self.machine.handle(fact, at)
 
-    async def _save(self, batch: list[_Item]) -> None:
-        """Save what changed; stretches of the chain without anything for this pool are saved now and then."""
-        places = [item.position for item in batch if item.position is not None]
-        for _ in places:
-            self._ahead.release()
-        changes = self.machine.take_changes()
+    # --- the records ---
+
+    async def _keep_records(self) -> None:
+        """Write what changed, a moment after it did; and all of it when the pool ends."""
+        try:
+            while True:
+                with anyio.move_on_after(POSITION_EVERY_S):
+                    await self._changed.wait()
+                await anyio.sleep(self.settings.save_s)
+                await self._save()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._save()
+
+    async def _save(self) -> None:
+        self._changed = anyio.Event()
+        changes, position = self.machine.take_changes(), self._position
         for task in changes.tasks.values():
             if task.phase in ENDS:
                 self.metrics.ended.labels(task.phase.value).inc()
-        if places:
-            self._unsaved_blocks += places[-1].next_block - self.condition.next_block
-            self.condition.next_block = places[-1].next_block
-            self.metrics.next_block.set(places[-1].next_block)
-        if changes or self._unsaved_blocks >= POSITION_EVERY:
-            self._unsaved_blocks = 0
-            await self.store.save(changes, places[-1] if places else None)
+        if changes or position is not None:
+            self._position = None
+            await self.store.save(changes, position)
+            self.machine.forget(changes)
 
     # --- what goes out ---
 

@@ -67,6 +67,7 @@ class PoolSettings(BaseSettings):
     resend_s: float = Field(60.0, gt=0, description="Wait for the effect of a transaction before the chain is asked again [s].")
     step_pause_s: float = Field(1.0, gt=0, description="Pause after a refused transaction [s]; doubles up to sixty times this.")
     steps_at_once: int = Field(64, ge=1, description="Transactions in flight at a time.")
+    save_s: float = Field(0.05, ge=0, description="How long changes are gathered before they are written together [s].")
     tick_s: float = Field(0.5, gt=0, description="Period in which deadlines and leases are looked at [s].")
 
     @field_validator("hub", "workerpool")

@@ -16,6 +16,7 @@ from voisin.pool.clock import PoolClock
 from voisin.pool.commands import ChainStep, Claim, Finalize, Initialize, ReadDeadline, Reopen
 from voisin.pool.facts import DeadlineRead, Step, StepFailed
 from voisin.pool.ledger import Ledger
+from voisin.protocol.events import TaskInitialized
 from voisin.protocol.ids import DealId, TaskId, from_hex, task_id
 from voisin.protocol.records import Task, TaskStatus
 from voisin.protocol.results import encode_link
@@ -31,7 +32,7 @@ class StepRunner:
         trouble: Why the last step was refused; empty when it was not.
     """
 
-    def __init__(self, ledger: Ledger, clock: PoolClock, tell: Callable[[StepFailed | DeadlineRead], None]) -> None:
+    def __init__(self, ledger: Ledger, clock: PoolClock, tell: Callable[[StepFailed | DeadlineRead | TaskInitialized], None]) -> None:
         """
         Args:
             ledger: The chain.
@@ -76,7 +77,8 @@ class StepRunner:
             indexes = await self._indexes(command.deal_id, command.indexes, lambda task: task is None)
         if not indexes:
             return "needless"
-        await self._ledger.initialize([(command.deal_id, index) for index in indexes])
+        for opened in await self._ledger.initialize([(command.deal_id, index) for index in indexes]):
+            self._tell(opened)  # sooner than it comes by the chain's follower, which tells it again
         return "sent"
 
     async def _finalize(self, command: Finalize) -> str:

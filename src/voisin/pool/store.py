@@ -82,7 +82,8 @@ class SqlStore:
             engine: A database whose tables are up to date; `open_store` makes one.
         """
         self._engine = engine
-        self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+        insert_of = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+        self._upserts = {table.name: _upsert(insert_of(table)) for table in (schema.tasks, schema.replicas, schema.workers)}
 
     async def load(self) -> Snapshot:
         """Give everything that is not at an end."""
@@ -134,13 +135,14 @@ class SqlStore:
     async def _put(self, connection: AsyncConnection, table: Table, records: Iterable[TaskRecord | ReplicaRecord | WorkerRecord]) -> None:
         rows = [_row(record) for record in records]
         if rows:
-            await connection.execute(self._upsert(table), rows)
+            await connection.execute(self._upserts[table.name], rows)
 
-    def _upsert(self, table: Table) -> Insert:
-        keys = [column.name for column in table.primary_key]
-        new = self._insert(table)
-        rest = {column.name: new.excluded[column.name] for column in table.c if column.name not in keys}
-        return new.on_conflict_do_update(index_elements=keys, set_=rest)
+
+def _upsert(new: postgresql.Insert | sqlite.Insert) -> Insert:
+    """Write a row, or replace the one that has its key."""
+    keys = [column.name for column in new.table.primary_key]
+    rest = {column.name: new.excluded[column.name] for column in new.table.c if column.name not in keys}
+    return new.on_conflict_do_update(index_elements=keys, set_=rest)
 
 
 async def _files(connection: AsyncConnection, chosen: Select[tuple[object, ...]]) -> list[TaskFile]:

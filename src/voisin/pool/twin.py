@@ -125,12 +125,14 @@ class TwinLedger:
 
     # --- what a pool does ---
 
-    async def initialize(self, tasks: Sequence[tuple[DealId, int]]) -> None:
+    async def initialize(self, tasks: Sequence[tuple[DealId, int]]) -> list[TaskInitialized]:
         """Open tasks for contributions."""
         self._begin("initialize")
         for deal_id, index in tasks:
             self._require(task_id(deal_id, index) not in self._tasks)
-        self._seal(*(self._open(deal_id, index) for deal_id, index in tasks))
+        opened = [self._open(deal_id, index) for deal_id, index in tasks]
+        self._seal(*opened)
+        return opened
 
     async def finalize(self, task_id: TaskId, results: bytes, callback: bytes, *, has_callback: bool, contributors: int) -> None:
         """Complete a task."""

@@ -7,6 +7,8 @@ that fits no digest. Results up to a size are therefore read and held against th
 
 from __future__ import annotations
 
+import random
+from dataclasses import dataclass
 from typing import Protocol
 
 import anyio
@@ -21,26 +23,31 @@ from voisin.protocol.cid import Cid, cid_of, parse_cid
 
 ATTEMPTS = 4
 PAUSE_S = 0.25
+INLINE_BYTES = 1 << 18
+"""Largest result that is compared on the loop itself; a thread costs more than that [bytes]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A result as the storage has it; `data` is None when it is larger than asked for."""
+
+    size_bytes: int
+    data: bytes | None
 
 
 class ResultStore(Protocol):
     """Where results lie."""
 
-    async def size(self, cid: Cid) -> int | None:
+    async def fetch(self, cid: Cid, *, max_bytes: int) -> Stored | None:
         """
-        Tell how large a result is [bytes]; None when it is not there.
+        Fetch a result; None when it is not there.
+
+        Args:
+            cid: Its name.
+            max_bytes: Up to which size its bytes are wanted [bytes].
 
         Raises:
             UnavailableError: The storage does not answer.
-        """
-        ...
-
-    async def read(self, cid: Cid) -> bytes:
-        """
-        Read a whole result.
-
-        Raises:
-            UnavailableError: The storage does not answer, or does not have it.
         """
         ...
 
@@ -59,26 +66,28 @@ async def check_upload(store: ResultStore, settings: PoolSettings, command: Chec
     """
     try:
         cid = parse_cid(command.cid)
-        size = await _patient_size(store, cid)
-        if size is None:
-            return "it is not in storage"
-        if size > settings.max_upload_bytes:
-            return f"it has {size} bytes, and {settings.max_upload_bytes} are allowed"
-        if command.is_encrypted or size > settings.max_checked_bytes:
-            return ""
-        return await to_thread.run_sync(_compare, await store.read(cid), cid, command)
+        found = await _fetch(store, cid, 0 if command.is_encrypted else settings.max_checked_bytes)
     except (InputError, UnavailableError) as error:
         return error.message
+    if found is None:
+        return "it is not in storage"
+    if found.size_bytes > settings.max_upload_bytes:
+        return f"it has {found.size_bytes} bytes, and {settings.max_upload_bytes} are allowed"
+    if found.data is None:
+        return ""
+    if len(found.data) <= INLINE_BYTES:
+        return _compare(found.data, cid, command)
+    return await to_thread.run_sync(_compare, found.data, cid, command)
 
 
-async def _patient_size(store: ResultStore, cid: Cid) -> int | None:
-    """Ask for the size, a few times if the storage does not answer."""
+async def _fetch(store: ResultStore, cid: Cid, max_bytes: int) -> Stored | None:
+    """Fetch, a few times if the storage does not answer."""
     for attempt in range(ATTEMPTS - 1):
         try:
-            return await store.size(cid)
+            return await store.fetch(cid, max_bytes=max_bytes)
         except UnavailableError:
-            await anyio.sleep(PAUSE_S * 2**attempt)
-    return await store.size(cid)
+            await anyio.sleep(PAUSE_S * 2**attempt * random.uniform(0.5, 1))  # noqa: S311  (jitter, not a secret)
+    return await store.fetch(cid, max_bytes=max_bytes)
 
 
 def _compare(data: bytes, cid: Cid, command: CheckUpload) -> str:
@@ -103,36 +112,37 @@ class HttpResults:
         self._http = http
         self._url = storage_url.rstrip("/")
 
-    async def size(self, cid: Cid) -> int | None:
-        """Tell how large a result is [bytes]; None when it is not there."""
-        answer = await self._ask("HEAD", cid)
-        if answer.status_code == httpx.codes.NOT_FOUND:
-            return None
-        self._require_success(answer)
+    async def fetch(self, cid: Cid, *, max_bytes: int) -> Stored | None:
+        """Fetch a result in one request, and read its bytes only if they are few enough."""
+        try:
+            async with self._http.stream("GET", f"{self._url}/ipfs/{cid}", headers={"accept-encoding": "identity"}) as answer:
+                if answer.status_code == httpx.codes.NOT_FOUND:
+                    return None
+                size = self._size(answer, cid)
+                if size > max_bytes:
+                    return Stored(size, None)
+                data = await answer.aread()
+        except httpx.HTTPError as error:
+            raise UnavailableError(f"the storage at {self._url} does not answer: {error or type(error).__name__}") from None
+        return Stored(len(data), data)
+
+    def _size(self, answer: httpx.Response, cid: Cid) -> int:
+        if not answer.is_success:
+            raise UnavailableError(f"the storage at {self._url} answers {answer.status_code}")
         length = answer.headers.get("content-length", "")
         if not length.isascii() or not length.isdigit():
             raise UnavailableError(f"the storage at {self._url} does not say how large {cid} is")
         return int(length)
 
-    async def read(self, cid: Cid) -> bytes:
-        """Read a whole result."""
-        answer = await self._ask("GET", cid)
-        self._require_success(answer)
-        return answer.content
-
-    async def _ask(self, method: str, cid: Cid) -> httpx.Response:
-        try:
-            return await self._http.request(method, f"{self._url}/ipfs/{cid}")
-        except httpx.HTTPError as error:
-            raise UnavailableError(f"the storage at {self._url} does not answer: {error or type(error).__name__}") from None
-
-    def _require_success(self, answer: httpx.Response) -> None:
-        if not answer.is_success:
-            raise UnavailableError(f"the storage at {self._url} answers {answer.status_code}")
-
 
 class TwinResults:
-    """Results in memory, for tests and simulations."""
+    """
+    Results in memory, for tests and simulations.
+
+    Attributes:
+        blobs: What is stored.
+        is_away: Whether it does not answer.
+    """
 
     def __init__(self) -> None:
         self.blobs: dict[Cid, bytes] = {}
@@ -144,18 +154,11 @@ class TwinResults:
         self.blobs[cid] = data
         return cid
 
-    async def size(self, cid: Cid) -> int | None:
-        """Tell how large a result is [bytes]; None when it is not there."""
-        self._require_here()
-        return len(self.blobs[cid]) if cid in self.blobs else None
-
-    async def read(self, cid: Cid) -> bytes:
-        """Read a whole result."""
-        self._require_here()
-        if cid not in self.blobs:
-            raise UnavailableError("the storage has no such result")
-        return self.blobs[cid]
-
-    def _require_here(self) -> None:
+    async def fetch(self, cid: Cid, *, max_bytes: int) -> Stored | None:
+        """Fetch a result."""
         if self.is_away:
             raise UnavailableError("the storage does not answer")
+        data = self.blobs.get(cid)
+        if data is None:
+            return None
+        return Stored(len(data), data if len(data) <= max_bytes else None)

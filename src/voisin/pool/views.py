@@ -8,7 +8,8 @@ import anyio
 import msgspec
 
 from voisin.errors import StateError, UnavailableError
-from voisin.pool.records import ENDS
+from voisin.pool.book import TaskState
+from voisin.pool.records import ENDS, TaskFile
 from voisin.pool.service import PoolService
 from voisin.pool.words import PoolWorkerView, closed_task_view, open_task_view, worker_view
 from voisin.protocol.api import PoolTaskView, PoolView
@@ -86,7 +87,8 @@ async def task_view(service: PoolService, task_id: TaskId) -> PoolTaskView:
     task = service.machine.book.tasks.get(task_id)
     if task is not None:
         return open_task_view(service.machine.book, task, service.clock.now().chain)
-    file = await service.store.task(task_id)
+    closed = service.machine.book.closed.get(task_id)
+    file = _file_of(closed) if closed is not None else await service.store.task(task_id)
     if file is None:
         raise UnknownError(f"task {task_id} is not known here", hint="check the id, and that its deal is with this pool")
     return closed_task_view(service.machine.book, file)
@@ -99,19 +101,19 @@ async def deal_views(service: PoolService, deal_id: DealId) -> list[PoolTaskView
     Raises:
         UnknownError: It is not this pool's, or not yet.
     """
+    saved = await service.store.deal(deal_id)
     book, now = service.machine.book, service.clock.now().chain
-    views = []
-    for file in await service.store.deal(deal_id):
-        task = book.tasks.get(file.task.task_id)
-        if task is not None:
-            views.append(open_task_view(book, task, now))
-        elif file.task.phase in ENDS:
-            views.append(closed_task_view(book, file))
-        else:
-            views.append(await task_view(service, file.task.task_id))
+    views = {file.task.index: closed_task_view(book, file) for file in saved if file.task.phase in ENDS}
+    views |= {task.record.index: closed_task_view(book, _file_of(task)) for task in book.closed.values() if task.record.deal_id == deal_id}
+    if deal_id in book.deals:
+        views |= {index: open_task_view(book, task, now) for index, task in book.deals[deal_id].tasks.items()}
     if not views:
         raise UnknownError(f"deal {deal_id} is not known here", hint="check the id, and that it is with this pool")
-    return views
+    return [views[index] for index in sorted(views)]
+
+
+def _file_of(task: TaskState) -> TaskFile:
+    return TaskFile(task=task.record, replicas=tuple(task.replicas.values()), story=tuple(task.story))
 
 
 async def health(service: PoolService) -> PoolHealth:
