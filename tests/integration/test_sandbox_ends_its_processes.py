@@ -22,7 +22,10 @@ FOREVER = tighter(time_s=600, instructions=10**15)
 
 def _has_started(pid: int) -> bool:
     """Whether a process is past its own start and computes: it has used more processor time than any start needs."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
     return int(fields[11]) + int(fields[12]) > 0.6 * os.sysconf("SC_CLK_TCK")
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from voisin.sandbox import confine
 from voisin.sandbox.engine import BadModuleError, Machine, StaleModuleError
 from voisin.sandbox.wire import (
+    COMPILED_NAME,
     FILES_PER_MESSAGE,
     LENGTH,
     REQUESTS,
@@ -24,6 +25,7 @@ from voisin.sandbox.wire import (
     Broken,
     Compile,
     Compiled,
+    OtherHash,
     Ready,
     Request,
     Run,
@@ -32,8 +34,6 @@ from voisin.sandbox.wire import (
     encode,
     one_line,
 )
-
-COMPILED_NAME = "module.cwasm"
 
 
 class Parent:
@@ -101,7 +101,7 @@ def _compile(request: Compile, parent: Parent) -> Answer:
     with os.fdopen(descriptor, "rb") as file:
         wasm = file.read()
     if hashlib.sha256(wasm).hexdigest() != request.module_sha256:
-        return Compiled("has another SHA-256 than the one asked for")
+        return OtherHash()
     try:
         compiled = Machine(canonical_nan=request.canonical_nan).compile(wasm)
     except BadModuleError as error:

@@ -9,6 +9,7 @@ import re
 import secrets
 import shutil
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 
 from voisin.errors import InputError, UnavailableError
@@ -111,6 +112,54 @@ def read_start(path: Path, max_bytes: int) -> bytes:
         return os.pread(descriptor, max_bytes, 0) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
     finally:
         os.close(descriptor)
+
+
+@dataclass(frozen=True)
+class Harvest:
+    """What a run left behind; sizes are of its output files and count its files and folders."""
+
+    stdout: bytes
+    stderr: bytes
+    output_bytes: int = 0
+    output_files: int = 0
+
+
+def prepare(job: Job) -> dict[str, Path]:
+    """
+    Check a job and list its inputs.
+
+    Args:
+        job: The job.
+
+    Returns:
+        As `input_files`.
+
+    Raises:
+        InputError: The job cannot be run as it is.
+    """
+    check_job(job)
+    return input_files(job.input_dir)
+
+
+def harvest(work: Path, job: Job, *, is_success: bool) -> Harvest:
+    """
+    Take over what a run left behind, and leave its folder empty.
+
+    Args:
+        work: The folder of the sandbox process.
+        job: What was run.
+        is_success: Whether the outputs are wanted.
+
+    Returns:
+        Logs and sizes.
+
+    Raises:
+        OutputRefusedError: As `collect`.
+    """
+    stdout, stderr = (read_start(work / name, job.limits.log_bytes) for name in ("stdout", "stderr"))
+    size, files = collect(work / "out", job.output_dir, job.limits) if is_success else (0, 0)
+    clear(work)
+    return Harvest(stdout, stderr, size, files)
 
 
 def collect(out: Path, target: Path, limits: Limits) -> tuple[int, int]:

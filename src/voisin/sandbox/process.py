@@ -18,7 +18,7 @@ import msgspec
 from anyio.abc import Process
 
 from voisin.errors import InputError, UnavailableError
-from voisin.sandbox.wire import ANSWERS, FILES_PER_MESSAGE, LENGTH, MAX_ANSWER_BYTES, Answer, Broken, Ready, Request, encode
+from voisin.sandbox.wire import ANSWERS, COMPILED_NAME, FILES_PER_MESSAGE, LENGTH, MAX_ANSWER_BYTES, Answer, Broken, Ready, Request, encode
 
 START_TIMEOUT_S = 60.0
 _LAST_WORDS_S = 1.0
@@ -70,6 +70,11 @@ class Child:
     def pid(self) -> int:
         """Its process id, which is also that of its session."""
         return self._process.pid
+
+    @property
+    def made(self) -> Path:
+        """Where it writes a module that it compiles."""
+        return self.work / COMPILED_NAME
 
     @property
     def is_alive(self) -> bool:

@@ -5,22 +5,23 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import anyio
+import anyio.to_thread
 
 from voisin.errors import GuestError, StateError
-from voisin.sandbox.folders import Scratch, check_job, clear, collect, input_files, read_start
+from voisin.sandbox.compiler import Compiler
+from voisin.sandbox.folders import Scratch, harvest, prepare
 from voisin.sandbox.job import Cause, Job, Outcome
-from voisin.sandbox.modules import CompiledModules
 from voisin.sandbox.process import Child, ChildDiedError
-from voisin.sandbox.wire import Compile, Compiled, Done, Run, Stale, Started, one_line
+from voisin.sandbox.wire import Done, Run, Stale, Started, one_line
 
 LOAD_TIMEOUT_S = 60.0
 RUNS_PER_CHILD = 1_000
-_MAX_REFUSALS = 10_000
 
 
 class Sandbox:
@@ -48,21 +49,18 @@ class Sandbox:
         canonical_nan: bool = False,
         compile_time_s: float = 300.0,
     ) -> None:
-        self._modules = CompiledModules(cache_dir)
-        self._scratch = Scratch(scratch_dir or cache_dir / "scratch")
-        self._compiling = Scratch(cache_dir / "compiling")
+        cache_dir = cache_dir.absolute()  # the processes work in folders of their own
+        self._compiler = Compiler(cache_dir, canonical_nan=canonical_nan, time_s=compile_time_s)
+        self._scratch = Scratch((scratch_dir or cache_dir / "scratch").absolute())
         self._canonical_nan = canonical_nan
-        self._compile_time_s = compile_time_s
         self._slots = anyio.Semaphore(slots)
-        self._compile_lock = anyio.Lock()
         self._idle: list[Child] = []
         self._children: set[Child] = set()
-        self._refusals: dict[str, str] = {}
         self._is_open = False
 
     async def __aenter__(self) -> Self:
         await anyio.to_thread.run_sync(self._scratch.open)
-        await anyio.to_thread.run_sync(self._compiling.open)
+        await anyio.to_thread.run_sync(self._compiler.open)
         self._is_open = True
         return self
 
@@ -71,13 +69,13 @@ class Sandbox:
         with anyio.CancelScope(shield=True):
             for child in list(self._children):
                 await self._discard(child)
+            await self._compiler.close()
             await anyio.to_thread.run_sync(self._scratch.close)
-            await anyio.to_thread.run_sync(self._compiling.close)
 
     @property
     def process_ids(self) -> tuple[int, ...]:
         """The processes that are there now, running or warm."""
-        return tuple(sorted(child.pid for child in self._children))
+        return tuple(sorted((*self._compiler.process_ids, *(child.pid for child in self._children))))
 
     async def prepare(self, module: Path, module_sha256: str) -> None:
         """
@@ -92,7 +90,7 @@ class Sandbox:
             InputError: The file cannot be read.
             UnavailableError: The machine failed.
         """
-        _, refusal = await self._compiled(module, module_sha256)
+        _, refusal = await self._compiler.ready(module, module_sha256)
         if refusal:
             raise GuestError(f"the module {refusal}", hint="build the app for wasm32-wasi")
 
@@ -113,49 +111,17 @@ class Sandbox:
         """
         if not self._is_open:
             raise StateError("the sandbox is not open", hint="use it with `async with`")
-        await anyio.to_thread.run_sync(check_job, job)
+        inputs = await anyio.to_thread.run_sync(prepare, job)
         async with self._slots:
             for _ in range(2):
-                compiled, refusal = await self._compiled(job.module, job.module_sha256)
+                compiled, refusal = await self._compiler.ready(job.module, job.module_sha256)
                 if refusal:
                     return Outcome(cause=Cause.BAD_MODULE, detail=f"the module {refusal}")
-                outcome = await self._run_compiled(job, compiled)
+                outcome = await self._run_compiled(job, compiled, inputs)
                 if outcome is not None:
                     return outcome
-                self._modules.drop(compiled)
-        raise ChildDiedError(
-            "the sandbox process cannot load what it compiled", hint="check that only one version of wasmtime is installed"
-        )
-
-    async def _compiled(self, module: Path, module_sha256: str) -> tuple[Path, str]:
-        """Find or make the compiled module; the text says why it was refused, and is empty when it was not."""
-        path = self._modules.path(module_sha256, canonical_nan=self._canonical_nan)
-        async with self._compile_lock:
-            if module_sha256 in self._refusals:
-                return path, self._refusals[module_sha256]
-            if await anyio.to_thread.run_sync(self._modules.has, path):
-                return path, ""
-            return path, await self._compile(module, module_sha256, path)
-
-    async def _compile(self, module: Path, module_sha256: str, path: Path) -> str:
-        child = await Child.start(self._compiling.folder / secrets.token_hex(8), None)
-        self._children.add(child)
-        try:
-            await child.ask(Compile(canonical_nan=self._canonical_nan, module_sha256=module_sha256), [module])
-            answer = await child.answer(self._compile_time_s)
-            if not isinstance(answer, Compiled):
-                raise child.died("answered out of turn")
-            refusal = one_line(answer.refusal)
-            if not refusal:
-                await child.stop()
-                await anyio.to_thread.run_sync(self._modules.keep, child.work / "module.cwasm", path)
-        except TimeoutError:
-            refusal = f"takes longer than {self._compile_time_s:g} s to compile"
-        finally:
-            await self._discard(child)
-        if refusal and len(self._refusals) < _MAX_REFUSALS:
-            self._refusals[module_sha256] = refusal
-        return refusal
+                self._compiler.drop(compiled)
+        raise ChildDiedError("a new process cannot load what another compiled", hint="check that only one wasmtime is installed")
 
     @asynccontextmanager
     async def _warm_child(self) -> AsyncIterator[Child]:
@@ -165,12 +131,11 @@ class Sandbox:
         if self._idle:
             child = self._idle.pop()
         else:
-            child = await Child.start(self._scratch.folder / secrets.token_hex(8), self._modules.folder)
+            child = await Child.start(self._scratch.folder / secrets.token_hex(8), self._compiler.folder)
             self._children.add(child)
         try:
             yield child
             if self._is_open and child.is_alive and child.runs < RUNS_PER_CHILD:
-                await anyio.to_thread.run_sync(clear, child.work)
                 self._idle.append(child)
         finally:
             if child not in self._idle:
@@ -180,13 +145,13 @@ class Sandbox:
         await child.discard()
         self._children.discard(child)
 
-    async def _run_compiled(self, job: Job, compiled: Path) -> Outcome | None:
+    async def _run_compiled(self, job: Job, compiled: Path, inputs: dict[str, Path]) -> Outcome | None:
         """Run in a warm process; None when the compiled module must be made anew."""
         async with self._warm_child() as child:
             child.runs += 1
             started_at = 0.0
             try:
-                started = await self._start(child, job, compiled)
+                started = await self._start(child, job, compiled, inputs=inputs)
                 if started is None:
                     return None
                 started_at = anyio.current_time()
@@ -200,8 +165,7 @@ class Sandbox:
             wall_s = anyio.current_time() - started_at
             return await self._outcome(child, job, done, wall_s=wall_s)
 
-    async def _start(self, child: Child, job: Job, compiled: Path) -> Started | None:
-        files = await anyio.to_thread.run_sync(input_files, job.input_dir)
+    async def _start(self, child: Child, job: Job, compiled: Path, *, inputs: dict[str, Path]) -> Started | None:
         limits = job.limits
         request = Run(
             compiled=str(compiled),
@@ -210,7 +174,7 @@ class Sandbox:
             env=dict(job.env),
             seed_hex=job.seed.hex(),
             clock_unix_s=job.clock_unix_s,
-            inputs=tuple(files),
+            inputs=tuple(inputs),
             time_s=limits.time_s,
             instructions=limits.instructions,
             memory_bytes=limits.memory_bytes,
@@ -218,7 +182,7 @@ class Sandbox:
             output_files=limits.output_files,
             log_bytes=limits.log_bytes,
         )
-        await child.ask(request, list(files.values()))
+        await child.ask(request, list(inputs.values()))
         answer = await child.answer(LOAD_TIMEOUT_S)
         if isinstance(answer, Stale):
             return None
@@ -234,10 +198,7 @@ class Sandbox:
         cause = Cause(done.cause) if done.cause else None
         if cause not in (None, Cause.EXIT_CODE):
             await child.stop()  # a guest that hit a wall does not leave its process to the next one
-        stdout, stderr = [await anyio.to_thread.run_sync(read_start, child.work / name, limits.log_bytes) for name in ("stdout", "stderr")]
-        size = files = 0
-        if cause is None:
-            size, files = await anyio.to_thread.run_sync(collect, child.work / "out", job.output_dir, limits)
+        left = await anyio.to_thread.run_sync(partial(harvest, child.work, job, is_success=cause is None))
         return Outcome(
             cause=cause,
             exit_code=done.exit_code,
@@ -245,8 +206,8 @@ class Sandbox:
             instructions=done.instructions,
             wall_s=wall_s,
             peak_memory_bytes=done.peak_memory_bytes if done.peak_memory_bytes >= 0 else None,
-            stdout=stdout,
-            stderr=stderr,
-            output_bytes=size,
-            output_files=files,
+            stdout=left.stdout,
+            stderr=left.stderr,
+            output_bytes=left.output_bytes,
+            output_files=left.output_files,
         )

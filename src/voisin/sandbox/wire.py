@@ -14,13 +14,14 @@ from dataclasses import asdict, dataclass
 
 LENGTH = struct.Struct("<I")
 MAX_ANSWER_BYTES = 64 << 10
+COMPILED_NAME = "module.cwasm"
 FILES_PER_MESSAGE = 64
 """Descriptors travel in groups of at most this many; the system's own limit is 253."""
 
 
 @dataclass(frozen=True)
 class Compile:
-    """Compile the module whose descriptor follows, and write it to `module.cwasm` in the current folder."""
+    """Compile the module whose descriptor follows, and write it to `COMPILED_NAME` in the current folder."""
 
     module_sha256: str
     canonical_nan: bool
@@ -60,6 +61,11 @@ class Compiled:
 
 
 @dataclass(frozen=True)
+class OtherHash:
+    """The module is not the one that was to be compiled."""
+
+
+@dataclass(frozen=True)
 class Started:
     """The guest's first instruction is next: its time runs."""
 
@@ -90,9 +96,9 @@ class Broken:
 
 
 Request = Compile | Run
-Answer = Ready | Compiled | Started | Done | Stale | Broken
+Answer = Ready | Compiled | OtherHash | Started | Done | Stale | Broken
 REQUESTS: dict[str, type[Request]] = {kind.__name__: kind for kind in (Compile, Run)}
-ANSWERS: dict[str, type[Answer]] = {kind.__name__: kind for kind in (Ready, Compiled, Started, Done, Stale, Broken)}
+ANSWERS: dict[str, type[Answer]] = {kind.__name__: kind for kind in (Ready, Compiled, OtherHash, Started, Done, Stale, Broken)}
 
 
 def encode(message: Request | Answer) -> bytes:
