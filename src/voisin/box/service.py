@@ -122,7 +122,7 @@ async def _services(
                 storage_url=storage_url,
                 market_url=market_url,
                 price=settings.price,
-                categories=settings.sold_categories,
+                categories=tuple(number for number in settings.sold_categories if number < len(settings.categories)),
                 start_block=deployment.block,
             )
             async with (

@@ -29,7 +29,7 @@ class BoxSettings:
         engine: What runs the embedded chain's contracts: `pyevm`, `eels`, or `anvil` for an installed anvil.
         price: What the box's pool charges for a task [nRLC].
         categories: Classes of duration, by number.
-        sold_categories: Numbers of the categories that the pool sells.
+        sold_categories: Numbers of the categories that the pool sells; those that do not exist are left out.
         requester_rlc: What the requester's wallet holds at first [nRLC].
         scheduler_rlc: What the scheduler has deposited at first, to stake on deals [nRLC].
         worker_rlc: What each worker has deposited at first, to stake on contributions [nRLC].

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from voisin.cli.reading import amount
+from voisin.cli.reading import amount, category
 from voisin.cli.session import Session, command
 from voisin.units import NRLC
 
@@ -31,6 +31,10 @@ def up(
     host: Annotated[str, typer.Option(help="Address to listen on; anything but loopback opens the box to the network.")] = "127.0.0.1",
     price: Annotated[NRLC | None, typer.Option(parser=amount, metavar="AMOUNT", help="What the box's pool charges for a task.")] = None,
     engine: Annotated[str, typer.Option(help=f"What runs the chain's contracts: {', '.join(ENGINES)}.")] = "pyevm",
+    classes: Annotated[
+        list[str] | None,
+        typer.Option("--category", metavar="NAME=SECONDS", help="Class of duration of a new market; repeat for more."),
+    ] = None,
 ) -> None:
     """Run a whole market on this machine until Ctrl-C: chain, order book, pool, storage and workers."""
     from voisin.box import BoxSettings
@@ -43,6 +47,8 @@ def up(
         port=session.settings.port if port is None else port,
         engine=_engine(engine),
     )
+    if classes:
+        settings = replace(settings, categories=tuple(category(text) for text in classes))
     _run_box(session, settings if price is None else replace(settings, price=price))
 
 

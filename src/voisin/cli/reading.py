@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import typer
 
-from voisin.errors import VoisinError
+from voisin.errors import InputError, VoisinError
 from voisin.units import NRLC, parse_amount
+
+if TYPE_CHECKING:
+    from voisin.protocol.records import Category
 
 T = TypeVar("T")
 
@@ -31,6 +34,17 @@ def told(read: Callable[[str], T]) -> Callable[[str], T]:
 def amount(text: str) -> NRLC:
     """Read an amount of money."""
     return parse_amount(text)
+
+
+@told
+def category(text: str) -> Category:
+    """Read a class of duration, for example `XS=300`."""
+    from voisin.protocol.records import Category
+
+    name, _, seconds = text.partition("=")
+    if not name or not seconds.isascii() or not seconds.isdigit() or int(seconds) == 0:
+        raise InputError(f"{text!r} is not a class of duration", hint='write its name and seconds, for example "XS=300"')
+    return Category(name, "", int(seconds))
 
 
 @told
