@@ -202,7 +202,7 @@ class _ScriptedPool:
         if params.voisin_bag:
             entries = list(decode_bag(await self._rig.storage.get_bytes(params.voisin_bag, max_bytes=1 << 20)).tasks)  # type: ignore[arg-type]
         else:
-            entries = [BagEntry(split_args(params.iexec_args), params.voisin_inputs)]
+            entries = [BagEntry(split_args(params.iexec_args), params.voisin_inputs)] * (deal.bot_first + deal.bot_size)
         for index in range(deal.bot_first, deal.bot_first + deal.bot_size):
             await self._run_task(deal_id, index, entries[index])
 
