@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import socket
 import subprocess
@@ -85,10 +86,19 @@ async def test_bad_jobs_are_refused_before_anything_starts(bench: Bench, tmp_pat
     await bench.still_works()
 
 
-async def test_all_walls_stand_on_linux(bench: Bench) -> None:
+def _walls() -> str:
+    """Which walls this system has, asked for in another way than the code under test does."""
+    if sys.platform != "linux":
+        return "rlimits"
+    version = ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), 1)  # landlock_create_ruleset: which version?
+    has_seccomp = "Seccomp_filters" in Path("/proc/self/status").read_text()
+    return "rlimits" + (" landlock" if version > 0 else "") + (" seccomp" if has_seccomp else "")
+
+
+async def test_all_walls_that_the_system_has_stand(bench: Bench) -> None:
     await bench.still_works()
     (child,) = bench.sandbox._children
-    assert child.layers == ("rlimits", "landlock", "seccomp")
+    assert " ".join(child.layers) == _walls()
 
 
 ESCAPE_ATTEMPTS = """
@@ -140,7 +150,7 @@ print("module", (readable / "module").read_bytes())
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="Landlock and seccomp are parts of Linux")
+@pytest.mark.skipif(_walls() != "rlimits landlock seccomp", reason="this system lacks a wall")
 def test_a_process_behind_its_walls_reaches_nothing(tmp_path: Path) -> None:
     own, readable = tmp_path / "own", tmp_path / "readable"
     own.mkdir()

@@ -79,7 +79,7 @@ class SystemCalls:
         values = ctypes.c_uint64 * (max(1, len(signature)) * _WORDS_PER_VALUE)
         places = [(index * _WORDS_PER_VALUE, _MASKS[letter]) for index, letter in enumerate(signature)]
 
-        def call(_env: int, _caller: int, address: int, _count: int) -> int:
+        def _call(_env: int, _caller: int, address: int, _count: int) -> int:
             raw = values.from_address(address)
             errno = self._run(method, [raw[place] & mask for place, mask in places])
             if errno is None:
@@ -87,7 +87,7 @@ class SystemCalls:
             raw[0] = errno
             return 0
 
-        return call
+        return _call
 
     def _run(self, method: _Method, parameters: list[int]) -> Errno | None:
         """Carry a call out; None ends the guest, for the reason kept in `stop` or `failure`."""

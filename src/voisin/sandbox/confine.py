@@ -15,6 +15,7 @@ import os
 import platform
 import resource
 import struct
+import sys
 from pathlib import Path
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -77,7 +78,8 @@ def enter(compiled_folder: Path | None) -> tuple[str, ...]:
     """
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_NOFILE, _OPEN_FILES)
-    _limit(resource.RLIMIT_AS, _ADDRESS_SPACE_BYTES)
+    if sys.platform == "linux":  # elsewhere this limit is not kept, or not even accepted
+        _limit(resource.RLIMIT_AS, _ADDRESS_SPACE_BYTES)
     layers = ["rlimits"]
     if hasattr(_libc, "prctl") and _prctl(_PR_SET_NO_NEW_PRIVS, 1) == 0:
         _prctl(_PR_SET_PDEATHSIG, _SIGKILL)
@@ -103,7 +105,8 @@ def allow_run(*, file_bytes: int, time_s: float) -> None:
 
 def allow_compile() -> None:
     """Set the system's own limit on the memory of a compiler."""
-    _limit(resource.RLIMIT_AS, _COMPILER_ADDRESS_SPACE_BYTES)
+    if sys.platform == "linux":
+        _limit(resource.RLIMIT_AS, _COMPILER_ADDRESS_SPACE_BYTES)
 
 
 def _limit(kind: int, value: int) -> None:

@@ -109,6 +109,7 @@ class File(Node):
 
     @property
     def size(self) -> int:
+        """Its size in bytes."""
         return self._size
 
     def open(self) -> None:

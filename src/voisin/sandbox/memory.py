@@ -59,11 +59,13 @@ class _Mapping:
         self.grow(minimum)
 
     def grow(self, size: int) -> None:
+        """Make the first `size` bytes usable."""
         if size and _libc.mprotect(self.base, size, _READ_WRITE) != 0:
             raise MemoryError(f"cannot use {size} bytes of memory")
         self.size = size
 
     def free(self) -> None:
+        """Give the address space back."""
         _libc.munmap(self.base, self.total)
 
 

@@ -109,11 +109,11 @@ class StorageClient:
         """
         cid = cid_of(data)
 
-        async def body() -> AsyncIterator[bytes]:
+        async def _body() -> AsyncIterator[bytes]:
             for start in range(0, len(data), UPLOAD_CHUNK_BYTES):
                 yield data[start : start + UPLOAD_CHUNK_BYTES]
 
-        return await self._put(cid, len(data), body)
+        return await self._put(cid, len(data), _body)
 
     async def put_file(self, path: Path) -> Cid:
         """
@@ -137,12 +137,12 @@ class StorageClient:
         if await self.has(cid):
             return cid
 
-        async def body() -> AsyncIterator[bytes]:
+        async def _body() -> AsyncIterator[bytes]:
             with path.open("rb") as file:
                 while chunk := await anyio.to_thread.run_sync(file.read, UPLOAD_CHUNK_BYTES):
                     yield chunk
 
-        return await self._put(cid, size, body)
+        return await self._put(cid, size, _body)
 
     async def has(self, cid: Cid) -> bool:
         """
@@ -158,13 +158,13 @@ class StorageClient:
             UnavailableError: It does not answer.
         """
 
-        async def attempt() -> bool:
+        async def _attempt() -> bool:
             response = await self._http.head(self._url(cid))
             if response.status_code in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):
                 return response.status_code == HTTPStatus.OK
             raise _fault(response.status_code, b"")
 
-        return await self._retry(attempt, size=0)
+        return await self._retry(_attempt, size=0)
 
     async def get_bytes(self, cid: Cid, *, max_bytes: int) -> bytes:
         """
@@ -184,12 +184,12 @@ class StorageClient:
         """
         parse_cid(cid)
 
-        async def attempt() -> bytes:
+        async def _attempt() -> bytes:
             data = bytearray()
             await self._fetch(cid, data.extend, max_bytes=max_bytes)
             return bytes(data)
 
-        return await self._retry(attempt, size=max_bytes)
+        return await self._retry(_attempt, size=max_bytes)
 
     async def get_file(self, cid: Cid, path: Path, *, max_bytes: int) -> int:
         """
@@ -211,14 +211,14 @@ class StorageClient:
         parse_cid(cid)
         temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(8)}")
 
-        async def attempt() -> int:
+        async def _attempt() -> int:
             with temporary.open("wb") as file:
                 size = await self._fetch(cid, file.write, max_bytes=max_bytes)
                 await anyio.to_thread.run_sync(_settle, file)
                 return size
 
         try:
-            size = await self._retry(attempt, size=max_bytes)
+            size = await self._retry(_attempt, size=max_bytes)
             os.replace(temporary, path)  # noqa: PTH105  one name for another, on the same disk
         except OSError as error:
             raise InputError(f"cannot write {path}: {error.strerror}", hint="check the path and the room on the disk") from error
@@ -246,7 +246,7 @@ class StorageClient:
         return size
 
     async def _put(self, cid: Cid, size: int, body: Callable[[], AsyncIterator[bytes]]) -> Cid:
-        async def attempt() -> Cid:
+        async def _attempt() -> Cid:
             headers = {"content-type": "application/octet-stream", "content-length": str(size)}
             url, query = f"{self.base_url}/v1/blobs", {"cid": cid}
             async with self._http.stream("POST", url, params=query, content=body(), headers=headers) as response:
@@ -258,7 +258,7 @@ class StorageClient:
                 raise TrustError(f"the storage at {self.base_url} stored {stored.cid[:80]!r} in place of {cid}", hint="use another storage")
             return cid
 
-        return await self._retry(attempt, size=size)
+        return await self._retry(_attempt, size=size)
 
     def _url(self, cid: Cid) -> str:
         return f"{self.base_url}/ipfs/{parse_cid(cid)}"
