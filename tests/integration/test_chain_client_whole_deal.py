@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.chain_rig import APP_PRICE, POOL_PRICE, RLC, SALT, Rig, open_rig
-from voisin.chain import Admission, calls
+from voisin.chain import Admission, calls, deployment_plan, execute_plan
 from voisin.errors import RevertError, StateError
 from voisin.protocol import events
 from voisin.protocol.eip712 import Operation, order_hash
-from voisin.protocol.ids import DealId, Hash32, task_id
+from voisin.protocol.ids import ZERO_ADDRESS, DealId, Hash32, task_id
 from voisin.protocol.orders import OrderKind
 from voisin.protocol.records import Account, ContributionStatus, TaskStatus
 from voisin.protocol.results import result_hash, result_seal, sign_authorization
@@ -126,6 +126,20 @@ async def test_entries_and_their_owners(rig: Rig) -> None:
     await rig.send(rig.scheduler, calls.change_policy(pool, 35, 5))
     info = await chain.registries.workerpool(pool)
     assert (info.worker_stake_ratio, info.scheduler_reward_ratio, info.description) == (35, 5, "pool")
+
+
+async def test_a_plan_for_another_nonce_or_account_is_refused_before_it_costs(rig: Rig) -> None:
+    spent = await rig.chain.native_balance(rig.owner.address)
+    with pytest.raises(StateError, match="for another nonce than 14"):
+        await execute_plan(rig.senders[rig.owner.address], deployment_plan(rig.owner.address, rig.chain.chain_id))
+    with pytest.raises(StateError, match=f"another account than {rig.stranger.address}"):
+        await execute_plan(rig.senders[rig.stranger.address], deployment_plan(rig.owner.address, rig.chain.chain_id, nonce=14))
+    assert await rig.chain.native_balance(rig.owner.address) == spent
+    plan = deployment_plan(rig.owner.address, rig.chain.chain_id, nonce=14, token=rig.chain.token_address)
+    second = await execute_plan(rig.senders[rig.owner.address], plan)
+    assert second.token == rig.chain.token_address
+    assert second.hub not in (rig.chain.hub_address, ZERO_ADDRESS)
+    assert second.block == rig.deployment.block + 14
 
 
 async def test_money_in_and_out(rig: Rig) -> None:

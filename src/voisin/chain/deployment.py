@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from voisin.chain.deploy import DeploymentPlan
+from voisin.chain.deploy import DeploymentPlan, contract_address
 from voisin.chain.sender import Sender
 from voisin.errors import StateError
 from voisin.protocol.ids import Address
+
+_HINT = "make the plan with the account's next nonce, and let nobody else use the account meanwhile"
 
 
 class Deployment(msgspec.Struct, frozen=True):
@@ -40,16 +42,16 @@ async def execute_plan(sender: Sender, plan: DeploymentPlan) -> Deployment:
         Where the market stands.
 
     Raises:
-        StateError: The sender's nonce was another one: the contracts lie elsewhere than planned.
+        StateError: The sender's next nonce is not the plan's first, or somebody else used the account meanwhile.
         RevertError: A transaction failed.
     """
+    await _check_nonce(sender, plan)
     submitted = [await sender.submit(call) for call in plan.transactions]
     receipts = [await each.receipt() for each in submitted]
     made = {receipt.contract for receipt in receipts}
     planned = {plan.hub, plan.app_registry, plan.dataset_registry, plan.workerpool_registry, *plan.facets.values()}
     if not planned <= made:
-        hint = "make the plan with the account's next nonce, and let nobody else use the account meanwhile"
-        raise StateError(f"the contracts are not where the plan says: {', '.join(sorted(planned - made))} were not made", hint=hint)
+        raise StateError(f"the contracts are not where the plan says: {', '.join(sorted(planned - made))} were not made", hint=_HINT)
     return Deployment(
         chain_id=await sender.chain_id(),
         hub=plan.hub,
@@ -59,3 +61,10 @@ async def execute_plan(sender: Sender, plan: DeploymentPlan) -> Deployment:
         workerpool_registry=plan.workerpool_registry,
         block=min(receipt.block for receipt in receipts),
     )
+
+
+async def _check_nonce(sender: Sender, plan: DeploymentPlan) -> None:
+    """Every plan begins with a creation: where it would lie tells the plan's nonce and owner."""
+    nonce = await sender.next_nonce()
+    if contract_address(sender.address, nonce) not in (plan.token, *plan.facets.values()):
+        raise StateError(f"the plan was made for another account than {sender.address}, or for another nonce than {nonce}", hint=_HINT)

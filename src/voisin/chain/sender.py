@@ -212,8 +212,7 @@ class Sender:
         if self._next is None or not self._is_counting:
             launches, count = self._reading or (-1, 0)
             if launches != self._launches:
-                (answer,) = await self.rpc.ask([self._count_request()])
-                count = quantity(answer.read(str))
+                count = await self.next_nonce()
             self._reading, self._next = None, count
         while self._next in self._flights:
             self._next += 1
@@ -266,6 +265,11 @@ class Sender:
         flight = Flight(call, transaction, [sign_transaction(transaction, self._signer)], touched_at=now, priced_at=now)
         self._flights.add(flight)
         return flight
+
+    async def next_nonce(self) -> int:
+        """Tell the wallet's next nonce: how many transactions it has sent, those not yet mined included."""
+        (answer,) = await self.rpc.ask([self._count_request()])
+        return quantity(answer.read(str))
 
     async def chain_id(self) -> int:
         """Tell which chain the transactions are signed for (EIP-155)."""
