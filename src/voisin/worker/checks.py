@@ -79,6 +79,17 @@ async def check_task(replica: Replica, ledger: Ledger, settings: WorkerSettings,
     return _terms(deal, task, app, settings)
 
 
+def require_active(task: Task) -> None:
+    """
+    Make sure that a task takes contributions, whatever the clock says.
+
+    Raises:
+        RefusalError: It does not.
+    """
+    if task.status is not TaskStatus.ACTIVE:
+        raise RefusalError(MachineFailure.TASK_NOT_ACTIVE, f"the task is {task.status.name.lower()} on the chain")
+
+
 async def check_open(replica: Replica, task: Task, ledger: Ledger, margin_s: float) -> None:
     """
     Make sure that a task takes a contribution of this worker.
@@ -92,9 +103,8 @@ async def check_open(replica: Replica, task: Task, ledger: Ledger, margin_s: flo
     Raises:
         RefusalError: It does not.
     """
+    require_active(task)
     not_active = MachineFailure.TASK_NOT_ACTIVE
-    if task.status is not TaskStatus.ACTIVE:
-        raise RefusalError(not_active, f"the task is {task.status.name.lower()} on the chain")
     if (await ledger.own_contribution(replica.task_id)).status is not ContributionStatus.UNSET:
         raise RefusalError(not_active, "this worker has contributed to the task already, and its result is gone")
     left_s = task.contribution_deadline - await ledger.now()

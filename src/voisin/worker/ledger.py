@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
 from voisin.chain import Chain, Sender, calls
 from voisin.protocol.ids import Address, DealId, Hash32, TaskId
 from voisin.protocol.records import Account, AppInfo, Contribution, DatasetInfo, Deal, Task
 from voisin.protocol.results import result_hash, result_seal
+from voisin.protocol.signatures import signed_by
 from voisin.units import NRLC, UnixSeconds
+
+REMEMBERED: Final = 256
+"""Deals and apps that need not be read again."""
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 class ChainLedger:
@@ -25,6 +35,8 @@ class ChainLedger:
         self._chain = chain
         self._sender = sender
         self._worker = worker
+        self._deals: OrderedDict[DealId, Deal] = OrderedDict()
+        self._apps: OrderedDict[Address, AppInfo] = OrderedDict()
 
     @property
     def chain_id(self) -> int:
@@ -41,24 +53,24 @@ class ChainLedger:
         return UnixSeconds(max(await self._chain.block_time(), int(time.time())))
 
     async def deal(self, deal_id: DealId) -> Deal:
-        """Look a deal up."""
-        return await self._chain.hub.deal(deal_id)
+        """Look a deal up; deals never change."""
+        return await _once(self._deals, deal_id, self._chain.hub.deal)
 
     async def task(self, task_id: TaskId) -> Task:
         """Look a task up."""
         return await self._chain.hub.task(task_id)
 
     async def app(self, entry: Address) -> AppInfo:
-        """Look an app up."""
-        return await self._chain.registries.app(entry)
+        """Look an app up; what a worker needs of it never changes."""
+        return await _once(self._apps, entry, self._chain.registries.app)
 
     async def dataset(self, entry: Address) -> DatasetInfo:
         """Look a dataset up."""
         return await self._chain.registries.dataset(entry)
 
     async def is_signed_by(self, owner: Address, digest: bytes, signature: str) -> bool:
-        """Tell whether an owner signed a digest."""
-        return await self._chain.is_signed_by(owner, digest, signature)
+        """Tell whether an owner signed a digest: with its key, or, as only the chain can tell, as a contract."""
+        return signed_by(owner, digest, signature) or await self._chain.is_signed_by(owner, digest, signature)
 
     async def own_contribution(self, task_id: TaskId) -> Contribution:
         """Look the own contribution to a task up."""
@@ -90,3 +102,13 @@ class ChainLedger:
     async def claim(self, task_id: TaskId) -> None:
         """End a task whose final deadline has passed."""
         await self._sender.send(calls.claim(self.hub, task_id))
+
+
+async def _once(known: OrderedDict[K, V], key: K, read: Callable[[K], Awaitable[V]]) -> V:
+    """Read what never changes, unless it is known already; what was used longest ago is forgotten first."""
+    if key not in known:
+        known[key] = await read(key)
+        while len(known) > REMEMBERED:
+            known.popitem(last=False)
+    known.move_to_end(key)
+    return known[key]

@@ -200,8 +200,9 @@ class PoolLink:
         )
         try:
             welcome = await self._greet(socket)
-            self._pauses.reset()
+            joined_s = anyio.current_time()
             await self._talk(socket, heartbeat_s=min(max(welcome.heartbeat_s, _HEARTBEAT_S[0]), _HEARTBEAT_S[1]))
+            self._pauses.note_success(anyio.current_time() - joined_s)
         finally:
             with anyio.CancelScope(shield=True):
                 await socket.close()

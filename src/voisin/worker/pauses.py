@@ -27,6 +27,7 @@ class Pauses:
         self._next_s = min(2 * length_s, self._longest_s)
         return length_s * (1 + self._random()) / 2
 
-    def reset(self) -> None:
-        """Start again with the first pause, after a success."""
-        self._next_s = self._first_s
+    def note_success(self, lasted_s: float) -> None:
+        """Start again with the first pause, if a success lasted as long as the next pause would: a short one may be part of the trouble."""
+        if lasted_s >= self._next_s:
+            self._next_s = self._first_s

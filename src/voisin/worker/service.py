@@ -80,6 +80,8 @@ from voisin.worker.work import Work
 GOODBYE_S = 3.0
 LOOKS_AT_A_TIME = 8
 EVENTS_WAITING = 1_000
+MAX_HELD = 400
+"""Replicas that a greeting lists: it has to fit into one message."""
 _WATCHED = frozenset(Phase) - EARLY - {Phase.CONTRIBUTING, Phase.REVEALING, Phase.CLAIMING}
 
 log = structlog.get_logger(__name__)
@@ -331,7 +333,9 @@ class Worker:
         return self._identity.workerpool if self._identity is not None else ZERO_ADDRESS
 
     def _holding(self) -> tuple[Held, ...]:
-        return tuple(Held(replica.task_id, STAGES[replica.phase]) for replica in self._state.replicas.values())
+        """List the replicas for the greeting; if they are too many for one message, those that somebody else could do instead first."""
+        early_first = sorted(self._state.replicas.values(), key=lambda replica: replica.phase not in EARLY)
+        return tuple(Held(replica.task_id, STAGES[replica.phase]) for replica in early_first[:MAX_HELD])
 
     async def _approve(self, challenge: Challenge, welcome: Welcome | None) -> None:
         """Make sure that this is the pool that was meant, on the chain that was meant; remember it once it let us in."""

@@ -16,7 +16,7 @@ from voisin.errors import FundsError, RevertError, StateError, UnavailableError,
 from voisin.protocol.records import ContributionStatus, TaskStatus
 from voisin.protocol.results import result_hash
 from voisin.protocol.wire import MachineFailure
-from voisin.worker.checks import check_open
+from voisin.worker.checks import require_active
 from voisin.worker.pauses import Pauses
 from voisin.worker.ports import Ledger, Storage
 from voisin.worker.refusal import RefusalError
@@ -97,6 +97,12 @@ class Settlement:
 
     async def reveal(self, replica: Replica) -> TaskEvent:
         """Show the digest, if the chain says that it is the agreed one and still wants it."""
+        assert replica.digest is not None
+        try:
+            await self._ledger.reveal(replica.task_id, replica.digest)  # the chain has just been seen to want it
+            return Revealed(replica.task_id)
+        except VoisinError as error:
+            log.warning("reveal_unsure", task_id=replica.task_id, error=str(error))
         try:
             return await self._insist("reveal", self._reveal_once, replica)
         except RefusalError as error:
@@ -153,7 +159,7 @@ class Settlement:
             task = await self._ledger.task(replica.task_id)
         except StateError as error:
             raise RefusalError(MachineFailure.TASK_NOT_ACTIVE, error.message) from None
-        await check_open(replica, task, self._ledger, 0)
+        require_active(task)
         try:
             await self._ledger.contribute(
                 replica.task_id, replica.digest, enclave=replica.enclave_challenge, authorization=replica.authorization
