@@ -17,11 +17,8 @@ event Approval:
     amount: uint256
 
 
-interface Spender:
-    def receiveApproval(sender: address, amount: uint256, token: address, data: Bytes[16_384]): nonpayable
-
-
 SUPPLY: constant(uint256) = 87_000_000 * 10**9  # nRLC
+RECEIVE_APPROVAL: constant(bytes4) = method_id("receiveApproval(address,uint256,address,bytes)", output_type=bytes4)
 
 totalSupply: public(uint256)
 balanceOf: public(HashMap[address, uint256])
@@ -94,12 +91,13 @@ def approve(_spender: address, _value: uint256) -> bool:
 
 
 @external
-def approveAndCall(_spender: address, _value: uint256, _extraData: Bytes[16_384]):
+def approveAndCall(_spender: address, _value: uint256, _extraData: Bytes[10_240]):
     """
     @notice Let a contract take RLC, and tell it so in the same transaction.
     """
     self._approve(_spender, _value)
-    extcall Spender(_spender).receiveApproval(msg.sender, _value, self, _extraData)
+    assert _spender.is_contract
+    raw_call(_spender, abi_encode(msg.sender, _value, self, _extraData, method_id=RECEIVE_APPROVAL))
 
 
 @external

@@ -3,6 +3,7 @@
 @title What anybody may read in the hub (SPEC 3 and 10)
 @license Apache-2.0
 """
+import category_record as C
 import deal_record as D
 import hub_state as S
 import ledger as L
@@ -10,6 +11,7 @@ import records as V
 import task_record as R
 
 initializes: S
+initializes: C[S := S]
 initializes: D[S := S]
 initializes: L[S := S]
 initializes: R[S := S]
@@ -140,7 +142,7 @@ def countCategory() -> uint256:
 @external
 def viewCategory(_catid: uint256) -> V.Category:
     assert _catid < S.category_count
-    return self._category(_catid)
+    return C._load(_catid)
 
 
 @view
@@ -148,7 +150,7 @@ def viewCategory(_catid: uint256) -> V.Category:
 def viewCategoryABILegacy(_catid: uint256) -> (String[256], String[1_024], uint256):
     if _catid >= S.category_count:
         raw_revert(abi_encode(convert(50, uint256), method_id=method_id("Panic(uint256)")))
-    category: V.Category = self._category(_catid)
+    category: V.Category = C._load(_catid)
     return category.name, category.description, category.workClockTimeRef
 
 
@@ -372,16 +374,6 @@ def viewWorkerpool(workerpool: address) -> V.WorkerpoolInfo:
         m_workerpoolDescription=staticcall WorkerpoolEntry(workerpool).m_workerpoolDescription(),
         m_workerStakeRatioPolicy=staticcall WorkerpoolEntry(workerpool).m_workerStakeRatioPolicy(),
         m_schedulerRewardRatioPolicy=staticcall WorkerpoolEntry(workerpool).m_schedulerRewardRatioPolicy(),
-    )
-
-
-@internal
-@view
-def _category(catid: uint256) -> V.Category:
-    return V.Category(
-        name=S.categories[catid].name,
-        description=S.categories[catid].description,
-        workClockTimeRef=S.categories[catid].workClockTimeRef,
     )
 
 

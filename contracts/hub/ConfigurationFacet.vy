@@ -3,11 +3,13 @@
 @title What the owner of the hub decides: routes, configuration, categories (SPEC 4)
 @license Apache-2.0
 """
+import category_record as C
 import events as E
 import hub_state as S
 import routing
 
 initializes: S
+initializes: C[S := S]
 initializes: routing[S := S]
 
 NAME: constant(String[9]) = "iExecODB"
@@ -162,7 +164,7 @@ def createCategory(name: String[256], description: String[1_024], workClockTimeR
     self._check_owner()
     assert workClockTimeRef <= MAX_TIME_REF, "category-too-long"
     catid: uint256 = S.category_count
-    S.categories[catid] = S.Category(name=name, description=description, workClockTimeRef=workClockTimeRef)
+    C._store(catid, name, description, workClockTimeRef)
     S.category_count = catid + 1
     log E.CreateCategory(catid=catid, name=name, description=description, workClockTimeRef=workClockTimeRef)
     return catid

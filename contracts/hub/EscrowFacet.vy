@@ -5,7 +5,6 @@
 """
 import hub_state as S
 import ledger as L
-import orders as T
 import routing
 
 initializes: S
@@ -13,6 +12,7 @@ initializes: L[S := S]
 initializes: routing[S := S]
 
 MATCH_ORDERS: constant(bytes4) = 0x156194d4
+RECEIVE_APPROVAL: constant(bytes4) = method_id("receiveApproval(address,uint256,address,bytes)", output_type=bytes4)
 
 
 interface Token:
@@ -21,8 +21,8 @@ interface Token:
     def transferFrom(sender: address, recipient: address, amount: uint256) -> bool: nonpayable
 
 
-interface Spender:
-    def receiveApproval(sender: address, amount: uint256, token: address, data: Bytes[16_384]) -> bool: nonpayable
+interface Matching:
+    def isOwnRequest(sender: address, call: Bytes[10_240]) -> bool: pure
 
 
 @external
@@ -78,14 +78,29 @@ def recover() -> uint256:
 
 
 @external
-def receiveApproval(sender: address, amount: uint256, token: address, data: Bytes[16_384]) -> bool:
+def receiveApproval(sender: address, amount: uint256, token: address, data: Bytes[10_240]) -> bool:
     """
     @notice Deposit for who has called the token's `approveAndCall`, and match orders of theirs if data says so.
     """
     assert token == S.token, "wrong-token"
     self._deposit(sender, sender, amount)
-    if len(data) > 0:
-        self._match(sender, data)
+    if len(data) == 0:
+        return True
+    # not in a function of its own: its memory would lie below this one's and be paid for by every deposit
+    assert len(data) >= 4
+    selector: bytes4 = convert(slice(data, 0, 4), bytes4)
+    if selector != MATCH_ORDERS:
+        raw_revert(abi_encode(selector, method_id=method_id("UnsupportedOperation(bytes4)")))
+    facet: address = routing._facet(MATCH_ORDERS)
+    if not staticcall Matching(facet).isOwnRequest(sender, data):
+        raw_revert(method_id("CallerIsNotTheRequester()"))
+    success: bool = False
+    answer: Bytes[1_024] = b""
+    success, answer = raw_call(facet, data, max_outsize=1_024, is_delegate_call=True, revert_on_failure=False)
+    if not success and len(answer) == 0:
+        raw_revert(method_id("OperationFailed()"))
+    if not success:
+        raw_revert(answer)
     return True
 
 
@@ -123,9 +138,13 @@ def decreaseAllowance(spender: address, subtractedValue: uint256) -> bool:
 
 
 @external
-def approveAndCall(spender: address, amount: uint256, extraData: Bytes[16_384]) -> bool:
+def approveAndCall(spender: address, amount: uint256, extraData: Bytes[2_048]) -> bool:
     L._approve(msg.sender, spender, amount)
-    assert extcall Spender(spender).receiveApproval(msg.sender, amount, self, extraData), "approval-refused"
+    assert spender.is_contract
+    answer: Bytes[32] = raw_call(
+        spender, abi_encode(msg.sender, amount, self, extraData, method_id=RECEIVE_APPROVAL), max_outsize=32
+    )
+    assert abi_decode(answer, bool), "approval-refused"
     return True
 
 
@@ -145,30 +164,3 @@ def _deposit(source: address, target: address, amount: uint256):
 def _withdraw(target: address, amount: uint256):
     L._burn(msg.sender, amount)
     success: bool = extcall Token(S.token).transfer(target, amount)
-
-
-@internal
-def _match(sender: address, data: Bytes[16_384]):
-    assert len(data) >= 4
-    selector: bytes4 = convert(slice(data, 0, 4), bytes4)
-    if selector != MATCH_ORDERS:
-        raw_revert(abi_encode(selector, method_id=method_id("UnsupportedOperation(bytes4)")))
-    app: T.AppOrder = empty(T.AppOrder)
-    dataset: T.DatasetOrder = empty(T.DatasetOrder)
-    workerpool: T.WorkerpoolOrder = empty(T.WorkerpoolOrder)
-    request: T.RequestOrder = empty(T.RequestOrder)
-    app, dataset, workerpool, request = abi_decode(
-        slice(data, 4, len(data) - 4), (T.AppOrder, T.DatasetOrder, T.WorkerpoolOrder, T.RequestOrder)
-    )
-    if request.requester != sender:
-        raw_revert(method_id("CallerIsNotTheRequester()"))
-    success: bool = False
-    answer: Bytes[1_024] = b""
-    success, answer = raw_call(
-        routing._facet(MATCH_ORDERS), data, max_outsize=1_024, is_delegate_call=True, revert_on_failure=False
-    )
-    if success:
-        return
-    if len(answer) == 0:
-        raw_revert(method_id("OperationFailed()"))
-    raw_revert(answer)

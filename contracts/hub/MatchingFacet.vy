@@ -152,6 +152,23 @@ def assertDatasetDealCompatibility(datasetOrder: T.DatasetOrder, dealId: bytes32
         self._incompatible("Tag compatibility not satisfied")
 
 
+@pure
+@external
+def isOwnRequest(sender: address, call: Bytes[10_240]) -> bool:
+    """
+    @notice Whether the request in a call of `matchOrders` is the sender's; a malformed call reverts empty.
+    @dev For the escrow facet, which keeps no room for orders in its memory; the hub has no route to it.
+    """
+    app: T.AppOrder = empty(T.AppOrder)
+    dataset: T.DatasetOrder = empty(T.DatasetOrder)
+    workerpool: T.WorkerpoolOrder = empty(T.WorkerpoolOrder)
+    request: T.RequestOrder = empty(T.RequestOrder)
+    app, dataset, workerpool, request = abi_decode(
+        slice(call, 4, len(call) - 4), (T.AppOrder, T.DatasetOrder, T.WorkerpoolOrder, T.RequestOrder)
+    )
+    return request.requester == sender
+
+
 @internal
 @pure
 def _incompatible(reason: String[64]):

@@ -3,6 +3,7 @@
 @title The life of a task, from initialize to settlement (SPEC 8)
 @license Apache-2.0
 """
+import category_record as C
 import deal_record as D
 import events as E
 import hub_state as S
@@ -11,6 +12,7 @@ import signatures as G
 import task_record as R
 
 initializes: S
+initializes: C[S := S]
 initializes: D[S := S]
 initializes: L[S := S]
 initializes: G[S := S]
@@ -241,7 +243,7 @@ def _initialize(dealid: bytes32, index: uint256) -> bytes32:
     taskid: bytes32 = keccak256(concat(dealid, convert(index, bytes32)))
     assert S.tasks[taskid].state == R.UNSET
 
-    time_ref: uint256 = S.categories[D._category(app_owner)].workClockTimeRef
+    time_ref: uint256 = C._time_ref(D._category(app_owner))
     S.tasks[taskid].deal = dealid
     S.tasks[taskid].state = R._opened(index, time_ref, D._start(app_owner))
     log E.TaskInitialize(taskid=taskid, workerpool=D._address(S.deals[dealid].workerpool))

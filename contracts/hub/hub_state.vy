@@ -2,10 +2,10 @@
 # The one storage layout of the hub (SPEC 3). Hub and facets initialise this module and declare no variable of their own.
 # Append only: contracts/hub/layout.json is the committed copy, a test compares.
 
-struct Category:
-    name: String[256]
-    description: String[1_024]
-    workClockTimeRef: uint256
+struct CategoryRecord:
+    time_ref: uint256  # time reference: 40 | size of the name: 16 | size of the description: 16
+    name: bytes32[8]
+    description: bytes32[32]
 
 
 struct DealRecord:
@@ -57,7 +57,7 @@ callback_gas: uint256
 former_hub: address
 score_imported: HashMap[address, bool]
 category_count: uint256
-categories: HashMap[uint256, Category]
+categories: HashMap[uint256, CategoryRecord]
 
 # --- escrow
 supply: uint256

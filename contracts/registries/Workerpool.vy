@@ -20,9 +20,8 @@ WORKER_STAKE_RATIO: constant(uint256) = 30
 SCHEDULER_REWARD_RATIO: constant(uint256) = 1
 
 m_workerpoolDescription: public(String[4_096])
-# kept as their bitwise difference from the policy of a new workerpool, so that a new one has nothing to store
-_stake_ratio: uint256
-_reward_ratio: uint256
+m_workerStakeRatioPolicy: public(uint256)
+m_schedulerRewardRatioPolicy: public(uint256)
 
 
 @deploy
@@ -34,18 +33,8 @@ def __init__(registry: address):
 def initialize(_workerpoolDescription: String[4_096]):
     entry._check_registry()
     self.m_workerpoolDescription = _workerpoolDescription
-
-
-@view
-@external
-def m_workerStakeRatioPolicy() -> uint256:
-    return self._stake_ratio ^ WORKER_STAKE_RATIO
-
-
-@view
-@external
-def m_schedulerRewardRatioPolicy() -> uint256:
-    return self._reward_ratio ^ SCHEDULER_REWARD_RATIO
+    self.m_workerStakeRatioPolicy = WORKER_STAKE_RATIO
+    self.m_schedulerRewardRatioPolicy = SCHEDULER_REWARD_RATIO
 
 
 @external
@@ -58,10 +47,10 @@ def changePolicy(_newWorkerStakeRatioPolicy: uint256, _newSchedulerRewardRatioPo
     entry._check_owner()
     assert _newSchedulerRewardRatioPolicy <= 100
     log PolicyUpdate(
-        oldWorkerStakeRatioPolicy=self._stake_ratio ^ WORKER_STAKE_RATIO,
+        oldWorkerStakeRatioPolicy=self.m_workerStakeRatioPolicy,
         newWorkerStakeRatioPolicy=_newWorkerStakeRatioPolicy,
-        oldSchedulerRewardRatioPolicy=self._reward_ratio ^ SCHEDULER_REWARD_RATIO,
+        oldSchedulerRewardRatioPolicy=self.m_schedulerRewardRatioPolicy,
         newSchedulerRewardRatioPolicy=_newSchedulerRewardRatioPolicy,
     )
-    self._stake_ratio = _newWorkerStakeRatioPolicy ^ WORKER_STAKE_RATIO
-    self._reward_ratio = _newSchedulerRewardRatioPolicy ^ SCHEDULER_REWARD_RATIO
+    self.m_workerStakeRatioPolicy = _newWorkerStakeRatioPolicy
+    self.m_schedulerRewardRatioPolicy = _newSchedulerRewardRatioPolicy

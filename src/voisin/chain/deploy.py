@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 from eth_utils.crypto import keccak
 
-from voisin.chain.artifacts import Artifact, load_artifact
+from voisin.chain.artifacts import Artifact, load_abi, load_artifact
 from voisin.chain.calls import Call
 from voisin.chain.functions import AbiArgument, encode_values, function
 from voisin.protocol.ids import ZERO_ADDRESS, Address, as_address
@@ -117,13 +117,15 @@ def facet_routes(facets: dict[str, Address]) -> tuple[Route, ...]:
         facets: Address of each facet by name.
 
     Returns:
-        One route a function; plain transfers and unknown selectors go to the escrow facet, which refuses them.
+        One route a function of the hub's ABI; what facets only ask of each other has none; plain transfers and unknown selectors go to the escrow facet, which refuses them.
     """
+    public = {entry.selector for entry in load_abi("Hub") if entry.type == "function"}
     routes = [
         Route(bytes.fromhex(selector.removeprefix("0x")), address, size > SMALL_ANSWER)
         for name, address in facets.items()
         for selector, size in load_artifact(name).return_sizes.items()
     ]
+    routes = [route for route in routes if route.selector in public]
     if FALLBACK_FACET in facets:
         routes += [Route(selector, facets[FALLBACK_FACET], large=False) for selector in (_PLAIN_TRANSFER, _UNKNOWN_SELECTOR)]
     return tuple(routes)
