@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
+
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -21,7 +22,7 @@ from voisin.units import UnixSeconds
 
 ResultT = TypeVar("ResultT")
 
-EVERYBODY = {name: ("any",) for name in ("app", "dataset", "workerpool", "requester")}
+EVERYBODY = dict.fromkeys(("app", "dataset", "workerpool", "requester"), ("any",))
 PRICES = st.integers(0, 4).map(lambda rlc: rlc * RLC)
 VOLUMES = st.integers(1, 5)
 

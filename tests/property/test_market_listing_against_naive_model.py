@@ -65,7 +65,8 @@ def books(draw: st.DrawFn) -> list[tuple[Entry, Naive]]:
 def lines(draw: st.DrawFn, number: int) -> tuple[Entry, Naive]:
     """Draw an order in the book and its line."""
     kind = draw(st.sampled_from(["app", "dataset", "workerpool", "request"]))
-    price, bits, volume, trust, category = draw(AMOUNTS), draw(BITS), draw(st.sampled_from([1, 5, 2**256 - 1])), draw(NUMBERS), draw(NUMBERS)
+    price, bits, trust, category = draw(AMOUNTS), draw(BITS), draw(NUMBERS), draw(NUMBERS)
+    volume = draw(st.sampled_from([1, 5, 2**256 - 1]))
     own, first, second, third = draw(ACCOUNTS), draw(RESTRICTIONS), draw(RESTRICTIONS), draw(RESTRICTIONS)
     salt = Hash32(to_hex(keccak(text=str(number))))
     shared = {"volume": volume, "tag": tag_from_bits(bits), "salt": salt}

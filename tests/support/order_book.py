@@ -67,9 +67,9 @@ class Trade:
     scheduler: KeySigner = field(default_factory=lambda: somebody("scheduler"))
     requester: KeySigner = field(default_factory=lambda: somebody("requester"))
     stranger: KeySigner = field(default_factory=lambda: somebody("stranger"))
-    app: Address = somewhere(0xA1)
-    dataset: Address = somewhere(0xD1)
-    workerpool: Address = somewhere(0xF1)
+    app: Address = field(default_factory=lambda: somewhere(0xA1))
+    dataset: Address = field(default_factory=lambda: somewhere(0xD1))
+    workerpool: Address = field(default_factory=lambda: somewhere(0xF1))
     salts: count[int] = field(default_factory=count)
 
     def __post_init__(self) -> None:

@@ -33,7 +33,7 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.params import FromPath, HeaderParameter, SkipValidation
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from voisin.errors import VoisinError
+from voisin.errors import InputError, VoisinError
 from voisin.market.machine import published_form
 from voisin.market.openapi import PROBLEMS, DealOperation, OrderOperation, PublishOperation, TaskOperation
 from voisin.market.problems import AnyRequest, answer_error, answer_http_error, answer_surprise
@@ -44,7 +44,7 @@ from voisin.market.settings import MarketSettings
 from voisin.protocol.api import DealEntry, DealPage, Moment, OrderPage, PublishedOrder, TaskEntry, TaskPage
 from voisin.protocol.codec import decode
 from voisin.protocol.ids import DealId, OrderHash, TaskId, as_hash32
-from voisin.protocol.orders import AppOrder, DatasetOrder, RequestOrder, WorkerpoolOrder
+from voisin.protocol.orders import AppOrder, DatasetOrder, Order, RequestOrder, WorkerpoolOrder
 
 FoundT = TypeVar("FoundT")
 
@@ -92,8 +92,7 @@ class OrderStory(msgspec.Struct, frozen=True):
 @post("/v1/orders", operation_class=PublishOperation, responses=PROBLEMS)
 async def publish(desk: Desk, request: AnyRequest, proof: ProofHeader = None) -> Response[PublishedOrder]:
     """Publish a signed order: `{"kind": ..., "order": {...}}`. 201 when it is new in the book, 200 when it is open already."""
-    submission = decode(await request.body(), _SUBMISSION, "the order")
-    published, is_new = await desk.publish(submission.order, read_proof(proof))
+    published, is_new = await desk.publish(_read_order(await request.body()), read_proof(proof))
     return Response(published, status_code=201 if is_new else 200)
 
 
@@ -224,6 +223,13 @@ class _Timed:
             if scope["type"] == ScopeType.HTTP:
                 took_s = time.perf_counter() - started
                 self._requests.labels(scope["method"], scope["path_template"], str(status)).observe(took_s)
+
+
+def _read_order(body: bytes) -> Order:
+    try:
+        return decode(body, _SUBMISSION, "the order").order
+    except RecursionError:
+        raise InputError("the order is malformed: it is nested too deeply") from None
 
 
 def _query(request: AnyRequest, kind: type[QueryT]) -> QueryT:

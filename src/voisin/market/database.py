@@ -16,7 +16,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import URL, Connection, event, insert, make_url, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, InterfaceError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -29,6 +29,7 @@ LOCK_WAIT_S = 30
 """How long a transaction on SQLite waits for another one's lock [s]."""
 
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+_EXAMPLES = "write sqlite:///market.sqlite or postgresql://user@host/name"
 _WRITES = "voisin_writes"
 _FOLLOWER = 1
 
@@ -78,7 +79,9 @@ def answering() -> Iterator[None]:
     """
     try:
         yield
-    except (OperationalError, InterfaceError) as error:
+    except (IntegrityError, ProgrammingError, DataError):
+        raise  # our own fault, not the database's
+    except DBAPIError as error:
         raise UnavailableError(f"the market's database failed: {error.orig}", hint="see whether it runs and has space") from error
     except PoolTimeoutError:
         raise UnavailableError("the market's database is too busy", hint="try again") from None
@@ -107,19 +110,35 @@ async def _claim(connection: AsyncConnection, domain: Domain, start_block: int) 
 
 def _engine(database_url: str) -> AsyncEngine:
     url = _url(database_url)
-    if url.get_backend_name() != "sqlite":
+    if url.get_backend_name() == "sqlite":
+        return _sqlite_engine(url)
+    try:
         return create_async_engine(url, pool_pre_ping=True)
-    if url.database in (None, "", ":memory:"):
-        raise InputError("a market's records need a file", hint="name one, for example sqlite:///market.sqlite")
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"the database needs the package {error.name}", hint=f"install {error.name}, or use sqlite:///market.sqlite"
+        ) from None
+
+
+def _sqlite_engine(url: URL) -> AsyncEngine:
+    if url.database is None or url.database in ("", ":memory:"):
+        raise InputError("a market's records need a file", hint=_EXAMPLES)
+    folder = Path(url.database).parent
+    if not folder.is_dir():
+        raise InputError(f"the folder {folder} of the market's database does not exist", hint="make it, or name another file")
     engine = create_async_engine(url, connect_args={"timeout": LOCK_WAIT_S})
 
     @event.listens_for(engine.sync_engine, "connect")
     def _prepare(connection: DBAPIConnection, _record: ConnectionPoolEntry) -> None:
         connection.isolation_level = None  # SQLAlchemy begins transactions, not the driver
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA journal_mode=WAL")
-        cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.close()
+        try:
+            for pragma in ("journal_mode=WAL", "foreign_keys=ON"):
+                cursor = connection.cursor()
+                cursor.execute(f"PRAGMA {pragma}")
+                cursor.close()
+        except BaseException:
+            connection.close()  # the pool does not know it yet
+            raise
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -132,10 +151,9 @@ def _engine(database_url: str) -> AsyncEngine:
 def _url(database_url: str) -> URL:
     try:
         url = make_url(database_url)
-        url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
-        url.get_dialect()
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-        raise InputError(
-            f"the database address cannot be used: {error}", hint="write sqlite:///market.sqlite or postgresql://user@host/name"
-        ) from None
-    return url
+    except ArgumentError as error:
+        raise InputError(f"the database address cannot be used: {error}", hint=_EXAMPLES) from None
+    driver = _DRIVERS.get(url.get_backend_name())
+    if driver is None:
+        raise InputError(f"databases of the kind {url.get_backend_name()!r} are not supported", hint=_EXAMPLES)
+    return url.set(drivername=driver)

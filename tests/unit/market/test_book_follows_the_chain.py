@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from tests.support.order_book import DEADLINE_S, RLC, Desk, Trade, somewhere
@@ -36,7 +37,7 @@ async def publish(desk: Desk, *orders: Order) -> None:
 
 async def listed(desk: Desk) -> list[PublishedOrder]:
     """List what is open."""
-    return list((await desk.service.store.orders(OrderQuery(requester=("any",), dataset=("any",), workerpool=("any",), app=("any",)))).orders)
+    return list((await desk.service.store.orders(OrderQuery())).orders)
 
 
 async def test_match_uses_volume_of_all_four(desk: Desk, trade: Trade) -> None:
@@ -195,7 +196,7 @@ async def test_node_that_fails_is_tried_again(desk: Desk, trade: Trade) -> None:
     with anyio.fail_after(DEADLINE_S):
         async with desk.following():
             while (await desk.service.store.position()).next_block < 7:
-                await anyio.sleep(0)
+                await anyio.lowlevel.checkpoint()
     assert await stands(desk, order) == (CANCELLED, 0)
     assert desk.service.follower.failure == ""
 
@@ -207,7 +208,7 @@ async def test_chain_that_went_back_is_not_followed_and_health_says_so(desk: Des
     async with desk.following():
         with anyio.fail_after(DEADLINE_S):
             while not desk.service.follower.failure:
-                await anyio.sleep(0)
+                await anyio.lowlevel.checkpoint()
     with pytest.raises(UnavailableError, match="is another one than was seen"):
         await desk.service.health()
 

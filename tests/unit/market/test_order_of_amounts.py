@@ -47,14 +47,15 @@ def test_patterns_match_bits() -> None:
     for bits in tags:
         for tag in tags:
             text = tag_text(tag_from_bits(tag))
-            assert bool(re.fullmatch(needs_pattern(bits).replace("_", "."), text)) == all(tag >> n & 1 for n in range(256) if bits >> n & 1)
-            assert bool(re.fullmatch(within_pattern(bits).replace("_", "."), text)) == all(bits >> n & 1 for n in range(256) if tag >> n & 1)
+            has_all = all(tag >> n & 1 for n in range(256) if bits >> n & 1)
+            has_no_other = all(bits >> n & 1 for n in range(256) if tag >> n & 1)
+            assert bool(re.fullmatch(needs_pattern(bits).replace("_", "."), text)) == has_all
+            assert bool(re.fullmatch(within_pattern(bits).replace("_", "."), text)) == has_no_other
 
 
 def test_questions_can_be_put_to_both_databases() -> None:
-    everything = OrderQuery(
-        app=(somewhere(1),), owner=(somewhere(2),), category=1, tag="tee", min_trust=1, max_trust=9, min_price=0, max_price=MOST, min_volume=1
-    )
+    limits = {"min_trust": 1, "max_trust": 9, "min_price": 0, "max_price": MOST, "min_volume": 1}
+    everything = OrderQuery(app=(somewhere(1),), owner=(somewhere(2),), category=1, tag="tee", **limits)
     place = OrderPlace(OrderKind.REQUEST, "12", UnixSeconds(3), OrderHash(Hash32("0x" + "ab" * 32)))
     for condition in (
         order_conditions(everything),

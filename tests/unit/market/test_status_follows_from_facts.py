@@ -28,9 +28,7 @@ def entry(trade: Trade) -> Entry:
     """A workerpool order of 10 tasks at 10 RLC, whose signer holds just the stake of one."""
     signer = trade.scheduler.address
     name = OrderHash(Hash32("0x" + "11" * 32))
-    return Entry(
-        hash=name, order=trade.pool_order(), signer=signer, remaining=10, published_at=NOW, owner=signer, stake=NRLC(POOL_NEEDS)
-    )
+    return Entry(hash=name, order=trade.pool_order(), signer=signer, remaining=10, published_at=NOW, owner=signer, stake=NRLC(POOL_NEEDS))
 
 
 @pytest.mark.parametrize(
