@@ -5,7 +5,6 @@ Prints a table and fails if any call costs more with us. Needs the packages of `
 same on every machine; those of signed orders vary by a few units of gas with the zero bytes in hashes, on both sides alike.
 """
 
-# ruff: noqa: E402 - the path must be set before what it finds is imported
 from __future__ import annotations
 
 import sys
