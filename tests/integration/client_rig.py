@@ -193,7 +193,7 @@ class _ScriptedPool:
         """Follow the chain for deals."""
         async for blocks in follow(self._rig.chain, await self._rig.chain.block_number()):
             for logged in blocks.events:
-                if isinstance(logged.event, SchedulerNotice):
+                if isinstance(logged.event, SchedulerNotice) and logged.event.workerpool == self._rig.network.workerpool:
                     await self._run_deal(logged.event.deal_id)
 
     async def _run_deal(self, deal_id: DealId) -> None:

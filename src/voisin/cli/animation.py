@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,17 @@ from pathlib import Path
 from voisin.errors import InputError
 
 FRAME_MS = 80
+
+
+def require_pillow() -> None:
+    """
+    Make sure that animations can be made, before anything is spent on their frames.
+
+    Raises:
+        InputError: Pillow is not installed.
+    """
+    if importlib.util.find_spec("PIL") is None:
+        raise InputError("an animation needs Pillow, which is not installed", hint="install voisin[media]")
 
 
 def make_animation(frames: Sequence[bytes], target: Path, *, frame_ms: int = FRAME_MS) -> None:
@@ -23,12 +35,11 @@ def make_animation(frames: Sequence[bytes], target: Path, *, frame_ms: int = FRA
     Raises:
         InputError: There are no pictures, one is damaged, or Pillow is not installed.
     """
+    require_pillow()
+    from PIL import Image, UnidentifiedImageError
+
     if not frames:
         raise InputError("there are no PNG files among the results to make an animation of", hint="leave --animation out")
-    try:
-        from PIL import Image, UnidentifiedImageError
-    except ImportError:
-        raise InputError("an animation needs Pillow, which is not installed", hint="install voisin[media]") from None
     try:
         pictures = [Image.open(io.BytesIO(frame)).convert("RGB") for frame in frames]
     except (UnidentifiedImageError, OSError, SyntaxError) as error:

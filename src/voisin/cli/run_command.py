@@ -41,6 +41,7 @@ def run(
     category: Annotated[str | None, typer.Option(help="Class of duration, by number or name; the shortest that fits unless given.")] = None,
     time_s: Annotated[float, typer.Option("--time", help="Seconds that a task may take.", min=0)] = 0,
     memory: Annotated[int, typer.Option(help="MiB of memory that a task may use.", min=0)] = 0,
+    instructions: Annotated[int, typer.Option(help="WebAssembly instructions that a task may execute.", min=0)] = 0,
     tags: Annotated[str, typer.Option("--tag", parser=tag, metavar="TAGS", help='What machines must have, for example "gpu".')] = "",
     workerpool: Annotated[str | None, typer.Option(parser=address, metavar="ADDRESS", help="The only workerpool that may run it.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where results go; several tasks get a folder each.")] = None,
@@ -65,10 +66,10 @@ def run(
         terms["category"] = category
     if workerpool is not None:
         terms["workerpool"] = workerpool
-    if time_s or memory:
+    if time_s or memory or instructions:
         from voisin.protocol.params import RunLimits
 
-        terms["limits"] = RunLimits(time_s=time_s, memory_bytes=memory << 20)
+        terms["limits"] = RunLimits(time_s=time_s, memory_bytes=memory << 20, instructions=instructions)
     tasks = _tasks(app, args or [], given)
     run_app(session, RunRequest(app=app, tasks=tasks, terms=terms, out=out, animation=animation, is_agreed=yes))
 

@@ -14,12 +14,12 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from voisin.cli.animation import make_animation
+from voisin.cli.animation import make_animation, require_pillow
 from voisin.cli.invoices import show_conservation, show_invoice
 from voisin.cli.session import Session
 from voisin.cli.show import counted, pairs, short
 from voisin.client import AppFailedError, AsyncCloud, AsyncJob, BalanceSheet, Ending, Invoice, Progress, Quote, RunTerms, TaskSpec
-from voisin.errors import GuestError, StateError
+from voisin.errors import GuestError, InputError, StateError
 from voisin.protocol.ids import Address, TaskId
 from voisin.units import NRLC, format_amount
 
@@ -77,6 +77,8 @@ def run_app(session: Session, request: RunRequest) -> None:
         GuestError: The app failed in some tasks.
         StateError: Some tasks were not done in time.
     """
+    if request.animation is not None:
+        require_pillow()
     quote = session.with_wallet(lambda cloud: cloud.quote(request.app, request.tasks, **request.terms))
     quote.require_funds()
     session.err.print(pairs(price_rows(quote)))
@@ -86,6 +88,8 @@ def run_app(session: Session, request: RunRequest) -> None:
     session.answer(report, lambda _: None)
     if failed:
         raise _summary(failed, len(report.results))
+    if request.animation is not None and not report.animation:
+        raise InputError("there are no PNG files among the results to make an animation of", hint="look at the results")
 
 
 class _Run:
@@ -168,6 +172,8 @@ class _Run:
         if self._request.animation is None:
             return ""
         frames = [frame for _, found in sorted(self._frames.items()) for frame in found]
+        if not frames:
+            return ""
         make_animation(frames, self._request.animation)
         return str(self._request.animation)
 
@@ -180,7 +186,7 @@ class _Run:
             out.print()
             show_conservation(out, before, after)
         for path, what in ((self._request.out, "results"), (self._request.animation, "animation")):
-            if path is not None:
+            if path is not None and path.exists():
                 out.print(f"[dim]{what}[/dim] {path}")
 
 

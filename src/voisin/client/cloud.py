@@ -238,7 +238,7 @@ class AsyncCloud:
 
     async def _open(self, deals: Sequence[tuple[DealId, int | None]], requester: Requester | None) -> AsyncJob:
         job = await open_job(self.links, self._watch, deals)
-        if requester is not None:
+        if requester is not None and all(part.deal.requester == requester.address for part in job.deals):
             self._background.start_soon(_guard, job, requester)
         return job
 

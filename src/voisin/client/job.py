@@ -122,20 +122,27 @@ class AsyncJob:
         Hand out every task's ending as soon as it is there.
 
         Args:
-            tell: Called with each ending, one at a time, in the order in which they come.
+            tell: Called with each ending, one at a time, in the order in which they come; what it raises ends the collecting.
         """
         limiter, turn = anyio.CapacityLimiter(FETCHES_AT_ONCE), anyio.Lock()
+        failures: list[Exception] = []
 
         async def one(index: int) -> None:
             await self.watched[self._order[index][1]].settled.wait()
             async with limiter:
                 ending = await self._ending(index)
             async with turn:
-                await tell(ending)
+                try:
+                    await tell(ending)
+                except Exception as error:  # noqa: BLE001  the caller's own callback may raise anything, and the caller gets it
+                    failures.append(error)
+                    tasks.cancel_scope.cancel()
 
         async with anyio.create_task_group() as tasks:
             for index in range(len(self._order)):
                 tasks.start_soon(one, index)
+        if failures:
+            raise failures[0]
 
     async def results(self) -> list[Result]:
         """

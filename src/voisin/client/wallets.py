@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from voisin.chain.keystore import keystore_address, load_keystore
 from voisin.client.network import REQUESTER_ROLE, WALLETS_FOLDER, Network
 from voisin.errors import InputError
 from voisin.protocol.ids import Address
@@ -70,6 +69,8 @@ def open_wallet(
     Raises:
         InputError: The file is not a keystore, the password is wrong, or there is none.
     """
+    from voisin.chain.keystore import keystore_address, load_keystore  # slow to load, and needed by few
+
     keystore_address(path)
     chosen = password if password is not None else _password(path, home, network, ask)
     return load_keystore(path, chosen)
@@ -82,6 +83,8 @@ def wallet_address(path: Path) -> Address:
     Raises:
         InputError: The file is not a keystore.
     """
+    from voisin.chain.keystore import keystore_address
+
     return keystore_address(path)
 
 
