@@ -27,7 +27,6 @@ def main(arguments: list[str] | None = None) -> int:
         Exit code: 0 after a stop, 1 when the chain cannot run.
     """
     options = _parser().parse_args(arguments)
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         settings = DevnetSettings(
             db=options.db, host=options.host, port=options.port, chain_id=options.chain_id, base_fee=options.base_fee,
@@ -68,4 +67,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # stdout holds the one line that programs read
     sys.exit(main())

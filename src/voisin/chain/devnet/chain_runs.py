@@ -24,10 +24,12 @@ class ChainRuns:
     Args:
         ledger: The chain.
         settings: Limits, and which methods there are.
+        is_closing: Tells whether the node is shutting down, which ends calls.
     """
 
-    def __init__(self, ledger: Ledger, settings: DevnetSettings) -> None:
+    def __init__(self, ledger: Ledger, settings: DevnetSettings, *, is_closing: Callable[[], bool]) -> None:
         self._ledger = ledger
+        self._is_closing = is_closing
         self._settings = settings
 
     def table(self) -> dict[str, tuple[Handler, int]]:
@@ -98,7 +100,7 @@ class ChainRuns:
 
     def _deadline(self) -> IsExpired:
         end = time.monotonic() + self._settings.call_timeout_s
-        return lambda: time.monotonic() > end
+        return lambda: time.monotonic() > end or self._is_closing()
 
     # What only tests do to a chain.
 

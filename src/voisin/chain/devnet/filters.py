@@ -1,4 +1,4 @@
-"""Filters: what a client polls with eth_getFilterChanges. They live in memory and go away when nobody polls them."""
+"""Filters: what a client polls with eth_getFilterChanges. They live in memory; those that nobody polls make room for new ones."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ class Filters:
             LimitError: There are too many.
         """
         now = self._now()
-        self._filters = {key: one for key, one in self._filters.items() if now - one.used_at < IDLE_LIMIT_S}
+        if len(self._filters) >= MAX_FILTERS:
+            self._filters = {key: one for key, one in self._filters.items() if now - one.used_at < IDLE_LIMIT_S}
         if len(self._filters) >= MAX_FILTERS:
             raise LimitError("too many filters", hint="uninstall those that are not used")
         self._last += 1
@@ -126,7 +127,7 @@ class Filters:
     def _get(self, number: int) -> _Filter:
         found = self._filters.get(number)
         if found is None:
-            raise RpcError("filter not found", hint="make it again; the node forgets filters that are not polled for 5 minutes")
+            raise RpcError("filter not found", hint="make it again; the node may forget filters that are not polled for 5 minutes")
         found.used_at = self._now()
         return found
 

@@ -15,6 +15,7 @@ T = TypeVar("T")
 
 _STACK_BYTES = 64 * 2**20
 """Stack of a lane's thread: contract calls nest up to 1,024 deep, each several Python frames. Only touched pages cost memory."""
+_CLOSING = "the node is shutting down"
 
 
 class Lane:
@@ -24,13 +25,16 @@ class Lane:
     Args:
         name: Name of the thread.
         max_waiting: Most jobs that may wait or run at once.
+
+    Attributes:
+        is_closed: Whether the lane takes no more jobs; may be asked from any thread.
     """
 
     def __init__(self, name: str, *, max_waiting: int) -> None:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._max_waiting = max_waiting
         self._waiting = 0
-        self._is_closed = False
+        self.is_closed = False
         usual = threading.stack_size(_STACK_BYTES)
         try:
             self._executor.submit(int).result()  # the executor starts its thread with the first job
@@ -51,17 +55,23 @@ class Lane:
             LimitError: Too many jobs wait.
             UnavailableError: The lane is closed.
         """
-        if self._is_closed:
-            raise UnavailableError("the node is shutting down")
+        if self.is_closed:
+            raise UnavailableError(_CLOSING)
         if self._waiting >= self._max_waiting:
             raise LimitError("too many requests wait", hint="send fewer at once")
         self._waiting += 1
+        future = self._executor.submit(job)
         try:
-            return await asyncio.wrap_future(self._executor.submit(job))
+            return await asyncio.wrap_future(future)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self.is_closed and future.cancelled() and task is not None and not task.cancelling():
+                raise UnavailableError(_CLOSING) from None  # the job was dropped, not the caller
+            raise
         finally:
             self._waiting -= 1
 
     async def close(self) -> None:
         """Drop the jobs that have not begun, finish the one that has, and end the thread."""
-        self._is_closed = True
+        self.is_closed = True
         await asyncio.to_thread(self._executor.shutdown, cancel_futures=True)

@@ -57,7 +57,7 @@ class MethodTable:
         Returns:
             All methods by name.
         """
-        runs = ChainRuns(self._ledger, self._settings)
+        runs = ChainRuns(self._ledger, self._settings, is_closing=lambda: self._ledger_lane.is_closed)
         table = {name: Method(partial(self._on_ledger, handler), most) for name, (handler, most) in runs.table().items()}
         table |= {name: Method(partial(self._on_archive, handler), most) for name, (handler, most) in self._reads.table().items()}
         table |= {name: Method(_at_once(handler), most) for name, (handler, most) in self._answers().items()}
