@@ -150,9 +150,9 @@ class File(Node):
         Returns:
             How many were read; fewer than asked only at the end of the file.
         """
-        done = 0
-        while done < len(view):
-            count = os.preadv(self._descriptor, [view[done:]], offset + done)
+        wanted, done = max(0, min(len(view), self._size - offset)), 0  # never beyond the end: some offsets are no numbers to the system
+        while done < wanted:
+            count = os.preadv(self._descriptor, [view[done:wanted]], offset + done)
             if count == 0:
                 break
             done += count
