@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-VOISIN = [sys.executable, "-m", "voisin.cli"]
+VOISIN = [sys.executable, "-m", "voisin"]
 START_S, STOP_S, COMMAND_S = 90, 30, 180
 
 
@@ -30,14 +30,16 @@ class RunningBox:
     def start(self) -> None:
         """Start `voisin up` and wait until it says that it is ready."""
         command = [*VOISIN, "up", "--home", str(self.home), "--port", "0", *self.options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT, env=environment())
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT, env=environment())
         assert self.process.stdout is not None
-        said = []
-        for line in self.process.stdout:
-            said.append(line)
-            if line.startswith("ready"):
-                return
-        raise AssertionError(f"the box did not start:\n{''.join(said)}")
+        if not self.process.stdout.readline().startswith("ready"):
+            raise AssertionError(f"the box did not start:\n{self.log.read_text()[-3000:]}")
+
+    @property
+    def log(self) -> Path:
+        """What the box says on standard error."""
+        return self.home.with_suffix(".log")
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> int:
         """Send a signal and wait for the end; answers the exit code."""
