@@ -74,7 +74,7 @@ async def find_order(cloud: AsyncCloud, reference: str, kind: OrderKind | None =
     else:
         order = read_order(Path(reference))
     if kind is not None and order_kind(order) is not kind:
-        raise InputError(f"{reference} is a {order_kind(order)} order, not a {kind} order", hint=f"give a {kind} order")
+        raise InputError(f"{reference} is an order of kind {order_kind(order)}, not {kind}", hint=f"give one of kind {kind}")
     return order
 
 

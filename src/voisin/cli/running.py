@@ -19,7 +19,7 @@ from voisin.cli.invoices import show_conservation, show_invoice
 from voisin.cli.session import Session
 from voisin.cli.show import counted, pairs, short
 from voisin.client import AppFailedError, AsyncCloud, AsyncJob, BalanceSheet, Ending, Invoice, Progress, Quote, RunTerms, TaskSpec
-from voisin.errors import GuestError, InputError, StateError
+from voisin.errors import GuestError, InputError, StateError, TrustError
 from voisin.protocol.ids import Address, TaskId
 from voisin.units import NRLC, format_amount
 
@@ -86,6 +86,8 @@ def run_app(session: Session, request: RunRequest) -> None:
         _agree(session, quote)
     report, failed = session.with_wallet(lambda cloud: _Run(session, cloud, request).carry_out(quote))
     session.answer(report, lambda _: None)
+    if report.balance_before != report.balance_after:
+        raise TrustError("all balances together are not what they were before", hint="look at the payments of the deals above")
     if failed:
         raise _summary(failed, len(report.results))
     if request.animation is not None and not report.animation:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from rich.table import Table
 from rich.text import Text
 
-from voisin.units import NRLC, NRLC_PER_RLC, RLC_DECIMALS
+from voisin.units import NRLC_PER_RLC, RLC_DECIMALS
 
 WEI_PER_COIN = 10**18
 
@@ -67,8 +67,3 @@ def pairs(rows: Iterable[tuple[str, str]]) -> Table:
 def counted(number: int, one: str, many: str = "") -> str:
     """Write a number with its noun, for example `1 task`, `24 tasks`."""
     return f"{number} {one if number == 1 else many or one + 's'}"
-
-
-def total(amounts: Iterable[int]) -> NRLC:
-    """Add amounts up [nRLC]."""
-    return NRLC(sum(amounts))
