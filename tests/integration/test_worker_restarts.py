@@ -16,11 +16,11 @@ from voisin.protocol.wire import AskUpload, Uploaded
 from voisin.sandbox import Job
 from voisin.units import NRLC
 from voisin.worker import Worker
+from voisin.worker.membership import check_owner
 from voisin.worker.memory_hub import MemoryLedger
 from voisin.worker.ports import Parts
-from voisin.worker.service import check_owner
 from voisin.worker.store import Identity, WorkerFolder
-from voisin.worker.vocabulary import Phase
+from voisin.worker.vocabulary import Phase, Settled
 
 pytestmark = pytest.mark.anyio
 
@@ -176,3 +176,16 @@ async def test_a_folder_belongs_to_one_wallet_and_one_hub(tmp_path: Path) -> Non
         (tmp_path / "identity.json").write_bytes(b"{")
         with pytest.raises(InputError, match="malformed"):
             check_owner(folder, bench.settings(), bench.me)
+
+
+async def test_a_chain_that_was_set_back_to_nothing_is_not_mourned_for_ever(tmp_path: Path) -> None:
+    async with open_bench(tmp_path) as bench:
+        async with bench.working():
+            task = await bench.does_a_task()
+        bench.hub.tasks.clear()
+        bench.hub.contributions.clear()
+        async with bench.working():
+            await bench.does_a_task()
+            assert (tmp_path / "tasks" / task).exists()
+            bench.hub.time_s = 1_000 + 10 * 300
+            await bench.until(lambda: Settled(task, "refunded") in bench.news)

@@ -40,6 +40,7 @@ from voisin.worker.vocabulary import (
     Upload,
     UploadAsked,
     UploadFailed,
+    Vanished,
 )
 
 TASKS = st.integers(0, 4)
@@ -63,7 +64,7 @@ def observations(draw: st.DrawFn) -> Observed:
 EVENTS: st.SearchStrategy[Event] = st.one_of(
     observations(),
     TASKS.map(assign),
-    TASKS.map(lambda number: Approved(task(number), 300, NRLC(5))),
+    TASKS.map(lambda number: Approved(task(number), 300, NRLC(5), UnixSeconds(4_000))),
     TASKS.map(lambda number: Fetched(task(number))),
     TASKS.map(lambda number: Computed(task(number), DIGEST, "0x")),
     TASKS.map(lambda number: GaveUp(task(number), MachineFailure.CHAIN_REFUSED, "no")),
@@ -78,6 +79,7 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
     TASKS.map(lambda number: UploadAsked(task(number))),
     TASKS.map(lambda number: Aborted(task(number), "no")),
     TASKS.map(lambda number: Released(task(number))),
+    TASKS.map(lambda number: Vanished(task(number), UnixSeconds(3_999))),
     st.just(Joined()),
 )
 

@@ -36,6 +36,7 @@ class Terms:
         fault: Why they cannot be met, in words that every worker finds; empty when they can.
         limits: What the run may use.
         contribution_deadline: Until when it may be contributed [Unix s].
+        final_deadline: From when it may be claimed [Unix s].
     """
 
     deal: Deal
@@ -45,6 +46,7 @@ class Terms:
     fault: str
     limits: Limits
     contribution_deadline: UnixSeconds
+    final_deadline: UnixSeconds
 
     @property
     def has_callback(self) -> bool:
@@ -157,6 +159,7 @@ def _terms(deal: Deal, task: Task, entry: AppInfo, settings: WorkerSettings) -> 
         fault=fault,
         limits=limits,
         contribution_deadline=task.contribution_deadline,
+        final_deadline=task.final_deadline,
     )
 
 

@@ -65,6 +65,7 @@ from voisin.worker.vocabulary import (
     Upload,
     UploadAsked,
     UploadFailed,
+    Vanished,
 )
 
 WAITING_PER_SLOT = 2
@@ -225,7 +226,7 @@ def _give_up(replica: Replica, event: TaskEvent) -> Outcome:
 
 def _approved(replica: Replica, event: TaskEvent) -> Outcome:
     assert isinstance(event, Approved)
-    terms = with_changes(replica, memory_bytes=event.memory_bytes, worker_stake=event.worker_stake)
+    terms = with_changes(replica, memory_bytes=event.memory_bytes, worker_stake=event.worker_stake, final_deadline=event.final_deadline)
     return _move(terms, Phase.FETCHING, Fetch)
 
 
@@ -304,6 +305,14 @@ def _observed(replica: Replica, event: TaskEvent) -> Outcome:
     return replica, []
 
 
+def _vanished(replica: Replica, event: TaskEvent) -> Outcome:
+    """Believe that a task is gone, with its chain, only when nothing could have been done for it any more."""
+    assert isinstance(event, Vanished)
+    if event.now < replica.final_deadline:
+        return replica, []
+    return None, [Drop(replica.task_id), Tell(Settled(replica.task_id, "refunded"))]
+
+
 def _may_reveal(replica: Replica, seen: Observed) -> bool:
     assert replica.digest is not None
     mine = result_hash(replica.task_id, replica.digest)
@@ -331,6 +340,7 @@ _TABLE: dict[tuple[Phase, type[TaskEvent]], Handler] = {
     (Phase.RUNNING, Computed): _computed,
     (Phase.CONTRIBUTING, Contributed): _contributed,
     **{(phase, Observed): _observed for phase in _COMMITTED},
+    **{(phase, Vanished): _vanished for phase in _COMMITTED},
     **dict.fromkeys(product(_COMMITTED, (RevealAsked, Aborted, Released)), _look),
     (Phase.REVEALING, Revealed): _revealed,
     (Phase.REVEALING, RevealMissed): _reveal_missed,

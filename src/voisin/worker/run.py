@@ -20,9 +20,10 @@ from voisin.sandbox import Sandbox
 from voisin.storage import StorageClient
 from voisin.worker.ledger import ChainLedger
 from voisin.worker.link import socket_url
+from voisin.worker.membership import check_owner
 from voisin.worker.pauses import Pauses
 from voisin.worker.ports import Parts
-from voisin.worker.service import Worker, check_owner
+from voisin.worker.service import Worker
 from voisin.worker.settings import WorkerSettings
 from voisin.worker.store import WorkerFolder
 from voisin.worker.vocabulary import News

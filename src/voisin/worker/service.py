@@ -12,38 +12,30 @@ import msgspec
 import structlog
 from anyio.abc import TaskGroup
 
-from voisin.errors import InputError, StateError, TrustError, UnavailableError, VoisinError
-from voisin.protocol.ids import ZERO_ADDRESS, Address, TaskId, as_address
+from voisin.errors import StateError, UnavailableError, VoisinError
+from voisin.protocol.ids import TaskId
 from voisin.protocol.signatures import Signer
 from voisin.protocol.wire import (
-    Abort,
-    AskReveal,
-    AskUpload,
-    Assign,
-    Challenge,
     FromPool,
     Held,
     MachineFailure,
-    Release,
     Resources,
-    Welcome,
 )
 from voisin.units import NRLC
 from voisin.worker.link import Greeting, Listener, PoolLink
 from voisin.worker.machine import State, step
+from voisin.worker.membership import Membership, event_of
 from voisin.worker.pauses import Pauses
 from voisin.worker.ports import Parts, Storage
 from voisin.worker.refusal import RefusalError
 from voisin.worker.settings import WorkerSettings
 from voisin.worker.settle import Settlement
-from voisin.worker.store import Identity, WorkerFolder
+from voisin.worker.store import WorkerFolder
 from voisin.worker.treasury import Treasury
 from voisin.worker.vocabulary import (
     EARLY,
     STAGES,
-    Aborted,
     Activity,
-    Assigned,
     Check,
     Claim,
     ClaimFailed,
@@ -53,27 +45,28 @@ from voisin.worker.vocabulary import (
     Disconnected,
     Drop,
     Event,
+    Failed,
     Fetch,
     GaveUp,
     Joined,
     Look,
+    Moved,
     News,
     Phase,
-    Released,
     Replica,
     Restored,
     Reveal,
-    RevealAsked,
     RevealMissed,
     Run,
     Save,
     Say,
+    Settled,
     Stopping,
     TaskEvent,
     Tell,
     Upload,
-    UploadAsked,
     UploadFailed,
+    Vanished,
 )
 from voisin.worker.work import Work
 
@@ -82,6 +75,14 @@ LOOKS_AT_A_TIME = 8
 EVENTS_WAITING = 1_000
 MAX_HELD = 400
 """Replicas that a greeting lists: it has to fit into one message."""
+_FACTS: dict[type[News], str] = {
+    Connected: "pool_joined",
+    Disconnected: "pool_lost",
+    Moved: "replica_moved",
+    Failed: "replica_failed",
+    Settled: "task_settled",
+}
+"""How the log calls the news."""
 _WATCHED = frozenset(Phase) - EARLY - {Phase.CONTRIBUTING, Phase.REVEALING, Phase.CLAIMING}
 
 log = structlog.get_logger(__name__)
@@ -125,9 +126,9 @@ class Worker:
         self._look_wanted = anyio.Event()
         self._stopped = anyio.Event()
         self._storages = AsyncExitStack()
-        self._storage_url, self._open_storage_url = settings.storage_url, ""
+        self._open_storage_url = ""
         self._storage_now: Storage | None = None
-        self._identity: Identity | None = None
+        self._membership = Membership(settings, signer, folder=folder, ledger=parts.ledger)
         self._link = self._make_link()
 
     async def run(self) -> None:
@@ -163,9 +164,7 @@ class Worker:
             self._stopped.set()
 
     async def _restore(self) -> None:
-        self._identity = await anyio.to_thread.run_sync(self._folder.identity)
-        if self._identity is not None:
-            self._storage_url = self._storage_url or self._identity.storage_url
+        await self._membership.load()
         replicas = await anyio.to_thread.run_sync(self._folder.restore)
         for replica in replicas:
             if replica.phase not in EARLY:
@@ -235,7 +234,7 @@ class Worker:
         await anyio.to_thread.run_sync(self._folder.drop, task_id)
 
     def _tell(self, news: News) -> None:
-        log.info("worker_news", **{"news": type(news).__name__.lower(), **msgspec.to_builtins(news)})
+        log.info(_FACTS[type(news)], **msgspec.to_builtins(news))
         if self._on_news is not None:
             self._on_news(news)
 
@@ -266,7 +265,7 @@ class Worker:
         replica = activity.replica
         match activity:
             case Check():
-                return await self._work.check(replica, self._workerpool())
+                return await self._work.check(replica, self._membership.workerpool)
             case Fetch():
                 return await self._work.fetch(replica, self._storage)
             case Run():
@@ -301,7 +300,11 @@ class Worker:
 
     async def _look(self, replica: Replica, limiter: anyio.Semaphore) -> None:
         try:
-            await self._inbox.send((await self._settlement.observe(replica), None))
+            try:
+                event: TaskEvent = await self._settlement.observe(replica)
+            except StateError:
+                event = Vanished(replica.task_id, await self._parts.ledger.now())
+            await self._inbox.send((event, None))
         except VoisinError as error:
             log.warning("chain_not_seen", task_id=replica.task_id, error=error.message)
         except Exception:
@@ -313,11 +316,12 @@ class Worker:
         return Pauses(self._settings.retry_s, self._settings.max_retry_s, self._parts.random)
 
     async def _storage(self) -> Storage:
-        if not self._storage_url:
+        url = self._membership.storage_url
+        if not url:
             raise UnavailableError("where storage is, is not known yet", hint="the pool says it, or the setting storage_url")
-        if self._storage_now is None or self._open_storage_url != self._storage_url:
-            self._open_storage_url = self._storage_url
-            self._storage_now = await self._storages.enter_async_context(self._parts.open_storage(self._storage_url))
+        if self._storage_now is None or self._open_storage_url != url:
+            self._open_storage_url = url
+            self._storage_now = await self._storages.enter_async_context(self._parts.open_storage(url))
         return self._storage_now
 
     # --- the pool ---
@@ -325,92 +329,28 @@ class Worker:
     def _make_link(self) -> PoolLink:
         settings = self._settings
         resources = Resources(slots=settings.slots, memory_bytes=settings.memory_bytes, disk_bytes=settings.disk_bytes)
-        greeting = Greeting(signer=self._signer, name=settings.name, resources=resources, holding=self._holding, approve=self._approve)
+        greeting = Greeting(
+            signer=self._signer, name=settings.name, resources=resources, holding=self._holding, approve=self._membership.approve
+        )
         listener = Listener(joined=self._joined, heard=self._heard, lost=self._lost)
         return PoolLink(settings.pool_url, greeting, listener, pauses=self._pauses(), handshake_s=settings.handshake_s)
-
-    def _workerpool(self) -> Address:
-        return self._identity.workerpool if self._identity is not None else ZERO_ADDRESS
 
     def _holding(self) -> tuple[Held, ...]:
         """List the replicas for the greeting; if they are too many for one message, those that somebody else could do instead first."""
         early_first = sorted(self._state.replicas.values(), key=lambda replica: replica.phase not in EARLY)
         return tuple(Held(replica.task_id, STAGES[replica.phase]) for replica in early_first[:MAX_HELD])
 
-    async def _approve(self, challenge: Challenge, welcome: Welcome | None) -> None:
-        """Make sure that this is the pool that was meant, on the chain that was meant; remember it once it let us in."""
-        ledger, known = self._parts.ledger, self._identity
-        workerpool = as_address(challenge.workerpool)
-        expected = as_address(self._settings.workerpool) if self._settings.workerpool else known.workerpool if known else workerpool
-        if challenge.chain_id != ledger.chain_id:
-            hint = "check rpc_url and pool_url"
-            raise TrustError(f"the pool works on chain {challenge.chain_id}, and this worker's node is on {ledger.chain_id}", hint=hint)
-        if workerpool != expected:
-            raise TrustError(
-                f"the pool is {workerpool}, and this worker works for {expected}", hint="check pool_url, or use another folder"
-            )
-        if welcome is None:
-            return
-        if as_address(welcome.hub) != ledger.hub:
-            raise TrustError(f"the pool works for hub {welcome.hub}, and this worker for {ledger.hub}", hint="check the hub's address")
-        self._storage_url = self._settings.storage_url or welcome.storage_url
-        identity = Identity(
-            worker=self._signer.address,
-            chain_id=ledger.chain_id,
-            hub=ledger.hub,
-            workerpool=workerpool,
-            storage_url=welcome.storage_url,
-        )
-        if identity != known:
-            await anyio.to_thread.run_sync(self._folder.keep_identity, identity)
-            self._identity = identity
-
     async def _joined(self) -> None:
-        self._tell(Connected(self._workerpool(), self._parts.ledger.hub))
+        self._tell(Connected(self._membership.workerpool, self._parts.ledger.hub))
         await self._inbox.send((Joined(), None))
 
     def _lost(self, reason: str, retry_s: float) -> None:
         self._tell(Disconnected(reason, round(retry_s, 3)))
 
     async def _heard(self, message: FromPool) -> None:
-        match message:
-            case Assign():
-                event: TaskEvent = Assigned(message)
-            case AskReveal():
-                event = RevealAsked(message.task_id)
-            case AskUpload():
-                event = UploadAsked(message.task_id)
-            case Abort():
-                event = Aborted(message.task_id, message.reason)
-            case Release():
-                event = Released(message.task_id)
-            case _:
-                return  # a greeting in the middle of the conversation
-        await self._inbox.send((event, None))
-
-
-def check_owner(folder: WorkerFolder, settings: WorkerSettings, worker: Address) -> Identity | None:
-    """
-    Make sure that a folder may be used by a wallet with these settings.
-
-    Args:
-        folder: The folder.
-        settings: What the worker is told.
-        worker: The wallet's address.
-
-    Returns:
-        Whom it belongs to; None when it is new.
-
-    Raises:
-        StateError: It belongs to another wallet.
-        InputError: It belongs to another hub, or is damaged.
-    """
-    known = folder.identity()
-    if known is not None and known.worker != worker:
-        raise StateError(f"the folder {folder.folder} belongs to worker {known.worker}", hint=f"use another folder for {worker}")
-    if known is not None and settings.hub and as_address(settings.hub) != known.hub:
-        raise InputError(f"the folder {folder.folder} belongs to hub {known.hub}", hint="use another folder for another market")
-    return known
+        event = event_of(message)
+        if event is not None:
+            await self._inbox.send((event, None))
 
 
 def _task_of(event: Event) -> TaskId:

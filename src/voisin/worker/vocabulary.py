@@ -60,6 +60,7 @@ class Replica(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         phase: Where it stands.
         memory_bytes: Memory its run may use.
         worker_stake: What a contribution locks [nRLC].
+        final_deadline: From when nothing can happen to the task but a claim [Unix s].
         digest: The digest of the result, from `CONTRIBUTING` on.
         callback_data: What the deal's callback gets; `0x` without one.
         cid: Where the result lies, from `UPLOADED` on.
@@ -75,6 +76,7 @@ class Replica(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     phase: Phase = Phase.CHECKING
     memory_bytes: int = 0
     worker_stake: NRLC = NRLC(0)
+    final_deadline: UnixSeconds = UnixSeconds(0)
     digest: Hash32 | None = None
     callback_data: str = "0x"
     cid: str = ""
@@ -121,6 +123,7 @@ class Approved:
     task_id: TaskId
     memory_bytes: int
     worker_stake: NRLC
+    final_deadline: UnixSeconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +219,14 @@ class Observed:
 
 
 @dataclass(frozen=True, slots=True)
+class Vanished:
+    """The chain does not know the task; `now` is its time [Unix s]."""
+
+    task_id: TaskId
+    now: UnixSeconds
+
+
+@dataclass(frozen=True, slots=True)
 class RevealAsked:
     """The pool says that the result is agreed."""
 
@@ -246,7 +257,7 @@ class Released:
 
 TaskEvent = (
     Assigned | Approved | Fetched | Computed | GaveUp | Contributed | Revealed | RevealMissed | Stored | UploadFailed | Claimed
-    | ClaimFailed | Observed | RevealAsked | UploadAsked | Aborted | Released
+    | ClaimFailed | Observed | Vanished | RevealAsked | UploadAsked | Aborted | Released
 )  # fmt: skip
 Event = Restored | Joined | Stopping | TaskEvent
 

@@ -101,7 +101,7 @@ class Work:
         except UnavailableError as error:
             raise RefusalError(MachineFailure.CHAIN_UNREACHABLE, error.message) from None
         self._terms[replica.task_id] = terms
-        return Approved(replica.task_id, terms.limits.memory_bytes, terms.deal.worker_stake)
+        return Approved(replica.task_id, terms.limits.memory_bytes, terms.deal.worker_stake, terms.final_deadline)
 
     async def fetch(self, replica: Replica, storage: Callable[[], Awaitable[Storage]]) -> Fetched:
         """

@@ -28,12 +28,13 @@ from voisin.worker.vocabulary import (
     TaskEvent,
     UploadAsked,
     UploadFailed,
+    Vanished,
 )
 
 T = task(0)
 EVENTS: dict[str, TaskEvent] = {
     "assigned": assign(0),
-    "approved": Approved(T, 100, NRLC(5)),
+    "approved": Approved(T, 100, NRLC(5), UnixSeconds(4_000)),
     "fetched": Fetched(T),
     "computed": Computed(T, DIGEST, "0x"),
     "gave up": GaveUp(T, MachineFailure.NO_RESOURCES, "no room"),
@@ -60,6 +61,8 @@ EVENTS: dict[str, TaskEvent] = {
     "overdue": seen(now=UnixSeconds(4_000)),
     "completed": seen(status=TaskStatus.COMPLETED, own=ContributionStatus.PROVED),
     "failed": seen(status=TaskStatus.FAILED),
+    "vanished": Vanished(T, UnixSeconds(3_999)),
+    "vanished for good": Vanished(T, UnixSeconds(4_000)),
 }
 GONE = None
 
@@ -124,6 +127,10 @@ EXPECTED: dict[tuple[str, str], tuple[str | None, list[str]]] = {
     ("uploaded", "overdue"): ("claiming", ["Save", "Tell", "Say", "Claim"]),
     ("uploaded", "completed"): (GONE, ["Drop", "Tell"]),
     ("uploaded", "failed"): (GONE, ["Drop", "Tell"]),
+    ("contributed", "vanished for good"): (GONE, ["Drop", "Tell"]),
+    ("revealed", "vanished for good"): (GONE, ["Drop", "Tell"]),
+    ("uploading", "vanished for good"): (GONE, ["Drop", "Tell"]),
+    ("uploaded", "vanished for good"): (GONE, ["Drop", "Tell"]),
     ("claiming", "assigned"): ("claiming", ["Say"]),
     ("claiming", "claimed"): (GONE, ["Drop", "Tell"]),
     ("claiming", "claim failed"): ("contributed", ["Save", "Tell"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.unit.worker.words import DIGEST, after, assign, kinds, replica, state, task
 from voisin.protocol.wire import Failed, MachineFailure
-from voisin.units import NRLC
+from voisin.units import NRLC, UnixSeconds
 from voisin.worker.vocabulary import Approved, Check, Computed, Drop, Fetched, GaveUp, Phase, Run, Save, Say, Stopping
 
 
@@ -27,7 +27,7 @@ def test_a_flood_of_tasks_is_refused_beyond_twice_the_slots() -> None:
 
 def test_contributed_tasks_take_no_slot() -> None:
     late = [replica(Phase.CONTRIBUTED, number) for number in range(10, 20)]
-    end, _ = after(state(*late, slots=1), assign(0), Approved(task(0), 10, NRLC(0)), Fetched(task(0)))
+    end, _ = after(state(*late, slots=1), assign(0), Approved(task(0), 10, NRLC(0), UnixSeconds(9)), Fetched(task(0)))
     assert end.replicas[task(0)].phase is Phase.RUNNING
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.worker.words import DIGEST, after, replica, seen, state, task
 from voisin.protocol.records import ContributionStatus, TaskStatus
 from voisin.protocol.wire import Failed, MachineFailure, Progress, ReplicaStage, Uploaded
-from voisin.units import NRLC
+from voisin.units import NRLC, UnixSeconds
 from voisin.worker.vocabulary import (
     Approved,
     Computed,
@@ -37,7 +37,7 @@ def said(commands: list[object]) -> list[object]:
 
 def test_a_good_life_is_told_stage_by_stage() -> None:
     life = [
-        Approved(T, 100, NRLC(7)),
+        Approved(T, 100, NRLC(7), UnixSeconds(9)),
         Fetched(T),
         Computed(T, DIGEST, "0x00ff"),
         Contributed(T),

@@ -43,7 +43,7 @@ def assign(number: int = 0) -> Assigned:
 
 def replica(phase: Phase, number: int = 0, **changes: Any) -> Replica:
     """A replica in a phase, with what it has by then."""
-    late: dict[str, Any] = {} if phase in EARLY else {"digest": DIGEST}
+    late: dict[str, Any] = {} if phase in EARLY else {"digest": DIGEST, "final_deadline": UnixSeconds(4_000)}
     late |= {"cid": "bafy"} if phase is Phase.UPLOADED else {}
     late |= {"is_committed": True} if late and phase is not Phase.CONTRIBUTING else {}
     return Replica(
