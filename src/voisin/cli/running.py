@@ -75,7 +75,9 @@ def run_app(session: Session, request: RunRequest) -> None:
 
     Raises:
         GuestError: The app failed in some tasks.
-        StateError: Some tasks were not done in time.
+        StateError: Some tasks were not done in time, or the price was not agreed to.
+        InputError: An animation was asked for, and there are no frames.
+        TrustError: All balances together are not what they were before.
     """
     if request.animation is not None:
         require_pillow()
