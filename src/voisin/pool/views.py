@@ -22,8 +22,6 @@ CHAIN_WAIT_S = 5
 class UnknownError(StateError):
     """Nothing of that name is known to this pool."""
 
-    code = "unknown"
-
 
 class PoolHealth(msgspec.Struct, frozen=True, kw_only=True):
     """

@@ -118,7 +118,8 @@ def _why_hungry(book: Book, task: TaskState, taken: int) -> str:
             return f"waits for a {rank} worker: {taken} of {wanted} connected"
         causes = [replica.cause for replica in task.replicas.values() if replica.cause]
         last = f", the last with {causes[-1]}" if causes else ""
-        return f"waits for a {rank} worker: all {len(online)} that are connected have tried{last}"
+        tried = "the only one that is connected has tried" if len(online) == 1 else f"all {len(online)} that are connected have tried"
+        return f"waits for a {rank} worker: {tried}{last}"
     if all(not worker.is_free for worker in others):
         return f"waits for a {rank} worker: {_count(len(others), 'other')} connected, all busy"
     return f"waits for a {rank} worker: it is being chosen"
