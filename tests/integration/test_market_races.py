@@ -17,6 +17,7 @@ from voisin.market.book import BookWrite, Position
 from voisin.market.query import OrderQuery
 from voisin.market.service import MarketService
 from voisin.market.store import SqlStore, open_store
+from voisin.market.twin import TWIN_DOMAIN
 from voisin.protocol.api import OrderStatus
 from voisin.protocol.eip712 import order_hash
 from voisin.protocol.orders import Order
@@ -200,19 +201,21 @@ async def test_readers_do_not_wait_for_a_writer(race: Race) -> None:
             await write.advance(await write.position())
 
 
-async def test_writers_wait_for_each_other(race: Race) -> None:
-    """Twenty transactions that each read and add one: none is lost, though each lets go of the loop in between."""
+async def test_writers_wait_for_each_other(tmp_path: Path) -> None:
+    """Transactions of two markets on one file that each read and add one: none is lost, though each lets go of the loop in between."""
 
-    async def add_one() -> None:
-        async with race.store.write() as write:
+    async def add_one(store: SqlStore) -> None:
+        async with store.write() as write:
             before = await write.position()
             await anyio.lowlevel.checkpoint()
             await write.advance(Position(before.next_block + 1, before.last_hash))
 
-    async with anyio.create_task_group() as crowd:
-        for _ in range(20):
-            crowd.start_soon(add_one)
-    assert (await race.store.position()).next_block == 20
+    url = f"sqlite:///{tmp_path / 'book.sqlite'}"
+    async with open_store(url, TWIN_DOMAIN, 0) as left, open_store(url, TWIN_DOMAIN, 0) as right:
+        async with anyio.create_task_group() as crowd:
+            for store in (left, right) * 10:
+                crowd.start_soon(add_one, store)
+        assert (await left.position()).next_block == 20
 
 
 async def test_error_inside_a_transaction_undoes_all_of_it(race: Race) -> None:

@@ -10,7 +10,7 @@ from eth_hash.auto import keccak
 from tests.support.accounts import Signer, signer
 from tests.support.contracts import Contract, Event, decode_logs
 from tests.support.evm import Evm, Receipt
-from tests.support.orders import TEE_TAG, ZERO, as_tuple, deal_id, order, order_hash, result_hash, result_seal, sign_order, task_id
+from tests.support.orders import ZERO, as_tuple, order, order_hash, result_hash, result_seal, sign_order
 from voisin.chain.artifacts import load_artifact
 from voisin.chain.deploy import deployment_plan
 from voisin.protocol.ids import Address
@@ -261,4 +261,3 @@ def furnish(market: Market) -> Market:
     for account in (roles.requester, roles.sponsor, roles.scheduler, *roles.workers):
         market.fund(account, 1_000 * RLC)
     return market
-

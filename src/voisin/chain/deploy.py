@@ -117,7 +117,8 @@ def facet_routes(facets: dict[str, Address]) -> tuple[Route, ...]:
         facets: Address of each facet by name.
 
     Returns:
-        One route a function of the hub's ABI; what facets only ask of each other has none; plain transfers and unknown selectors go to the escrow facet, which refuses them.
+        One route a function of the hub's ABI; what facets only ask of each other has none; plain transfers and unknown
+        selectors go to the escrow facet, which refuses them.
     """
     public = {entry.selector for entry in load_abi("Hub") if entry.type == "function"}
     routes = [
