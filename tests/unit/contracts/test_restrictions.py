@@ -61,10 +61,11 @@ def test_a_group_lets_its_member_in_and_nobody_else(market: Market, roles: Roles
     _match(market, order, field, group)
 
 
-def test_a_contract_that_answers_nothing_fails_the_match(market: Market, roles: Roles) -> None:
-    mute = deploy_double(market.evm, "Mute", roles.stranger.address)
+@pytest.mark.parametrize("double", ["Mute", "Untidy"])
+def test_a_contract_that_answers_nothing_or_nonsense_fails_the_match(market: Market, roles: Roles, double: str) -> None:
+    group = deploy_double(market.evm, double, roles.stranger.address)
     with reverts():
-        _match(market, "AppOrder", "requesterrestrict", mute)
+        _match(market, "AppOrder", "requesterrestrict", group)
 
 
 def test_a_request_may_leave_the_workerpool_open(market: Market) -> None:

@@ -87,6 +87,12 @@ def test_a_contract_that_answers_nothing_fails_the_call(market: Market, roles: R
         _verify(market, mute, roles.requester.sign(DIGEST))
 
 
+def test_an_answer_with_stray_bits_fails_the_call(market: Market, roles: Roles) -> None:
+    untidy = deploy_double(market.evm, "Untidy", roles.stranger.address)
+    with reverts():
+        _verify(market, untidy, roles.requester.sign(DIGEST))
+
+
 def test_presignatures(market: Market, roles: Roles) -> None:
     order = market.orders(Terms())["RequestOrder"]
     digest, requester = market.hash("RequestOrder", order), roles.requester.address
