@@ -7,6 +7,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from tests.support.devnet import ADDRESSES, COIN, KEYS, signed
@@ -129,6 +130,25 @@ async def test_port_that_is_taken_is_said_and_the_file_is_free_again(tmp_path: P
             await start_and_stop(DevnetSettings(db=tmp_path / "c", port=port))
     async with serve_devnet(DevnetSettings(db=tmp_path / "c", port=port)) as node:
         assert node.rpc_url == f"http://127.0.0.1:{port}"
+
+
+async def test_error_of_the_user_stays_what_it_is_and_the_node_still_ends_well(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    settings = DevnetSettings(db=tmp_path / "c")
+
+    async def use_and_fail() -> None:
+        async with serve_devnet(settings) as node:
+            await ask(node, "evm_mine")
+            raise InputError("mine")
+
+    with pytest.raises(InputError, match="mine"):
+        await use_and_fail()
+    with anyio.move_on_after(0) as scope:
+        async with serve_devnet(settings):
+            await anyio.sleep_forever()
+    assert scope.cancelled_caught
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+    async with serve_devnet(settings) as node:
+        assert await ask(node, "eth_blockNumber") == "0x1"
 
 
 async def test_full_disk_loses_the_transaction_and_nothing_else(tmp_path: Path) -> None:

@@ -125,8 +125,7 @@ async def serve_embedded(settings: DevnetSettings, *, clock: WallClock = time.ti
         archive = await stack.enter_async_context(_open_archive(archive_lane, path))
         table = MethodTable(ledger, archive, settings=settings, ledger_lane=ledger_lane, archive_lane=archive_lane).build()
         app = RpcApp(table, subscriptions, settings=settings)
-        serving = serve_app(app, host=settings.host, port=settings.port, max_message_bytes=settings.max_request_bytes)
-        url = await stack.enter_async_context(serving)
+        url = await stack.enter_async_context(_listening(app, settings))
         _log.info("devnet_started", url=url, chain_id=settings.chain_id, block=ledger.head.number)
         yield EmbeddedDevnet(url, chain_id=settings.chain_id, dispatcher=Dispatcher(table, max_batch=settings.max_batch))
     _log.info("devnet_stopped")
@@ -207,6 +206,36 @@ async def _open_archive(lane: Lane, path: Path) -> AsyncIterator[Archive]:
     finally:
         with anyio.CancelScope(shield=True):
             await lane.run(archive.close)
+
+
+@asynccontextmanager
+async def _listening(app: RpcApp, settings: DevnetSettings) -> AsyncIterator[str]:
+    """
+    Hold the port in a task of its own.
+
+    An error of whoever uses the node then stays the error that it is, and the server ends as gracefully as ever.
+    """
+    is_over = asyncio.Event()
+    is_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    urls: list[str] = []
+
+    async def hold() -> None:
+        async with serve_app(app, host=settings.host, port=settings.port, max_message_bytes=settings.max_request_bytes) as found:
+            urls.append(found)
+            is_up.set_result(None)
+            await is_over.wait()
+
+    task = asyncio.create_task(hold(), name="devnet-port")
+    try:
+        await asyncio.wait([task, is_up], return_when=asyncio.FIRST_COMPLETED)
+        if not urls:
+            task.result()
+        yield urls[0]
+    finally:
+        is_over.set()
+        with anyio.CancelScope(shield=True):
+            await asyncio.wait([task])
+    task.result()
 
 
 def _publish_on(loop: asyncio.AbstractEventLoop, subscriptions: Subscriptions, block: Block) -> None:
