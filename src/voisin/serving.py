@@ -1,7 +1,12 @@
-"""Serving an ASGI application on a port, inside a loop that is already running and may serve others too."""
+"""
+Serving an ASGI application on a port, inside a loop that is already running and may serve others too.
+
+The server has a task of its own: an error of whoever uses the service stays the error that it is, and the server ends gracefully.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
@@ -15,6 +20,7 @@ ASGIApp = Callable[..., Awaitable[None]]
 """An ASGI application; frameworks spell the types of its three arguments each in their own way."""
 
 SHUTDOWN_S = 3
+KEEP_ALIVE_S = 60
 START_S = 30
 
 
@@ -77,22 +83,25 @@ async def serve_app(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0, max
         ws="websockets-sansio",
         ws_max_size=max_message_bytes,
         timeout_graceful_shutdown=SHUTDOWN_S,
+        timeout_keep_alive=KEEP_ALIVE_S,
     )
     server = _Server(config)
     with listener:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(server.serve, [listener])
-            try:
-                await _started(server)
-                yield f"http://{shown}:{listener.getsockname()[1]}"
-            finally:
-                server.should_exit = True
+        task = asyncio.create_task(server.serve([listener]), name=f"serve {shown}")
+        try:
+            await _started(server, task)
+            yield f"http://{shown}:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait([task])
+        task.result()
 
 
-async def _started(server: uvicorn.Server) -> None:
+async def _started(server: uvicorn.Server, task: asyncio.Task[None]) -> None:
     with anyio.move_on_after(START_S):
         while not server.started:
-            if server.should_exit:
+            if task.done():
                 break
             await anyio.sleep(0.005)
     if not server.started:

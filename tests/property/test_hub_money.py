@@ -29,4 +29,4 @@ class OurHub(HubMachine):
 
 
 TestOurHub = pytest.mark.timeout(240)(OurHub.TestCase)
-TestOurHub.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestOurHub.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)

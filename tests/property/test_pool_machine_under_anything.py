@@ -161,8 +161,9 @@ class PoolUnderAnything(RuleBasedStateMachine):
             case AssignReplica():
                 assert (command.task_id, command.worker) not in self.answers or self.next_block <= run(self.ledger.head()), "contributed"
                 task = self.machine.book.tasks[command.task_id]
-                owners = [self.machine.book.owner_of(r.worker) for r in task.replicas.values() if r.is_pending or r.result_hash]
-                assert len(owners) == len(set(owners)), "two workers of one owner"
+                others = [r for r in task.replicas.values() if r.worker != command.worker and (r.is_pending or r.result_hash)]
+                owner = self.machine.book.owner_of(command.worker)
+                assert owner not in {self.machine.book.owner_of(other.worker) for other in others}, "two workers of one owner"
             case Finalize():
                 (found,) = run(self.ledger.tasks([command.task_id]))
                 assert found is not None

@@ -6,7 +6,6 @@ import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
 
 import anyio
 import structlog
@@ -22,9 +21,6 @@ from voisin.market.settings import MarketSettings
 from voisin.market.store import open_store
 from voisin.protocol.ids import ZERO_ADDRESS
 from voisin.serving import serve_app
-
-if TYPE_CHECKING:
-    from voisin.serving import ASGIApp
 
 _log = structlog.get_logger()
 
@@ -111,7 +107,7 @@ async def serve_market(settings: MarketSettings, *, ready: Callable[[str], None]
         InputError: The port is taken, there is no hub at that address, or the database belongs to another one.
         UnavailableError: The node or the database does not answer.
     """
-    async with open_market(settings) as market, serve_app(cast("ASGIApp", market.app), host=settings.host, port=settings.port) as url:
+    async with open_market(settings) as market, serve_app(market.app, host=settings.host, port=settings.port) as url:
         _log.info("market_open", url=url, hub=settings.hub)
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             ready(url)

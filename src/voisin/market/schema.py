@@ -72,6 +72,9 @@ follower = Table(
 )
 """One row: which hub the records are about, the first block that is not in them yet, and the hash of the one before."""
 
+LISTING = ("status", "kind", "rank", "published_at", "hash", "app", "dataset", "workerpool", "requester")
+"""What the usual question looks at: it is answered, and its answers counted, without a look at the orders themselves."""
+
 orders = Table(
     "orders",
     metadata,
@@ -97,7 +100,7 @@ orders = Table(
     Column("is_closed", Boolean, nullable=False),
     Column("is_removed", Boolean, nullable=False),
     Column("proven_at", BigInteger, nullable=False),
-    Index(None, "status", "kind", "rank", "published_at", "hash"),
+    Index("ix_orders_listing", *LISTING),
     Index(None, "signer", "status"),
     Index(None, "resource", "status"),
 )

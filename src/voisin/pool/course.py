@@ -83,10 +83,14 @@ def fail(book: Book, task: TaskState, at: Instant, reason: str) -> None:
 def abort_pending(book: Book, task: TaskState, at: Instant, reason: str) -> None:
     """Stop the workers that have not contributed."""
     for replica in list(task.replicas.values()):
-        if replica.is_pending:
-            book.write_replica(task, replace(replica, outcome=Outcome.ABORTED, cause=reason))
-            book.note(task, at, "stopped", reason, worker=replica.worker)
-            tell_online(book, replica.worker, Abort(task.record.task_id, reason))
+        _abort(book, task, replica, at, reason)
+
+
+def _abort(book: Book, task: TaskState, replica: ReplicaRecord, at: Instant, reason: str) -> None:
+    if replica.is_pending:
+        book.write_replica(task, replace(replica, outcome=Outcome.ABORTED, cause=reason))
+        book.note(task, at, "stopped", reason, worker=replica.worker)
+        tell_online(book, replica.worker, Abort(task.record.task_id, reason))
 
 
 def tell_online(book: Book, worker: Address, message: Abort | Release) -> None:
@@ -119,6 +123,9 @@ def task_contributed(book: Book, fact: TaskContributed, at: Instant) -> None:
     task.contributed_at, task.is_doubted = at.wall, False
     book.write_replica(task, replica)
     book.note(task, at, "contributed", f"weight {weight}", worker=fact.worker)
+    for other in list(task.replicas.values()):
+        if other.worker != fact.worker and book.owner_of(other.worker) == book.owner_of(fact.worker):
+            _abort(book, task, other, at, "another worker of the same owner contributed")
 
 
 def consensus_reached(book: Book, fact: ConsensusReached, at: Instant) -> None:

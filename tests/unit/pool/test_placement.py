@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tests.unit.pool.conftest import Scene, assigned, wallet
+from tests.unit.pool.conftest import Scene, assigned, told, wallet
 from voisin.protocol.wire import ReplicaStage
 
 
@@ -92,3 +92,14 @@ def test_how_far_the_pool_looks_ahead_is_bounded(new_scene: Callable[..., Scene]
     scene.contribute("alice", tasks[0])
     scene.contribute("alice", tasks[1])
     assert assigned(scene.log) == [("alice", 0), ("alice", 1)]
+
+
+def test_a_late_contribution_stops_the_other_worker_of_its_owner(new_scene: Callable[..., Scene]) -> None:
+    scene = new_scene(same_owner=((wallet("alice"), wallet("bob")),))
+    scene.join("alice")
+    (task,) = scene.deal(trust=4)
+    scene.join("bob")
+    scene.after(360)
+    assert scene.outcomes(task) == {"alice": "failed", "bob": "running"}
+    assert told(scene.contribute("alice", task)) == [("bob", "Abort")]
+    assert scene.outcomes(task) == {"alice": "running", "bob": "aborted"}

@@ -72,7 +72,8 @@ def _make_book() -> None:
         sa.Column("proven_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("hash", name="pk_orders"),
     )
-    op.create_index("ix_orders_status_kind_rank_published_at_hash", "orders", ["status", "kind", "rank", "published_at", "hash"])
+    listing = ["status", "kind", "rank", "published_at", "hash", "app", "dataset", "workerpool", "requester"]
+    op.create_index("ix_orders_listing", "orders", listing)
     op.create_index("ix_orders_signer_status", "orders", ["signer", "status"])
     op.create_index("ix_orders_resource_status", "orders", ["resource", "status"])
     op.create_table(
