@@ -77,16 +77,16 @@ def commands() -> Iterator[str]:
 
 
 def one_command(command: Any, path: str) -> Iterator[str]:
-    """Describe a command, or all commands of a group; the types are those of Typer's own copy of Click."""
+    """Describe a command, and all commands of a group; the types are those of Typer's own copy of Click."""
     below = getattr(command, "commands", {})
-    for name, child in below.items():
-        yield from one_command(child, f"{path} {name}")
-    if not below:
+    if not below or command.invoke_without_command:
         words = " ".join(p.metavar or p.name.upper() for p in command.params if p.param_type_name == "argument")
         yield f"## {path} {words}".rstrip() + "\n"
         yield f"{inspect.cleandoc(command.help)}\n"
         yield from options([p for p in command.params if getattr(p, "rich_help_panel", None) != EVERY_COMMAND])
         yield f"{command.epilog}\n"
+    for name, child in below.items():
+        yield from one_command(child, f"{path} {name}")
 
 
 def options(params: list[Any]) -> Iterator[str]:
@@ -148,7 +148,7 @@ def errors() -> Iterator[str]:
         if kind.__module__.startswith("voisin."):
             parent = kind.__mro__[1].__name__
             rows.append([f"`{kind.__name__}`", f"`{kind.code}`", f"`{parent}`", "yes" if kind.retryable else "", first_line(kind.__doc__)])
-    unique = sorted({tuple(row) for row in rows}, key=lambda row: (row[2], row[0]))
+    unique = sorted({tuple(row) for row in rows}, key=lambda row: (row[2], row))
     yield from table(["error", "code", "is a", "retryable", ""], [list(row) for row in unique])
 
 

@@ -1,15 +1,15 @@
-"""A market on this machine: `up`, `status`, `chain`."""
+"""A market on this machine: `up`, `status`."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from voisin.cli.chain_commands import ENGINES, engine_name
 from voisin.cli.reading import amount, category
 from voisin.cli.session import Session, command
 from voisin.units import NRLC
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from voisin.box import Box, BoxSettings, BoxStatus
-    from voisin.chain.devnet import DevnetSettings, EngineName
-
-ENGINES: tuple[EngineName, ...] = ("pyevm", "eels", "anvil")
 
 
 def up(
@@ -45,18 +42,11 @@ def up(
         slots=slots,
         host=host,
         port=session.settings.port if port is None else port,
-        engine=_engine(engine),
+        engine=engine_name(engine),
     )
     if classes:
         settings = replace(settings, categories=tuple(category(text) for text in classes))
     _run_box(session, settings if price is None else replace(settings, price=price))
-
-
-def _engine(name: str) -> EngineName:
-    for known in ENGINES:
-        if known == name:
-            return known
-    raise typer.BadParameter(f"{name!r} is not one of {', '.join(ENGINES)}", param_hint="--engine")
 
 
 def _run_box(session: Session, settings: BoxSettings) -> None:
@@ -112,52 +102,7 @@ def _show_status(out: Console, found: BoxStatus) -> None:
     out.print(table("Workers", ("worker", "address", "state", "busy", "score"), workers, right=("busy", "score")))
 
 
-def chain(
-    session: Session,
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65_535)] = 8545,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    database: Annotated[
-        Path | None, typer.Option("--db", help="File that keeps the chain; `chain.db` in the home folder unless given.")
-    ] = None,
-    chain_id: Annotated[int, typer.Option(help="The chain's id.", min=1)] = 31337,
-    engine: Annotated[str, typer.Option(help=f"What runs the contracts: {', '.join(ENGINES)}.")] = "pyevm",
-) -> None:
-    """Run the embedded chain alone until Ctrl-C; web3.py, ethers and wallets can use its JSON-RPC port."""
-    from voisin.chain.devnet import DevnetSettings
-
-    file = database or session.home / "chain.db"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    _run_chain(session, DevnetSettings(db=file, host=host, port=port, chain_id=chain_id, engine=_engine(engine)))
-
-
-def _run_chain(session: Session, settings: DevnetSettings) -> None:
-    import anyio
-
-    from voisin.chain.devnet import development_keys, serve_devnet
-    from voisin.cli.until import until_signal
-
-    session.start_logs()
-
-    async def serve() -> None:
-        async with serve_devnet(settings) as node:
-            accounts = [key.address for key in development_keys()]
-            document = {"rpc_url": node.rpc_url, "ws_url": node.ws_url, "chain_id": settings.chain_id, "accounts": accounts}
-            session.answer(document, lambda out: _show_chain(out, node.rpc_url, settings, accounts))
-            sys.stdout.flush()
-            await until_signal()
-
-    anyio.run(serve)
-
-
-def _show_chain(out: Console, rpc_url: str, settings: DevnetSettings, accounts: Sequence[str]) -> None:
-    out.print(f"ready: {rpc_url}, chain id {settings.chain_id}, kept in {settings.db}; Ctrl-C stops")
-    out.print("pre-funded accounts (public development keys, never use them elsewhere):")
-    for account in accounts:
-        out.print(f"  {account}")
-
-
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
     command(app, "up", example="voisin up --workers 3")(up)
     command(app, "status", example="voisin status --json")(status)
-    command(app, "chain", example="voisin chain --port 8545")(chain)

@@ -13,7 +13,17 @@ from collections.abc import Sequence
 
 import typer
 
-from voisin.cli import app_commands, box_commands, deal_commands, order_commands, run_command, serve_commands, wallet_commands
+from voisin.cli import (
+    app_commands,
+    box_commands,
+    chain_abi,
+    chain_commands,
+    deal_commands,
+    order_commands,
+    run_command,
+    serve_commands,
+    wallet_commands,
+)
 from voisin.cli.session import Globals, HomeOption, JsonOption, PasswordOption, WalletOption
 from voisin.errors import VoisinError
 
@@ -32,6 +42,8 @@ app = typer.Typer(
 )
 box_commands.add_to(app)
 run_command.add_to(app)
+app.add_typer(chain_commands.app)
+chain_abi.add_to(chain_commands.app)
 app.add_typer(wallet_commands.app)
 app.add_typer(app_commands.app)
 app.add_typer(order_commands.app)

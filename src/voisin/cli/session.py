@@ -210,19 +210,43 @@ def command(app: typer.Typer, name: str, *, example: str) -> Callable[[Command],
     """
 
     def register(function: Command) -> Command:
-        def shell(context: typer.Context, **values: object) -> None:
-            here = Globals(**{key: values.pop(key) for key in ("home", "wallet", "password_file", "as_json")})  # type: ignore[arg-type]
-            above = context.obj if isinstance(context.obj, Globals) else Globals()
-            function(Session(here.over(above)), **values)
-
-        parameters = _parameters(function)
-        shell.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-        shell.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-        shell.__doc__ = function.__doc__
-        app.command(name, epilog=f"Example: {example}")(shell)
+        app.command(name, epilog=f"Example: {example}")(_shell(function))
         return function
 
     return register
+
+
+def bare_command(app: typer.Typer, *, example: str) -> Callable[[Command], Command]:
+    """
+    Register what a group does when no command of its own follows its name.
+
+    Args:
+        app: The group.
+        example: One complete command line for the help.
+    """
+
+    def register(function: Command) -> Command:
+        app.callback(invoke_without_command=True, epilog=f"Example: {example}")(_shell(function))
+        return function
+
+    return register
+
+
+def _shell(function: Callable[..., None]) -> Callable[..., None]:
+    """Wrap a function into what Typer calls: it gets a session, and the options of every command become that session."""
+
+    def shell(context: typer.Context, **values: object) -> None:
+        here = Globals(**{key: values.pop(key) for key in ("home", "wallet", "password_file", "as_json")})  # type: ignore[arg-type]
+        above = context.obj if isinstance(context.obj, Globals) else Globals()
+        context.obj = here.over(above)
+        if context.invoked_subcommand is None:
+            function(Session(context.obj), **values)
+
+    parameters = _parameters(function)
+    shell.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    shell.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    shell.__doc__ = function.__doc__
+    return shell
 
 
 def _parameters(function: Callable[..., None]) -> list[inspect.Parameter]:
