@@ -20,6 +20,7 @@ from voisin.chain.devnet.eels import EelsEngine
 from voisin.chain.devnet.engine import BlockContext, Call, Outcome, RunOutOfTimeError
 from voisin.chain.devnet.pyevm import PyEvmEngine
 from voisin.chain.devnet.txcodec import decode_transaction
+from voisin.chain.devnet.values import Authorization
 
 OWNERS = [bytes.fromhex(address[2:]) for address in ADDRESSES]
 LEGACY = {"gasPrice": 2 * GWEI}
@@ -117,6 +118,43 @@ def test_every_precompile_with_good_and_bad_input(both: Comparison) -> None:
 def test_each_kind_of_transaction_pays_the_same(both: Comparison, kind: dict[str, object]) -> None:
     outcome = both.send(0, to=ADDRESSES[1], value=5, gas=50_000, **kind)
     assert outcome.gas_used == 21_000
+
+
+def authorized(who: int, address: bytes, **fields: object) -> object:
+    """The authorization of an owner to run the code at an address."""
+    return Keys.sign_authorization({"chainId": CHAIN_ID, "address": to_checksum_address(address), "nonce": 0, **fields}, KEYS[who])
+
+
+def test_accounts_that_run_the_code_of_others(both: Comparison) -> None:
+    counter = both.deploy(bytes.fromhex("5f546001015f5500"))  # counts its calls in slot 0
+    # calls and looks at the account in its data
+    prober = both.deploy(bytes.fromhex("5f355f5f5f5f5f855af150803b5f52803f60205260405fa0"))
+    nonce = both.state.account(OWNERS[0]).nonce
+    turns: list[tuple[int, bytes, list[object]]] = [
+        (0, OWNERS[1], [authorized(1, counter)]),  # a known account: refund
+        (0, OWNERS[1], [authorized(1, counter)]),  # the nonce has passed: void
+        (0, OWNERS[2], [authorized(2, counter, chainId=5), authorized(3, counter, chainId=0)]),
+        (0, OWNERS[0], [authorized(0, counter, nonce=nonce + 4)]),  # itself
+        (0, OWNERS[3], [authorized(3, OWNERS[1], nonce=1)]),  # a delegate with a delegate: its designation runs, and is no code
+        (0, OWNERS[3], [authorized(3, PRECOMPILES[1], nonce=2)]),  # a precompile: nothing runs
+        (0, OWNERS[3], [authorized(3, bytes(20), nonce=3)]),  # taken away
+        (0, counter, [authorized(2, OWNERS[2])]),  # itself as delegate
+        (0, OWNERS[2], [authorized(2, prober, nonce=1)]),
+    ]
+    for sender, to, given in turns:
+        both.send(sender, to=to, gas=400_000, authorizationList=given, data=bytes(12) + OWNERS[1])
+        for owner in OWNERS:
+            both.send(3, to=prober, gas=400_000, data=bytes(12) + owner)
+    assert both.state.slot(OWNERS[1], 0) >= 2
+    assert both.send(1, to=OWNERS[1], gas=100_000).error is None
+
+
+def test_call_that_names_authorizations(both: Comparison) -> None:
+    counter = both.deploy(bytes.fromhex("5f546001015f5500"))
+    signed_one = authorized(1, counter)
+    given = Authorization(CHAIN_ID, counter, 0, signed_one.y_parity, signed_one.r, signed_one.s, authority=OWNERS[1])  # type: ignore[attr-defined]
+    outcome = both.call(Call(OWNERS[0], OWNERS[1], b"", 0, 200_000, authorizations=(given,)))
+    assert outcome.changes.slots == {(OWNERS[1], 0): 1}
 
 
 def test_calldata_heavy_transaction_pays_the_floor(both: Comparison) -> None:

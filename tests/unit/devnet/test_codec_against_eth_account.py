@@ -11,7 +11,8 @@ from eth_keys.constants import SECPK1_N
 
 from tests.support.devnet import ADDRESSES, CHAIN_ID, GWEI, KEYS
 from voisin.chain.devnet.rpc_errors import BadParamsError, RefusedTransactionError, RpcError
-from voisin.chain.devnet.txcodec import decode_transaction, reread_transaction
+from voisin.chain.devnet.txcodec import decode_transaction, reread_transaction, signed_authorization
+from voisin.chain.devnet.values import Authorization
 
 ACCESS = [{"address": ADDRESSES[2], "storageKeys": ["0x" + "00" * 31 + "07", "0x" + "ff" * 32]}]
 LEGACY = {"gasPrice": 5 * GWEI}
@@ -57,6 +58,57 @@ def test_creation_has_no_receiver() -> None:
     assert decode_transaction(bytes(sign(**DYNAMIC, to="").raw_transaction), chain_id=CHAIN_ID).to is None
 
 
+def authorized(**fields: Any) -> Any:
+    """An authorization signed by the second account."""
+    return Account.sign_authorization({"chainId": CHAIN_ID, "address": ADDRESSES[2], "nonce": 9} | fields, KEYS[1])
+
+
+def test_authorizations_are_read_with_who_signed_them() -> None:
+    signed = [authorized(), authorized(chainId=0, nonce=0)]
+    raw = bytes(sign(**DYNAMIC, authorizationList=signed).raw_transaction)
+    tx = decode_transaction(raw, chain_id=CHAIN_ID)
+    assert (tx.kind, tx.sender) == (4, bytes.fromhex(ADDRESSES[0][2:]))
+    assert [(one.chain_id, one.nonce, one.address) for one in tx.authorizations] == [
+        (CHAIN_ID, 9, bytes.fromhex(ADDRESSES[2][2:])),
+        (0, 0, bytes.fromhex(ADDRESSES[2][2:])),
+    ]
+    assert [one.authority for one in tx.authorizations] == [bytes.fromhex(ADDRESSES[1][2:])] * 2
+    assert reread_transaction(tx.raw, sender=tx.sender) == tx
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"parity": 2}, {"r": 0}, {"r": SECPK1_N}, {"r": 5}, {"s": 0}, {"s": SECPK1_N // 2 + 1}],
+    ids=lambda change: str(next(iter(change))),
+)
+def test_authorization_with_an_impossible_signature_has_no_authority(change: dict[str, int]) -> None:
+    one = authorized()
+    given = Authorization(one.chain_id, bytes(one.address), one.nonce, one.y_parity, one.r, one.s, authority=b"\1" * 20)
+    assert signed_authorization(given).authority == bytes.fromhex(ADDRESSES[1][2:])
+    assert signed_authorization(given._replace(**change)).authority is None
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "said"),
+    [
+        ({"to": b""}, RefusedTransactionError, "cannot create a contract"),
+        ({"given": []}, RefusedTransactionError, "empty auth list"),
+        ({"given": b"\1"}, BadParamsError, "authorizations must be a list"),
+        ({"given": [b"\1"]}, BadParamsError, "list of 6 fields"),
+        ({"given": [[b"\1"] * 5]}, BadParamsError, "list of 6 fields"),
+        ({"given": [[b"", b"\1" * 19, b"", b"", b"\1", b"\1"]]}, BadParamsError, "20 bytes"),
+        ({"given": [[b"\0", b"\1" * 20, b"", b"", b"\1", b"\1"]]}, BadParamsError, "leading zeros"),
+        ({"given": [[b"", b"\1" * 20, b"", b"\1" * 2, b"\1", b"\1"]]}, BadParamsError, "yParity is too large"),
+    ],
+)
+def test_malformed_transaction_of_type_4_is_refused(change: dict[str, Any], kind: type[RpcError], said: str) -> None:
+    raw = bytes(sign(**DYNAMIC, authorizationList=[authorized()]).raw_transaction)
+    names = ("chain", "nonce", "tip", "fee", "gas", "to", "value", "data", "access", "given", "y", "r", "s")
+    fields = dict(zip(names, rlp.decode(raw[1:]), strict=True)) | change
+    with pytest.raises(kind, match=said):
+        decode_transaction(raw[:1] + bytes(rlp.encode(list(fields.values()))), chain_id=CHAIN_ID)
+
+
 def test_published_example_of_eip_155() -> None:
     # EIP-155, "Example": the transaction, its key 0x46 * 32, and the bytes it gives
     raw = bytes.fromhex(
@@ -96,7 +148,7 @@ def test_malformed_field_is_named(change: dict[str, Any], said: str) -> None:
     [
         (b"", "empty"),
         (b"\x03\xc0", "type 0x03 is not supported"),
-        (b"\x04\xc0", "type 0x04 is not supported"),
+        (b"\x04\xc0", "list of 13 fields"),
         (b"\x7f", "type 0x7f is not supported"),
         (b"\xc0", "list of 9 fields"),
         (b"\x02\xc0", "list of 12 fields"),

@@ -58,8 +58,8 @@ def test_price_of_gas() -> None:
 
 def test_plain_transfer_can_be_sent() -> None:
     require_sendable(PLAIN, base_fee=GWEI, block_gas_limit=30_000_000)
-    require_affordable(PLAIN, Account(5, 21_000 * 2 * GWEI, EMPTY_CODE_HASH))
-    require_affordable(PLAIN, Account(4, 21_000 * 2 * GWEI, EMPTY_CODE_HASH))
+    require_affordable(PLAIN, Account(5, 21_000 * 2 * GWEI, EMPTY_CODE_HASH), code=b"")
+    require_affordable(PLAIN, Account(4, 21_000 * 2 * GWEI, EMPTY_CODE_HASH), code=b"")
 
 
 @pytest.mark.parametrize(
@@ -80,21 +80,33 @@ def test_what_no_state_makes_valid(tx: Transaction, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("account", "said"),
+    ("account", "code", "said"),
     [
-        (Account(6, 10**18, EMPTY_CODE_HASH), "nonce too low: next nonce 6, tx nonce 5"),
+        (Account(6, 10**18, EMPTY_CODE_HASH), b"", "nonce too low: next nonce 6, tx nonce 5"),
         (
             Account(5, 41_999_999_999_999, EMPTY_CODE_HASH),
+            b"",
             "insufficient funds for gas .* 41999999999999, tx cost 42000000000000, overshot 1",
         ),
-        (Account(5, 10**18, b"\1" * 32), "sender not an eoa"),
+        (Account(5, 10**18, b"\1" * 32), b"\0", "sender not an eoa"),
+        (Account(5, 10**18, b"\1" * 32), b"\xef\x01\x00" + bytes(19), "sender not an eoa"),
     ],
 )
-def test_what_the_sender_cannot_pay_or_send(account: Account, said: str) -> None:
+def test_what_the_sender_cannot_pay_or_send(account: Account, code: bytes, said: str) -> None:
     with pytest.raises(RefusedTransactionError, match=said):
-        require_affordable(PLAIN, account)
+        require_affordable(PLAIN, account, code=code)
+
+
+def test_account_that_runs_the_code_of_another_may_send() -> None:
+    # EIP-7702 takes the check of EIP-3607 back for accounts with a delegate
+    require_affordable(PLAIN, Account(5, 10**18, b"\1" * 32), code=b"\xef\x01\x00" + bytes(20))
+
+
+def test_each_authorization_costs_gas() -> None:
+    # EIP-7702: PER_EMPTY_ACCOUNT_COST
+    assert gas_needed(b"", is_create=False, access_list=(), authorizations=2).intrinsic == 21_000 + 2 * 25_000
 
 
 def test_value_counts_towards_the_cost() -> None:
     with pytest.raises(RefusedTransactionError, match="overshot 1"):
-        require_affordable(replace(PLAIN, value=1), Account(5, 21_000 * 2 * GWEI, EMPTY_CODE_HASH))
+        require_affordable(replace(PLAIN, value=1), Account(5, 21_000 * 2 * GWEI, EMPTY_CODE_HASH), code=b"")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from voisin.chain.devnet.engine import Call, IsExpired, Outcome
-from voisin.chain.devnet.fees import gas_needed
+from voisin.chain.devnet.fees import GasNeeded, gas_needed
 from voisin.chain.devnet.gas_estimate import estimate_gas, require_success
 from voisin.chain.devnet.ledger import Ledger
 from voisin.chain.devnet.params import LATEST, BlockRef, CallParams, Json, Params, address, block_ref, call_params, data, members, quantity
@@ -82,14 +82,13 @@ class ChainRuns:
         def run(gas: int) -> Outcome:
             return self._run(asked, gas, is_pending=block is None, block=block, is_expired=is_expired)
 
-        needed = gas_needed(asked.data, is_create=asked.to is None, access_list=asked.access_list)
-        return hex(estimate_gas(run, ceiling=ceiling, least=max(needed)))
+        return hex(estimate_gas(run, ceiling=ceiling, least=max(_needed(asked))))
 
     def _run(self, asked: CallParams, gas: int, *, is_pending: bool, block: int | None, is_expired: IsExpired) -> Outcome:
-        needed = gas_needed(asked.data, is_create=asked.to is None, access_list=asked.access_list).intrinsic
+        needed = _needed(asked).intrinsic
         if gas < needed:
             raise RpcError(f"intrinsic gas too low: have {gas}, want {needed}")
-        call = Call(asked.sender, asked.to, asked.data, asked.value, gas, asked.price, asked.access_list)
+        call = Call(asked.sender, asked.to, asked.data, asked.value, gas, asked.price, asked.access_list, asked.authorizations)
         return self._ledger.call(call, block=block, is_pending=is_pending, is_expired=is_expired)
 
     def _place(self, ref: BlockRef) -> tuple[bool, int | None]:
@@ -125,6 +124,10 @@ class ChainRuns:
     def _set_balance(self, params: Params) -> Json:
         self._ledger.set_balance(params.read(0, address), params.read(1, quantity))
         return None
+
+
+def _needed(asked: CallParams) -> GasNeeded:
+    return gas_needed(asked.data, is_create=asked.to is None, access_list=asked.access_list, authorizations=len(asked.authorizations))
 
 
 def _refuse_overrides(params: Params, *indexes: int) -> None:

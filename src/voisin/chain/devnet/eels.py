@@ -16,6 +16,7 @@ from ethereum.exceptions import EthereumException
 from ethereum.forks.prague.blocks import Log as SpecLog
 from ethereum.forks.prague.fork import process_transaction
 from ethereum.forks.prague.fork_types import Address
+from ethereum.forks.prague.fork_types import Authorization as SpecAuthorization
 from ethereum.forks.prague.state import TransientStorage, increment_nonce
 from ethereum.forks.prague.transactions import LegacyTransaction
 from ethereum.forks.prague.transactions import decode_transaction as spec_decode
@@ -26,12 +27,12 @@ from ethereum.forks.prague.vm import exceptions as halts
 from ethereum.forks.prague.vm.interpreter import process_message_call
 from ethereum.trace import OpStart, TransactionEnd, set_evm_trace
 from ethereum_types.bytes import Bytes, Bytes0, Bytes32
-from ethereum_types.numeric import U64, U256, Uint
+from ethereum_types.numeric import U8, U64, U256, Uint
 
 from voisin.chain.devnet.eels_state import LazyState
 from voisin.chain.devnet.engine import BlockContext, Call, IsExpired, Outcome, RunOutOfTimeError, StateReader
 from voisin.chain.devnet.fees import gas_needed, settle_gas
-from voisin.chain.devnet.values import ZERO_HASH, Log, Transaction
+from voisin.chain.devnet.values import ZERO_HASH, Authorization, Log, Transaction
 
 _STEPS_BETWEEN_CHECKS = 256
 _WORDS: dict[type[EthereumException], str] = {
@@ -72,7 +73,7 @@ class EelsEngine:
             process_transaction(_environment(block, lazy), output, spec_tx, Uint(0))
         end = watch.end
         error = end.error if end else halts.AddressCollision()
-        needed = gas_needed(tx.data, is_create=tx.to is None, access_list=tx.access_list).intrinsic
+        needed = gas_needed(tx.data, is_create=tx.to is None, access_list=tx.access_list, authorizations=len(tx.authorizations)).intrinsic
         return Outcome(
             error=_words(error), is_revert=isinstance(error, halts.Revert), gas_used=int(output.block_gas_used),
             gas_spent=needed + end.gas_used if end else tx.gas, output=bytes(end.output) if end else b"",
@@ -96,7 +97,7 @@ class EelsEngine:
             RunOutOfTimeError: `is_expired` said so.
         """
         lazy = LazyState(state)
-        needed = gas_needed(call.data, is_create=call.to is None, access_list=call.access_list)
+        needed = gas_needed(call.data, is_create=call.to is None, access_list=call.access_list, authorizations=len(call.authorizations))
         environment = _environment(block, lazy)
         nonce = state.account(call.sender).nonce
         increment_nonce(lazy.spec, Address(call.sender))
@@ -158,8 +159,13 @@ def _transaction_environment(call: Call, block: BlockContext, *, gas: int) -> Tr
     return TransactionEnvironment(
         origin=Address(call.sender), gas_price=Uint(call.price), gas=Uint(gas),
         access_list_addresses=addresses | {Address(block.coinbase)}, access_list_storage_keys=keys,
-        transient_storage=TransientStorage(), blob_versioned_hashes=(), authorizations=(), index_in_block=None, tx_hash=None,
+        transient_storage=TransientStorage(), blob_versioned_hashes=(),
+        authorizations=tuple(_authorization(one) for one in call.authorizations), index_in_block=None, tx_hash=None,
     )  # fmt: skip
+
+
+def _authorization(given: Authorization) -> SpecAuthorization:
+    return SpecAuthorization(U256(given.chain_id), Address(given.address), U64(given.nonce), U8(given.parity), U256(given.r), U256(given.s))
 
 
 def _words(error: EthereumException | None) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from voisin.chain.devnet.values import AccessList, Account, Changes, Log, Transaction
+from voisin.chain.devnet.values import AccessList, Account, Authorization, Changes, Log, Transaction
 
 
 class StateReader(Protocol):
@@ -86,6 +86,7 @@ class Call:
         gas: Gas limit.
         price: What GASPRICE returns [wei per gas].
         access_list: Announced addresses and slots.
+        authorizations: Accounts that are given code before the run (EIP-7702).
     """
 
     sender: bytes
@@ -95,6 +96,7 @@ class Call:
     gas: int
     price: int = 0
     access_list: AccessList = ()
+    authorizations: tuple[Authorization, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

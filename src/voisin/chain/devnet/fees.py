@@ -1,7 +1,7 @@
 """
 What a transaction costs before it runs, and when it must be refused.
 
-Sources: the Yellow Paper, section 6.2; EIP-1559, EIP-2028, EIP-2681, EIP-2930, EIP-3607, EIP-3860, EIP-7623.
+Sources: the Yellow Paper, section 6.2; EIP-1559, EIP-2028, EIP-2681, EIP-2930, EIP-3607, EIP-3860, EIP-7623, EIP-7702.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from voisin.chain.devnet.rpc_errors import RefusedTransactionError
-from voisin.chain.devnet.values import EMPTY_CODE_HASH, AccessList, Account, Transaction
+from voisin.chain.devnet.values import AccessList, Account, Transaction, delegate_of
 
 GAS_TRANSACTION = 21_000
 GAS_CREATE = 32_000
@@ -18,6 +18,8 @@ GAS_DATA_NONZERO = 16
 GAS_ACCESS_ADDRESS = 2_400
 GAS_ACCESS_SLOT = 1_900
 GAS_INIT_CODE_WORD = 2
+GAS_AUTHORIZATION = 25_000
+REFUND_KNOWN_AUTHORITY = 12_500
 GAS_FLOOR_PER_TOKEN = 10
 TOKENS_PER_NONZERO = 4
 MAX_INIT_CODE_SIZE = 49_152
@@ -39,7 +41,7 @@ class GasNeeded(NamedTuple):
     floor: int
 
 
-def gas_needed(data: bytes, *, is_create: bool, access_list: AccessList) -> GasNeeded:
+def gas_needed(data: bytes, *, is_create: bool, access_list: AccessList, authorizations: int = 0) -> GasNeeded:
     """
     Compute the gas a transaction needs before anything runs.
 
@@ -47,13 +49,14 @@ def gas_needed(data: bytes, *, is_create: bool, access_list: AccessList) -> GasN
         data: Call data or init code.
         is_create: Whether it creates a contract.
         access_list: Announced addresses and slots.
+        authorizations: Number of accounts that are given code.
 
     Returns:
         Intrinsic gas and the floor.
     """
     zeros = data.count(0)
     nonzeros = len(data) - zeros
-    intrinsic = GAS_TRANSACTION + GAS_DATA_ZERO * zeros + GAS_DATA_NONZERO * nonzeros
+    intrinsic = GAS_TRANSACTION + GAS_AUTHORIZATION * authorizations + GAS_DATA_ZERO * zeros + GAS_DATA_NONZERO * nonzeros
     if is_create:
         intrinsic += GAS_CREATE + GAS_INIT_CODE_WORD * ((len(data) + 31) // 32)
     for _, slots in access_list:
@@ -96,7 +99,7 @@ def require_sendable(tx: Transaction, *, base_fee: int, block_gas_limit: int) ->
         raise RefusedTransactionError(f"exceeds block gas limit: gas {tx.gas}, limit {block_gas_limit}")
     if tx.to is None and len(tx.data) > MAX_INIT_CODE_SIZE:
         raise RefusedTransactionError(f"max initcode size exceeded: code size {len(tx.data)}, limit {MAX_INIT_CODE_SIZE}")
-    needed = gas_needed(tx.data, is_create=tx.to is None, access_list=tx.access_list)
+    needed = gas_needed(tx.data, is_create=tx.to is None, access_list=tx.access_list, authorizations=len(tx.authorizations))
     if tx.gas < needed.intrinsic:
         raise RefusedTransactionError(f"intrinsic gas too low: gas {tx.gas}, minimum needed {needed.intrinsic}")
     if tx.gas < needed.floor:
@@ -111,20 +114,21 @@ def require_sendable(tx: Transaction, *, base_fee: int, block_gas_limit: int) ->
         raise RefusedTransactionError(f"nonce has max value: {tx.nonce}")
 
 
-def require_affordable(tx: Transaction, account: Account) -> None:
+def require_affordable(tx: Transaction, account: Account, *, code: bytes) -> None:
     """
     Refuse what the sender cannot pay, or may not send.
 
     Args:
         tx: The transaction.
         account: The sender's account as it is now.
+        code: The sender's code; that of another account's delegate is allowed.
 
     Raises:
         RefusedTransactionError: The nonce has passed, the balance is too small, or the sender is a contract.
     """
     if tx.nonce < account.nonce:
         raise RefusedTransactionError(f"nonce too low: next nonce {account.nonce}, tx nonce {tx.nonce}")
-    if account.code_hash != EMPTY_CODE_HASH:
+    if code and delegate_of(code) is None:
         raise RefusedTransactionError("sender not an eoa: it has code")
     cost = tx.gas * tx.max_fee + tx.value
     if account.balance < cost:

@@ -97,24 +97,25 @@ class Ledger:
         tx = decode_transaction(raw, chain_id=self._rules.chain_id)
         require_sendable(tx, base_fee=self._rules.base_fee, block_gas_limit=self._rules.gas_limit)
         account = self._store.state.account(tx.sender)
-        require_affordable(tx, account)
+        require_affordable(tx, account, code=self._store.state.code(account.code_hash))
         if tx.nonce > account.nonce:
             self._queue.add(tx)
             self._store.keep_waiting(tx)
             return tx.hash
         self._seal(tx)
-        self._seal_followers(tx.sender, tx.nonce + 1)
+        for sender in {tx.sender, *(one.authority for one in tx.authorizations if one.authority)}:
+            self._seal_followers(sender)
         return tx.hash
 
-    def _seal_followers(self, sender: bytes, nonce: int) -> None:
-        while (tx := self._queue.take(sender, nonce)) is not None:
+    def _seal_followers(self, sender: bytes) -> None:
+        state = self._store.state
+        while (tx := self._queue.take(sender, (account := state.account(sender)).nonce)) is not None:
             try:
-                require_affordable(tx, self._store.state.account(sender))
+                require_affordable(tx, account, code=state.code(account.code_hash))
             except RefusedTransactionError:
                 self._store.drop_waiting(tx)
                 return
             self._seal(tx)
-            nonce += 1
 
     def _seal(self, tx: Transaction) -> None:
         context = self._context()

@@ -13,7 +13,8 @@ from functools import partial
 from typing import Literal, TypeVar
 
 from voisin.chain.devnet.rpc_errors import BadParamsError
-from voisin.chain.devnet.values import ZERO_ADDRESS, AccessList
+from voisin.chain.devnet.txcodec import signed_authorization
+from voisin.chain.devnet.values import ZERO_ADDRESS, AccessList, Authorization
 
 Json = None | bool | int | float | str | Sequence["Json"] | dict[str, "Json"]
 T = TypeVar("T")
@@ -51,6 +52,7 @@ class CallParams:
     gas: int | None
     price: int
     access_list: AccessList
+    authorizations: tuple[Authorization, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +216,7 @@ def call_params(value: Json, name: str) -> CallParams:
         gas=fields.read("gas", quantity),
         price=fields.read("maxFeePerGas", quantity) or fields.read("gasPrice", quantity) or 0,
         access_list=fields.read("accessList", _access_list) or (),
+        authorizations=fields.read("authorizationList", _authorizations) or (),
     )
 
 
@@ -253,6 +256,16 @@ def _one_or_many(value: Json, name: str, *, reader: Reader[bytes]) -> frozenset[
     if value is None:
         return frozenset()
     return frozenset(reader(one, name) for one in value) if isinstance(value, list) else frozenset((reader(value, name),))
+
+
+def _authorizations(value: Json, name: str) -> tuple[Authorization, ...]:
+    found = []
+    for entry in items(value, name):
+        fields = members(entry, name)
+        chain, nonce, parity, r, s = (quantity(fields.get(key), f"{name}.{key}") for key in ("chainId", "nonce", "yParity", "r", "s"))
+        unsigned = Authorization(chain, address(fields.get("address"), f"{name}.address"), nonce, parity, r, s, authority=None)
+        found.append(signed_authorization(unsigned))
+    return tuple(found)
 
 
 def _access_list(value: Json, name: str) -> AccessList:

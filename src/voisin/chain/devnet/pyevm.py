@@ -47,9 +47,9 @@ from eth_typing import Address, BlockNumber, Hash32
 from rlp.codec import encode_raw
 
 from voisin.chain.devnet.engine import BlockContext, Call, IsExpired, Outcome, RunOutOfTimeError, StateReader
-from voisin.chain.devnet.fees import MAX_INIT_CODE_SIZE, gas_needed, settle_gas
+from voisin.chain.devnet.fees import MAX_INIT_CODE_SIZE, MAX_NONCE, REFUND_KNOWN_AUTHORITY, gas_needed, settle_gas
 from voisin.chain.devnet.flat_state import FlatState
-from voisin.chain.devnet.values import ZERO_HASH, Log, Transaction
+from voisin.chain.devnet.values import DELEGATION_PREFIX, ZERO_ADDRESS, ZERO_HASH, AccessList, Authorization, Log, Transaction, delegate_of
 
 _GAS_CREATE = 32_000
 _GAS_JUMP = 8
@@ -91,7 +91,7 @@ class PyEvmEngine:
         flat = vm.flat
         sender = Address(tx.sender)
         flat.set_balance(sender, flat.get_balance(sender) - tx.gas * vm.price)
-        run = _Run(tx.sender, tx.to, tx.data, tx.value, tx.gas, tx.access_list)
+        run = _Run(tx.sender, tx.to, tx.data, tx.value, tx.gas, tx.access_list, tx.authorizations)
         ending = _run(vm, run)
         floor = gas_needed(tx.data, is_create=tx.to is None, access_list=tx.access_list).floor
         used = settle_gas(tx.gas, left=ending.gas_left, refund=ending.refund, floor=floor)
@@ -118,7 +118,7 @@ class PyEvmEngine:
         """
         vm = _State.at(block, state, price=call.price)
         vm.is_expired = is_expired
-        run = _Run(call.sender, call.to, call.data, call.value, call.gas, call.access_list)
+        run = _Run(call.sender, call.to, call.data, call.value, call.gas, call.access_list, call.authorizations)
         ending = _run(vm, run)
         floor = gas_needed(call.data, is_create=call.to is None, access_list=call.access_list).floor
         used = settle_gas(call.gas, left=ending.gas_left, refund=ending.refund, floor=floor)
@@ -131,7 +131,8 @@ class _Run(NamedTuple):
     data: bytes
     value: int
     gas: int
-    access_list: tuple[tuple[bytes, tuple[int, ...]], ...]
+    access_list: AccessList
+    authorizations: tuple[Authorization, ...]
 
 
 class _Ending(NamedTuple):
@@ -150,7 +151,8 @@ def _run(vm: _State, run: _Run) -> _Ending:
     nonce = flat.get_nonce(sender)
     flat.set_nonce(sender, nonce + 1)
     created = None if run.to else _created_address(run.sender, nonce)
-    gas = run.gas - gas_needed(run.data, is_create=created is not None, access_list=run.access_list).intrinsic
+    needed = gas_needed(run.data, is_create=created is not None, access_list=run.access_list, authorizations=len(run.authorizations))
+    gas = run.gas - needed.intrinsic
     flat.mark_address_warm(sender)
     flat.mark_address_warm(Address(created) if created else to)
     for address, slots in run.access_list:
@@ -158,8 +160,14 @@ def _run(vm: _State, run: _Run) -> _Ending:
         for slot in slots:
             flat.mark_storage_warm(Address(address), slot)
     context = CancunTransactionContext(vm.price, sender)
+    refund = sum(_authorize(flat, one, chain_id=vm.execution_context.chain_id) for one in run.authorizations)
     if created is None:
-        message = Message(gas, to, sender, run.value, run.data, flat.get_code(to))
+        code = flat.get_code(to)
+        delegate = delegate_of(code)
+        if delegate is not None:
+            flat.mark_address_warm(Address(delegate))
+            code = flat.get_code(Address(delegate))
+        message = Message(gas, to, sender, run.value, run.data, code, is_delegation=delegate is not None)
         computation = _Computation.apply_message(vm, message, context)
     elif flat.account_has_code_or_nonce(Address(created)):
         return _Ending("contract address collision", 0, 0, b"", (), created)
@@ -170,7 +178,23 @@ def _run(vm: _State, run: _Run) -> _Ending:
         flat.delete_account(address)
     logs = tuple(Log(a, tuple(t.to_bytes(32, "big") for t in topics), bytes(data)) for a, topics, data in computation.get_log_entries())
     error = computation.error if computation.is_error else None
-    return _Ending(error, computation.get_gas_remaining(), computation.get_gas_refund(), bytes(computation.output), logs, created)
+    refund += computation.get_gas_refund()
+    return _Ending(error, computation.get_gas_remaining(), refund, bytes(computation.output), logs, created)
+
+
+def _authorize(flat: FlatState, given: Authorization, *, chain_id: int) -> int:
+    """Let an account run the code of another, as it has signed; gives the refund. A void authorization is passed over (EIP-7702)."""
+    if given.authority is None or given.chain_id not in (0, chain_id) or given.nonce >= MAX_NONCE:
+        return 0
+    authority = Address(given.authority)
+    flat.mark_address_warm(authority)
+    code = flat.get_code(authority)
+    if (code and delegate_of(code) is None) or flat.get_nonce(authority) != given.nonce:
+        return 0
+    refund = REFUND_KNOWN_AUTHORITY if flat.account_exists(authority) else 0
+    flat.set_code(authority, b"" if given.address == ZERO_ADDRESS else DELEGATION_PREFIX + given.address)
+    flat.increment_nonce(authority)
+    return refund
 
 
 def _outcome(vm: _State, run: _Run, *, ending: _Ending, used: int) -> Outcome:

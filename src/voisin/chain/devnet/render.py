@@ -9,7 +9,7 @@ from __future__ import annotations
 from voisin.chain.devnet.archive import PlacedLog, placed_logs
 from voisin.chain.devnet.headers import EMPTY_TRIE_ROOT, HEADER_NONCE, NO_REQUESTS_HASH, NO_UNCLES_HASH, block_size
 from voisin.chain.devnet.params import Json
-from voisin.chain.devnet.values import ZERO_HASH, Block, Header, Transaction
+from voisin.chain.devnet.values import ZERO_HASH, Authorization, Block, Header, Transaction
 
 JsonObject = dict[str, Json]
 
@@ -113,9 +113,22 @@ def transaction_json(tx: Transaction, block: Block | None) -> JsonObject:
     if tx.kind:
         found["yParity"] = hex(tx.parity)
         found["accessList"] = [{"address": data_text(a), "storageKeys": [word_text(key) for key in keys]} for a, keys in tx.access_list]
-    if tx.kind == 2:
+    if tx.kind >= 2:
         found |= {"maxFeePerGas": hex(tx.max_fee), "maxPriorityFeePerGas": hex(tx.priority_fee)}
+    if tx.authorizations:
+        found["authorizationList"] = [_authorization_json(one) for one in tx.authorizations]
     return found
+
+
+def _authorization_json(given: Authorization) -> JsonObject:
+    return {
+        "chainId": hex(given.chain_id),
+        "address": data_text(given.address),
+        "nonce": hex(given.nonce),
+        "yParity": hex(given.parity),
+        "r": hex(given.r),
+        "s": hex(given.s),
+    }
 
 
 def receipt_json(block: Block) -> JsonObject | None:

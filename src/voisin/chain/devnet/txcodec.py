@@ -1,7 +1,7 @@
 """
-Signed transactions from their bytes: types 0, 1 and 2, read strictly, sender recovered.
+Signed transactions from their bytes: types 0, 1, 2 and 4, read strictly, sender recovered.
 
-Sources: EIP-155, EIP-2718, EIP-2930, EIP-1559; EIP-2 for the low `s`; the Yellow Paper, appendix B, for canonical RLP.
+Sources: EIP-155, EIP-2718, EIP-2930, EIP-1559, EIP-7702; EIP-2 for the low `s`; the Yellow Paper, appendix B, for canonical RLP.
 """
 
 from __future__ import annotations
@@ -16,13 +16,15 @@ from rlp.codec import encode_raw
 from rlp.exceptions import DecodingError
 
 from voisin.chain.devnet.rpc_errors import BadParamsError, RefusedTransactionError
-from voisin.chain.devnet.values import AccessList, Transaction
+from voisin.chain.devnet.values import AccessList, Authorization, Transaction
 
 SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 _WORD = 2**256
 _UINT64 = 2**64
 _LEGACY_FIELDS = 9
-_TYPED_FIELDS = {1: 11, 2: 12}
+_TYPED_FIELDS = {1: 11, 2: 12, 4: 13}
+_AUTHORIZATION_FIELDS = 6
+_AUTHORIZATION_MAGIC = b"\x05"
 _SIGNATURE_FIELDS = 3
 _FIRST_LIST_BYTE = 0xC0
 _FIRST_REPLAY_PROTECTED_V = 35
@@ -42,7 +44,7 @@ def decode_transaction(raw: bytes, *, chain_id: int) -> Transaction:
         The transaction, with the sender's address.
 
     Raises:
-        BadParamsError: The bytes are not a transaction of type 0, 1 or 2.
+        BadParamsError: The bytes are not a transaction of type 0, 1, 2 or 4.
         RefusedTransactionError: It is signed for another chain, or its signature is not valid.
     """
     tx = _decode(raw, None)
@@ -71,7 +73,7 @@ def _decode(raw: bytes, sender: bytes | None) -> Transaction:
     if raw[0] >= _FIRST_LIST_BYTE:
         return _decode_legacy(raw, sender)
     if raw[0] not in _TYPED_FIELDS:
-        raise BadParamsError(f"transaction type 0x{raw[0]:02x} is not supported", hint="send type 0, 1 or 2")
+        raise BadParamsError(f"transaction type 0x{raw[0]:02x} is not supported", hint="send type 0, 1, 2 or 4")
     return _decode_typed(raw, sender)
 
 
@@ -104,8 +106,13 @@ def _decode_typed(raw: bytes, sender: bytes | None) -> Transaction:
     if kind == 1:
         chain, nonce, price, gas, to, value, data, access, y, r, s = fields
         tip = price
-    else:
+        given: Field = []
+    elif kind == 2:
         chain, nonce, tip, price, gas, to, value, data, access, y, r, s = fields
+        given = []
+    else:
+        chain, nonce, tip, price, gas, to, value, data, access, given, y, r, s = fields
+        _require_type_4(to, given)
     signed_chain = _integer(chain, "chainId", _WORD)
     parity = _integer(y, "yParity", 2)
     r_int, s_int = _signature(r, s)
@@ -115,7 +122,7 @@ def _decode_typed(raw: bytes, sender: bytes | None) -> Transaction:
         chain_id=signed_chain, nonce=_integer(nonce, "nonce", _UINT64), priority_fee=_integer(tip, "maxPriorityFeePerGas", _WORD),
         max_fee=_integer(price, "maxFeePerGas", _WORD), gas=_integer(gas, "gas", _UINT64), to=_receiver(to),
         value=_integer(value, "value", _WORD), data=_bytes(data, "data"), access_list=_access_list(access),
-        parity=parity, r=r_int, s=s_int,
+        parity=parity, r=r_int, s=s_int, authorizations=_authorizations(given),
     )  # fmt: skip
 
 
@@ -164,6 +171,57 @@ def _access_list(field: Field) -> AccessList:
             raise BadParamsError("the access list needs addresses of 20 bytes and slots of 32 bytes")
         entries.append((address, tuple(int.from_bytes(slot, "big") for slot in slots)))
     return tuple(entries)
+
+
+def _require_type_4(to: Field, given: Field) -> None:
+    if not to:
+        raise RefusedTransactionError("a transaction of type 4 cannot create a contract")
+    if not given:
+        raise RefusedTransactionError("EIP-7702 transaction with empty auth list", hint="add an authorization, or send type 2")
+
+
+def _authorizations(field: Field) -> tuple[Authorization, ...]:
+    if isinstance(field, bytes):
+        raise BadParamsError("the transaction's authorizations must be a list")
+    return tuple(_authorization(entry) for entry in field)
+
+
+def _authorization(entry: Field) -> Authorization:
+    if isinstance(entry, bytes) or len(entry) != _AUTHORIZATION_FIELDS:
+        raise BadParamsError(f"an authorization must be a list of {_AUTHORIZATION_FIELDS} fields")
+    chain, address, nonce, y, r, s = entry
+    target = _bytes(address, "authorized address")
+    if len(target) != 20:
+        raise BadParamsError("an authorization needs an address of 20 bytes")
+    return signed_authorization(
+        Authorization(
+            _integer(chain, "authorization's chainId", _WORD), target, _integer(nonce, "authorization's nonce", _UINT64),
+            _integer(y, "authorization's yParity", 2**8), _integer(r, "authorization's r", _WORD), _integer(s, "authorization's s", _WORD),
+            authority=None,
+        )
+    )  # fmt: skip
+
+
+def signed_authorization(given: Authorization) -> Authorization:
+    """
+    Find out who signed an authorization.
+
+    Args:
+        given: The authorization; its `authority` does not matter.
+
+    Returns:
+        The same with its authority; with none when the signature is not valid.
+
+    Source: EIP-7702.
+    """
+    is_possible = given.parity < 2 and 0 < given.r < SECP256K1_ORDER and 0 < given.s <= SECP256K1_ORDER // 2
+    if not is_possible:
+        return given._replace(authority=None)
+    unsigned = encode_raw([_big_endian(given.chain_id), given.address, _big_endian(given.nonce)])
+    try:
+        return given._replace(authority=_recover(keccak(_AUTHORIZATION_MAGIC + unsigned), given.parity, given.r, given.s))
+    except RefusedTransactionError:
+        return given._replace(authority=None)
 
 
 def _signature(r: Field, s: Field) -> tuple[int, int]:

@@ -12,8 +12,26 @@ ZERO_HASH = b"\0" * 32
 ZERO_ADDRESS = b"\0" * 20
 EMPTY_CODE_HASH = keccak(b"")
 
+DELEGATION_PREFIX = b"\xef\x01\x00"
+"""What the code of an account begins with that runs the code of another; the other's address follows (EIP-7702)."""
+
 AccessList = tuple[tuple[bytes, tuple[int, ...]], ...]
 """Addresses, each with the storage slots announced for it (EIP-2930)."""
+
+
+def delegate_of(code: bytes) -> bytes | None:
+    """
+    Tell whose code an account runs.
+
+    Args:
+        code: The account's own code.
+
+    Returns:
+        The address that it names; None for code that stands for itself.
+
+    Source: EIP-7702.
+    """
+    return code[3:] if len(code) == 23 and code.startswith(DELEGATION_PREFIX) else None
 
 
 class Account(NamedTuple):
@@ -35,13 +53,36 @@ EMPTY_ACCOUNT = Account(0, 0, EMPTY_CODE_HASH)
 """What every address holds before it is used, and after it is emptied (EIP-161)."""
 
 
+class Authorization(NamedTuple):
+    """
+    The signed wish of an account to run the code of another (EIP-7702).
+
+    Attributes:
+        chain_id: Chain it is bound to; 0 for any.
+        address: Whose code the account shall run; zeros take the code away.
+        nonce: The account's nonce at which it counts.
+        parity: y parity of the signature's point, as signed; only 0 and 1 can be valid.
+        r: Signature.
+        s: Signature.
+        authority: Account that signed; None when the signature is not valid, which makes the authorization void.
+    """
+
+    chain_id: int
+    address: bytes
+    nonce: int
+    parity: int
+    r: int
+    s: int
+    authority: bytes | None
+
+
 @dataclass(frozen=True, slots=True)
 class Transaction:
     """
     A signed transaction whose signature has been checked.
 
     Attributes:
-        kind: EIP-2718 type: 0, 1 or 2.
+        kind: EIP-2718 type: 0, 1, 2 or 4.
         hash: keccak-256 of `raw`.
         raw: The bytes as they were sent.
         sender: Address recovered from the signature.
@@ -57,6 +98,7 @@ class Transaction:
         parity: y parity of the signature's point, 0 or 1.
         r: Signature.
         s: Signature.
+        authorizations: Accounts that are given code (type 4 only).
     """
 
     kind: int
@@ -75,6 +117,7 @@ class Transaction:
     parity: int
     r: int
     s: int
+    authorizations: tuple[Authorization, ...] = ()
 
     def price(self, base_fee: int) -> int:
         """
