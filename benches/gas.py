@@ -185,14 +185,18 @@ def replicated(workers: int, trust: int) -> Callable[[Market], Measure]:
 def settlements(market: Market) -> Measure:
     """Settlements with more parties: dataset, kitty, callback, a wrong worker."""
     roles = market.roles
+    takes, refuses = (deploy_double(market.evm, "Consumer", roles.stranger.address) for _ in range(2))
+    market.evm.send(roles.stranger.address, refuses, encode_call("setMode(uint256)", 1))
     kinds = {
         "dataset": replace(PLAIN, with_dataset=True),
         "params of 111 bytes": replace(PLAIN, params=PARAMS),
         "callback to an account": replace(PLAIN, callback=roles.stranger.address),
+        "callback": replace(PLAIN, callback=takes),
+        "callback that fails": replace(PLAIN, callback=refuses),
     }
     for place, (label, terms) in enumerate(kinds.items()):
         task = _revealed(market, replace(terms, salt=bytes([place + 1]) * 32), 1)
-        value = b"the right result" if terms.callback == roles.stranger.address else b""
+        value = b"the right result" if terms.callback != PLAIN.callback else b""
         yield f"finalize, {label}", market.finalize(task, LINK, value)
     task = market.initialize(market.match(replace(PLAIN, trust=4, salt=b"\x31" * 32))[0])
     market.contribute(task, roles.workers[0], BAD)

@@ -424,8 +424,9 @@ def _settle_owners(taskid: bytes32, dealid: bytes32, owner: uint256, workerpool:
 @internal
 def _push(callback: address, taskid: bytes32, results_callback: Bytes[4_096]):
     """
-    @notice Hand the result to a contract (ERC-1154); what it does with it, or that it fails, changes nothing here.
-    @dev The caller must have sent enough gas that the contract could have had all of its share.
+    @notice Hand the result to a contract (ERC-1154); what it does with it, or that it fails, changes nothing in the settlement.
+    @dev The caller must have sent enough gas that the contract could have had all of its share. A failure is marked, for
+         `retryCallback` (SPEC 8.6); the mark costs nothing when there is none.
     """
     allowance: uint256 = S.callback_gas
     success: bool = raw_call(
@@ -436,3 +437,6 @@ def _push(callback: address, taskid: bytes32, results_callback: Bytes[4_096]):
     )
     if msg.gas <= allowance // 63:
         raw_revert(abi_encode(convert(1, uint256), method_id=method_id("Panic(uint256)")))
+    if not success or not callback.is_contract:
+        S.tasks[taskid].state |= R.CALLBACK_FAILED
+        log E.CallbackFailed(taskid=taskid)

@@ -1,7 +1,7 @@
 # pragma version 0.4.3
 # How a task is kept (SPEC 3.3). Its state is one word:
 #   status: 8 | index: 48 | time reference: 40 | contribution deadline: 40 | reveal deadline: 40
-#   | reveals: 16 | winners: 16 | contributors: 16 | size of results: 16
+#   | reveals: 16 | winners: 16 | contributors: 16 | size of results: 16 | callback failed: 1
 # The final deadline and the agreed result hash follow from the rest.
 import hub_state as S
 
@@ -26,6 +26,7 @@ BITS_40: constant(uint256) = 2**40 - 1
 BITS_16: constant(uint256) = 2**16 - 1
 ONE_REVEAL: constant(uint256) = 1 << 176
 ONE_CONTRIBUTOR: constant(uint256) = 1 << 208
+CALLBACK_FAILED: constant(uint256) = 1 << 240
 # everything that a reopened task forgets: reveal deadline, reveals, winners
 CONSENSUS: constant(uint256) = (BITS_40 << 136) | (BITS_16 << 176) | (BITS_16 << 192)
 
@@ -110,7 +111,7 @@ def _contributors(state: uint256) -> uint256:
 @internal
 @pure
 def _results_size(state: uint256) -> uint256:
-    return state >> 224
+    return (state >> 224) & BITS_16
 
 
 @internal

@@ -17,6 +17,7 @@ from tests.support.evm import Evm
 from tests.support.market import TIME_REF, Market, Roles
 from tests.support.npm import package_path
 from tests.support.orders import ZERO
+from voisin.chain.deploy import FACETS as OUR_FACETS
 from voisin.chain.deploy import contract_address
 from voisin.protocol.ids import Address
 
@@ -36,7 +37,7 @@ FACETS = (
 )
 LIBRARY = "IexecLibOrders_v5"
 CATEGORY_NAMES = ("XS", "S", "M", "L", "XL")
-HUB_NONCE = 7  # of the owner, as in our plan
+HUB_NONCE = 1 + len(OUR_FACETS)  # of the owner, as in our plan: token and facets come first
 _RECEIVE, _FALLBACK = bytes(4), b"\xff" * 4
 
 

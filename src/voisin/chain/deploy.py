@@ -20,7 +20,7 @@ from voisin.protocol.ids import ZERO_ADDRESS, Address, as_address
 from voisin.protocol.records import Category
 from voisin.protocol.rules import DEFAULT_CATEGORIES
 
-FACETS: Final = ("EscrowFacet", "ConfigurationFacet", "OrdersFacet", "MatchingFacet", "TasksFacet", "AccessorsFacet")
+FACETS: Final = ("EscrowFacet", "ConfigurationFacet", "OrdersFacet", "MatchingFacet", "TasksFacet", "AccessorsFacet", "CallbackFacet")
 FALLBACK_FACET: Final = "EscrowFacet"
 SMALL_ANSWER: Final = 320
 """Longest answer of a route that is not marked large [bytes]; the constant `SMALL` of `Hub.vy`."""

@@ -24,12 +24,16 @@ PUBLISHED = {
 }
 # in the published interface, but no facet of the original implements it
 NOWHERE = {"renounceOwnership()"}
-# ours: routes, and errors of 6.2.0 that the published 6.1.0 has not; ERC-165 is the diamond's
+# ours: routes, retried callbacks, and errors of 6.2.0 that the published 6.1.0 has not; ERC-165 is the diamond's
 OURS = {
     "setRoutes((bytes4,address,bool)[])",
     "facetAddress(bytes4)",
     "supportsInterface(bytes4)",
     "RouteSet(bytes4,address,bool)",
+    "retryCallback(bytes32)",
+    "hasFailedCallback(bytes32)",
+    "CallbackFailed(bytes32)",
+    "CallbackRetried(bytes32)",
     "FunctionNotFound(bytes4)",
     "NotContractOwner(address,address)",
     "CallerIsNotTheRequester()",

@@ -49,7 +49,7 @@ def test_a_hub_without_routes_names_the_selector(roles: Roles) -> None:
 def test_every_function_of_the_abi_has_a_route(market: Market, roles: Roles) -> None:
     plan = deployment_plan(Address(roles.owner.address), market.evm.chain_id)
     functions = [entry for entry in load_abi("Hub") if entry.type == "function"]
-    assert len(functions) == 93
+    assert len(functions) == 95
     for entry in functions:
         assert market.hub.read("facetAddress", entry.selector) in plan.facets.values(), entry.signature
     assert market.hub.read("facetAddress", UNKNOWN) == ZERO
