@@ -1,8 +1,11 @@
-"""What every test shares: the loop, and hypothesis without wall-clock judgements, for machines that are busy."""
+"""What every test shares: the loop, logs that end with their test, and hypothesis without wall-clock judgements."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("voisin", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
@@ -13,3 +16,11 @@ settings.load_profile("voisin")
 def anyio_backend() -> str:
     """The loop our services run on."""
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def logs_as_they_were() -> Iterator[None]:
+    """Undo what a command under test did to the logs: its standard error is gone when the next test writes to it."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)

@@ -10,17 +10,25 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from tests.e2e.conftest import ROOT, VOISIN, RunningBox, environment
+from voisin.chain import Call, Sender, calls, open_chain
+from voisin.chain.devnet import development_keys
+from voisin.chain.keystore import create_keystore
+from voisin.protocol.ids import as_address
+from voisin.units import NRLC, Wei
 
 PATIENCE_S = 120
-FRAMES = ("run", "apps/pathtracer", "--set", "size=48x36", "--set", "samples=2", "--yes")
+FRAMES = ("run", "apps/pathtracer", "--set", "size=48x36", "--time", "15", "--yes")
+QUICK, LONG = ("--set", "samples=2"), ("--set", "samples=400")
 HONEST = 4
+STAKES = NRLC(100 * 10**9)
 
 
 @pytest.fixture(scope="module")
@@ -30,28 +38,38 @@ def market(box_factory: Callable[..., RunningBox]) -> RunningBox:
 
 
 @contextmanager
-def worker(market: RunningBox, folder: Path, name: str, mode: str = "honest") -> Iterator[subprocess.Popen[bytes]]:
-    """Run a worker, possibly a rogue, in a process of its own for as long as the context lasts."""
-    address = fund(market, folder, name)
-    network = market.network
+def crew(market: RunningBox, folder: Path, rogue: str | None = None) -> Iterator[dict[str, tuple[str, subprocess.Popen[bytes]]]]:
+    """Run four honest workers and perhaps a rogue one, who is first in line; gives address and process by name."""
+    names = [*(["rogue"] if rogue else []), *(f"honest-{number}" for number in range(HONEST))]
+    addresses = fund(market, folder, names)
+    with ExitStack() as stack:
+        running = {}
+        for name, address in addresses.items():
+            process = stack.enter_context(worker(market, folder, name, rogue if rogue and name == "rogue" else "honest"))
+            running[name] = (address, process)
+            if name == "rogue":
+                wait_online(market, {address})
+        wait_online(market, set(addresses.values()))
+        yield running
+
+
+@contextmanager
+def worker(market: RunningBox, folder: Path, name: str, mode: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a worker, possibly a rogue, in a process of its own."""
     options = {
         "mode": mode,
-        "pool-url": network["pool_url"],
-        "rpc-url": network["rpc_url"],
+        "name": name,
+        "pool-url": market.network["pool_url"],
+        "rpc-url": market.network["rpc_url"],
         "folder": str(folder / name),
-        "keystore": str(market.home / "wallets" / f"{name}.json"),
+        "keystore": str(folder / f"{name}.json"),
         "password-file": str(folder / "password"),
     }
-    command = [
-        sys.executable,
-        "-m",
-        "tests.support.rogue_worker",
-        *(word for key, value in options.items() for word in (f"--{key}", value)),
-    ]
+    words = (word for key, value in options.items() for word in (f"--{key}", value))
+    command = [sys.executable, "-m", "tests.support.rogue_worker", *words]
     with (folder / f"{name}.log").open("wb") as log_file:
         process = subprocess.Popen(command, cwd=ROOT, env=environment(), stdout=log_file, stderr=log_file, start_new_session=True)
         try:
-            wait_for(lambda: address in online(market), f"{name} to come online; it said {(folder / f'{name}.log').read_text()[-500:]}")
             yield process
         finally:
             if process.poll() is None:
@@ -59,38 +77,33 @@ def worker(market: RunningBox, folder: Path, name: str, mode: str = "honest") ->
             process.wait(timeout=30)
 
 
-def fund(market: RunningBox, folder: Path, name: str) -> str:
-    """Make a wallet and put money into its account and gas into its hands; answers its address."""
-    (folder / "password").write_text("correct horse")
-    options = ("--password-file", str(folder / "password"))
-    address: str = market.json("wallet", "create", name, "--strength", "light", *options)["address"]
-    send(market, address)
-    market.run("wallet", "deposit", "100 RLC", "--wallet", name, *options)
-    return address
-
-
-def send(market: RunningBox, address: str) -> None:
-    """Give an address RLC and coin, from the development account that holds them all."""
-    import anyio
-
-    from voisin.chain import Call, Sender, calls, open_chain
-    from voisin.chain.devnet import development_keys
-    from voisin.protocol.ids import as_address
-    from voisin.units import NRLC, Wei
+def fund(market: RunningBox, folder: Path, names: list[str]) -> dict[str, str]:
+    """Make wallets with coin for gas and an account to stake from; answers their addresses."""
+    password = "correct horse"
+    (folder / "password").write_text(password)
+    wallets = {name: create_keystore(folder / f"{name}.json", password, strength="light") for name in names}
 
     async def give() -> None:
         async with open_chain(market.network["rpc_url"], as_address(market.network["hub"])) as chain:
             purse = Sender(chain, development_keys()[0])
-            await purse.send(Call(as_address(address), b"", "gas money", value=Wei(10**20)))
-            await purse.send(calls.transfer(chain.token_address, as_address(address), NRLC(1000 * 10**9)))
+            for wallet in wallets.values():
+                await purse.send(Call(wallet.address, b"", "give gas money", value=Wei(10**20)))
+                await purse.send(calls.transfer(chain.token_address, wallet.address, STAKES))
+                await Sender(chain, wallet).send(calls.approve_and_call(chain.token_address, chain.hub_address, STAKES))
 
     anyio.run(give)
+    return {name: wallet.address for name, wallet in wallets.items()}
 
 
 def online(market: RunningBox) -> dict[str, Any]:
     """The workers that the pool sees."""
     with urllib.request.urlopen(f"{market.network['pool_url']}/v1/workers") as answer:
         return {view["worker"]: view for view in json.load(answer) if view["online"]}
+
+
+def wait_online(market: RunningBox, workers: set[str]) -> None:
+    """Wait until the pool sees these workers."""
+    wait_for(lambda: workers <= set(online(market)), f"{len(workers)} workers to come online")
 
 
 def wait_for(condition: Callable[[], object], what: str) -> None:
@@ -103,25 +116,15 @@ def wait_for(condition: Callable[[], object], what: str) -> None:
         pause([sys.executable, "-c", ""], check=True)
 
 
-@contextmanager
-def crew(market: RunningBox, folder: Path, rogue: str | None, prefix: str) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Run four honest workers and perhaps a rogue one, who is first in line."""
-    from contextlib import ExitStack
-
-    with ExitStack() as stack:
-        names = [*([(f"{prefix}-rogue", rogue)] if rogue else []), *((f"{prefix}-{number}", "honest") for number in range(HONEST))]
-        yield [stack.enter_context(worker(market, folder, name, mode or "honest")) for name, mode in names]
-
-
 def votes(report: dict[str, Any]) -> list[dict[str, Any]]:
     """All votes on all tasks of a run."""
     return [vote for invoice in report["invoices"] for task in invoice["tasks"] for vote in task["votes"]]
 
 
-def reference(tmp_path: Path, box: RunningBox, frames: str) -> dict[str, bytes]:
-    """What honest machines render."""
-    box.run(*FRAMES, "--frames", frames, "--out", str(tmp_path / "reference"))
-    return rendered(tmp_path / "reference")
+def render(box: RunningBox, out: Path, frames: str, *options: str) -> tuple[Any, dict[str, bytes]]:
+    """Render frames; gives what the command says and the frames."""
+    report = box.json(*FRAMES, "--frames", frames, "--out", str(out), *options)
+    return report, rendered(out)
 
 
 def rendered(folder: Path) -> dict[str, bytes]:
@@ -130,27 +133,29 @@ def rendered(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_worker_killed_in_the_middle_of_a_task(market: RunningBox, box: RunningBox, tmp_path: Path) -> None:
-    expected = reference(tmp_path, box, "0..5")
-    with crew(market, tmp_path, None, "killed") as processes:
-        command = [*FRAMES, "--frames", "0..5", "--trust", "4", "--set", "samples=24", "--out", str(tmp_path / "out"), "--json"]
-        running = subprocess.Popen([*VOISIN, *command, "--home", str(market.home)], cwd=ROOT, env=environment(), stdout=subprocess.PIPE)
-        victims = {view["name"]: view["worker"] for view in online(market).values()}
-        wait_for(lambda: any(view["busy"] for view in online(market).values() if view["name"] == "killed-0"), "the victim to be busy")
-        os.killpg(processes[0].pid, signal.SIGKILL)
+    _, expected = render(box, tmp_path / "reference", "0..3", *LONG)
+    with crew(market, tmp_path) as workers:
+        victim, process = workers["honest-0"]
+        command = [*VOISIN, *FRAMES, *LONG, "--frames", "0..3", "--trust", "4", "--out", str(tmp_path / "out"), "--json"]
+        running = subprocess.Popen([*command, "--home", str(market.home)], cwd=ROOT, env=environment(), stdout=subprocess.PIPE)
+        wait_for(lambda: online(market)[victim]["busy"] or running.poll() is not None, "the victim to be busy")
+        assert running.poll() is None, "it ended before the victim was busy"
+        os.killpg(process.pid, signal.SIGKILL)
         out, _ = running.communicate(timeout=PATIENCE_S)
         report = json.loads(out)
-        assert running.returncode == 0
-        assert {task["outcome"] for invoice in report["invoices"] for task in invoice["tasks"]} == {"completed"}
-        assert victims["killed-0"] not in online(market)
-    assert len(rendered(tmp_path / "out")) == len(expected) == 6
+        assert victim not in online(market)
+    assert running.returncode == 0
+    assert rendered(tmp_path / "out") == expected
+    assert {task["outcome"] for invoice in report["invoices"] for task in invoice["tasks"]} == {"completed"}
+    assert report["balance_before"] == report["balance_after"]
 
 
 def test_a_worker_that_flips_a_bit_is_outvoted_and_fined(market: RunningBox, box: RunningBox, tmp_path: Path) -> None:
-    expected = reference(tmp_path, box, "0..3")
-    with crew(market, tmp_path, "lie", "lie"):
-        liar = next(view["worker"] for view in online(market).values() if view["name"].endswith("rogue"))
-        report = market.json(*FRAMES, "--frames", "0..3", "--trust", "4", "--out", str(tmp_path / "out"))
-    assert rendered(tmp_path / "out") == expected
+    _, expected = render(box, tmp_path / "reference", "0..3", *QUICK)
+    with crew(market, tmp_path, "lie") as workers:
+        liar, _ = workers["rogue"]
+        report, frames = render(market, tmp_path / "out", "0..3", *QUICK, "--trust", "4")
+    assert frames == expected
     wrong = [vote for vote in votes(report) if vote["verdict"] != "proved" and vote["worker"] == liar]
     assert wrong
     assert all(vote["fine"] > 0 and vote["reward"] == 0 for vote in wrong)
@@ -162,11 +167,10 @@ def test_a_worker_that_flips_a_bit_is_outvoted_and_fined(market: RunningBox, box
 
 
 def test_a_worker_that_never_reveals_is_not_waited_for_for_ever(market: RunningBox, box: RunningBox, tmp_path: Path) -> None:
-    expected = reference(tmp_path, box, "0..1")
-    with crew(market, tmp_path, "mute", "mute"):
-        mute = next(view["worker"] for view in online(market).values() if view["name"].endswith("rogue"))
-        report = market.json(*FRAMES, "--frames", "0..1", "--trust", "16", "--out", str(tmp_path / "out"))
-    assert rendered(tmp_path / "out") == expected
-    fined = {vote["worker"] for vote in votes(report) if vote["fine"]}
-    assert fined <= {mute}
+    _, expected = render(box, tmp_path / "reference", "0..1", *QUICK)
+    with crew(market, tmp_path, "mute") as workers:
+        mute, _ = workers["rogue"]
+        report, frames = render(market, tmp_path / "out", "0..1", *QUICK, "--trust", "16")
+    assert frames == expected
+    assert {vote["worker"] for vote in votes(report) if vote["fine"]} == {mute}
     assert report["balance_before"] == report["balance_after"]

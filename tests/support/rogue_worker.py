@@ -1,7 +1,7 @@
 """
 A worker that misbehaves, as a process: the real worker with one of its parts replaced.
 
-    python -m tests.support.rogue_worker --mode lie --pool-url URL --rpc-url URL --folder PATH --keystore PATH --password-file PATH
+    python -m tests.support.rogue_worker --mode lie --pool-url URL --rpc-url URL --name NAME --folder PATH ...
 
 Modes:
     lie     flips one bit of the result before it is packed, and contributes that
@@ -158,10 +158,10 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--keystore", type=Path, required=True)
     parser.add_argument("--password-file", type=Path, required=True)
-    parser.add_argument("--name", default="")
+    parser.add_argument("--name", required=True)
     parser.add_argument("--slots", type=int, default=1)
     given = parser.parse_args()
-    told: dict[str, Any] = {"name": given.name or f"{given.mode}-worker", "slots": given.slots}
+    told: dict[str, Any] = {"name": given.name, "slots": given.slots}
     settings = WorkerSettings(pool_url=given.pool_url, rpc_url=given.rpc_url, hub=given.hub, folder=given.folder, watch_s=1.0, **told)
     wallet = load_keystore(given.keystore, given.password_file.read_text().strip())
     anyio.run(work, settings, wallet, given.mode)

@@ -170,19 +170,21 @@ def choose_category(categories: Sequence[Category], wanted: int | str | None, ti
         InputError: There is no such category, or it is too short for the time.
     """
     names = [category.name for category in categories]
-    listed = ", ".join(f"{number} {category.name} ({category.time_ref_s} s)" for number, category in enumerate(categories))
+    listed = "there are " + ", ".join(
+        f"{category.name} (number {number}, {category.time_ref_s} s)" for number, category in enumerate(categories)
+    )
     if wanted is None and not time_s:
         return 0
     if wanted is None:
         fitting = [number for number, category in enumerate(categories) if category.time_ref_s >= time_s]
         if not fitting:
-            raise InputError(f"no category is as long as {time_s:g} s", hint=f"there are {listed}")
+            raise InputError(f"no category is as long as {time_s:g} s", hint=f"ask for less time; {listed}")
         return min(fitting, key=lambda number: categories[number].time_ref_s)
     number = int(wanted) if str(wanted).isdecimal() else names.index(str(wanted)) if str(wanted) in names else -1
     if not 0 <= number < len(categories):
-        raise InputError(f"there is no category {wanted!r}", hint=f"there are {listed}")
+        raise InputError(f"there is no category {wanted!r}", hint=listed)
     if time_s > categories[number].time_ref_s:
-        raise InputError(f"category {names[number]} is too short for a task of {time_s:g} s", hint=f"there are {listed}")
+        raise InputError(f"category {names[number]} is too short for a task of {time_s:g} s", hint=listed)
     return number
 
 

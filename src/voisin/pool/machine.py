@@ -48,7 +48,7 @@ from voisin.pool.facts import (
     WorkerLeft,
 )
 from voisin.pool.placement import place_all
-from voisin.pool.records import Changes, Phase, Snapshot
+from voisin.pool.records import ENDS, Changes, Phase, Snapshot
 from voisin.pool.settings import PoolSettings
 from voisin.protocol.events import (
     AccurateContribution,
@@ -122,9 +122,10 @@ class PoolMachine:
         return self.book.take_changes()
 
     def forget(self, saved: Changes) -> None:
-        """Forget the tasks that are at an end, once they are saved."""
-        for task_id in saved.tasks:
-            self.book.closed.pop(task_id, None)
+        """Forget the tasks whose end is saved; one that ended while its earlier state was being saved is kept for the next time."""
+        for task_id, record in saved.tasks.items():
+            if record.phase in ENDS:
+                self.book.closed.pop(task_id, None)
 
     def _react(self, fact: Fact, at: Instant) -> None:
         book = self.book

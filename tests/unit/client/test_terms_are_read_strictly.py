@@ -86,4 +86,4 @@ def test_a_category_by_number_or_name() -> None:
 def test_categories_that_do_not_exist_or_are_too_short_list_those_there_are(wanted: int | str | None, time_s: float) -> None:
     with pytest.raises(InputError) as caught:
         choose_category(DEFAULT_CATEGORIES, wanted, time_s)
-    assert "0 XS (300 s), 1 S (1200 s)" in caught.value.hint
+    assert "there are XS (number 0, 300 s), S (number 1, 1200 s)" in caught.value.hint

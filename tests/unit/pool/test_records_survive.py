@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -183,3 +183,18 @@ async def test_the_database_is_in_wal_mode(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "pool.sqlite") as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
+
+
+async def test_a_task_that_ends_while_its_middle_is_saved_stays_known(new_scene: Callable[..., Scene]) -> None:
+    scene = new_scene()
+    scene.join("alice")
+    (task,) = scene.deal()
+    scene.contribute("alice", task)
+    scene.agree(task)
+    middle = scene.machine.take_changes()
+    scene.reveal("alice", task)
+    scene.finalized(task)
+    scene.machine.forget(middle)
+    assert task in scene.machine.book.closed
+    scene.machine.forget(scene.machine.take_changes())
+    assert task not in scene.machine.book.closed
