@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from eth_utils.crypto import keccak
 
-from tests.support.devnet import ADDRESSES, COIN, GWEI, KEYS
+from tests.support.devnet import ADDRESSES, COIN, GWEI, KEYS, signed
 from tests.support.devnet_contract import Author, Book
 from voisin.chain.devnet import Devnet, DevnetSettings, RpcError, serve_devnet
 
@@ -70,9 +70,12 @@ async def test_block_of_a_call(node: Devnet, book: Book) -> None:
 async def test_block_by_every_name(node: Devnet, book: Book) -> None:
     latest = await ask(node, "eth_getBlockByNumber", "latest", False)
     assert latest["number"] == "0x1"
-    for name in ("0x1", "pending", "safe", "finalized"):
+    for name in ("0x1", "safe", "finalized"):
         assert await ask(node, "eth_getBlockByNumber", name, False) == latest
     assert await ask(node, "eth_getBlockByHash", latest["hash"], False) == latest
+    pending = await ask(node, "eth_getBlockByNumber", "pending", True)
+    assert (pending["number"], pending["parentHash"], pending["hash"]) == ("0x2", latest["hash"], None)
+    assert (pending["transactions"], pending["baseFeePerGas"]) == ([], latest["baseFeePerGas"])
     full = await ask(node, "eth_getBlockByHash", latest["hash"], True)
     assert [tx["hash"] for tx in full["transactions"]] == latest["transactions"]
     genesis = await ask(node, "eth_getBlockByNumber", "earliest", True)
@@ -186,14 +189,72 @@ async def test_answers_that_never_change(node: Devnet) -> None:
     assert await ask(node, "eth_chainId") == "0x7a69"
     assert await ask(node, "net_version") == "31337"
     assert await ask(node, "eth_syncing") is False
-    assert await ask(node, "eth_accounts") == []
     assert await ask(node, "net_listening") is True
     assert await ask(node, "eth_gasPrice") == hex(2 * GWEI)
     assert await ask(node, "eth_maxPriorityFeePerGas") == hex(GWEI)
     assert await ask(node, "web3_sha3", "0x") == "0x" + keccak(b"").hex()
     assert "py-evm" in await ask(node, "web3_clientVersion")
-    with pytest.raises(RpcError, match="'eth_sign' does not exist") as caught:
-        await ask(node, "eth_sign", ADDRESSES[0], "0x12")
+    assert await ask(node, "eth_coinbase") == "0x" + "00" * 20
+    assert (await ask(node, "eth_mining"), await ask(node, "eth_hashrate")) == (False, "0x0")
+    assert await ask(node, "eth_getUncleCountByBlockNumber", "0x0") == "0x0"
+    assert await ask(node, "eth_getUncleByBlockNumberAndIndex", "0x0", "0x0") is None
+    with pytest.raises(RpcError, match="'eth_teapot' does not exist") as caught:
+        await ask(node, "eth_teapot")
     assert caught.value.rpc_code == -32601
-    with pytest.raises(RpcError, match="overrides of state or block are not supported"):
-        await ask(node, "eth_call", {"to": ADDRESSES[0]}, "latest", {ADDRESSES[0]: {"balance": "0x1"}})
+    with pytest.raises(RpcError, match="eth_getProof is not available: this chain keeps no Merkle tries") as caught:
+        await ask(node, "eth_getProof", ADDRESSES[0], [], "latest")
+    assert caught.value.rpc_code == -32601
+
+
+async def test_bare_header_and_raw_bytes(node: Devnet, book: Book) -> None:
+    block = await ask(node, "eth_getBlockByNumber", "0x1", False)
+    header = await ask(node, "eth_getHeaderByNumber", "0x1")
+    assert header == {key: block[key] for key in header}
+    assert "transactions" not in header
+    assert await ask(node, "eth_getHeaderByHash", block["hash"]) == header
+    raw = await ask(node, "eth_getRawTransactionByHash", block["transactions"][0])
+    assert "0x" + keccak(bytes.fromhex(raw[2:])).hex() == block["transactions"][0]
+    assert await ask(node, "debug_getRawTransaction", block["transactions"][0]) == raw
+    assert await ask(node, "eth_getRawTransactionByBlockNumberAndIndex", "0x1", "0x0") == raw
+    assert await ask(node, "eth_getRawTransactionByBlockHashAndIndex", block["hash"], "0x0") == raw
+    assert await ask(node, "eth_getRawTransactionByBlockHashAndIndex", block["hash"], "0x1") is None
+
+
+async def test_transaction_that_waits_is_listed(node: Devnet, book: Book) -> None:
+    raw = signed(KEYS[1], 7, to=ADDRESSES[0], value=3, gas=21_000)
+    tx_hash = await ask(node, "eth_sendRawTransaction", "0x" + raw.hex())
+    assert await ask(node, "txpool_status") == {"pending": "0x0", "queued": "0x1"}
+    content = await ask(node, "txpool_content")
+    assert content["queued"][ADDRESSES[1]]["7"]["hash"] == tx_hash
+    assert (await ask(node, "txpool_inspect"))["queued"][ADDRESSES[1]]["7"].startswith(f"{ADDRESSES[0]}: 3 wei + 21000 gas")
+
+
+async def test_transactions_are_heard_of_by_a_filter(node: Devnet, book: Book) -> None:
+    number = await ask(node, "eth_newPendingTransactionFilter")
+    receipt = await book.send("write", 1, (1, "x"))
+    assert await ask(node, "eth_getFilterChanges", number) == [receipt["transactionHash"]]
+    assert await ask(node, "eth_getFilterChanges", number) == []
+
+
+async def test_call_that_pretends(node: Devnet, book: Book) -> None:
+    rich = "0x" + "ab" * 20
+    written, slot = book.call_params("written"), "0x" + "00" * 32
+    word = "0x" + f"{77:064x}"
+    poor = {"from": rich, "to": ADDRESSES[0], "value": hex(COIN)}
+    with pytest.raises(RpcError, match="insufficient funds"):
+        await ask(node, "eth_call", poor)
+    assert await ask(node, "eth_call", poor, "latest", {rich: {"balance": hex(2 * COIN)}}) == "0x"
+    assert await ask(node, "eth_estimateGas", poor, "latest", {rich: {"balance": hex(2 * COIN)}}) == hex(21_000)
+    assert await ask(node, "eth_call", written, "latest", {book.address: {"stateDiff": {slot: word}}}) == word
+    assert await ask(node, "eth_call", written, "latest", {book.address: {"state": {}}}) == "0x" + "00" * 32
+    constant = {"code": "0x602a5f5260205ff3"}  # returns 42
+    assert await ask(node, "eth_call", {"to": rich}, "latest", {rich: constant}) == "0x" + f"{42:064x}"
+    pretended = {"number": "0x99", "time": "0x1234", "baseFeePerGas": "0x7", "coinbase": rich, "gasLimit": "0x4c4b40"}
+    moment = await ask(node, "eth_call", book.call_params("moment", gasPrice="0x7"), "latest", {}, pretended)
+    assert [int(moment[2 + 64 * i : 66 + 64 * i], 16) for i in (0, 1, 3, 5)] == [0x99, 0x1234, 7, 5_000_000]
+    assert await book.number("written") == 5
+    for bad in ({rich: {"balance": "x"}}, {rich: {"colour": "0x1"}}, {rich: {"state": {}, "stateDiff": {}}}, {"0x12": {}}):
+        with pytest.raises(RpcError, match="invalid argument 2"):
+            await ask(node, "eth_call", poor, "latest", bad)
+    with pytest.raises(RpcError, match="weather is not supported"):
+        await ask(node, "eth_call", poor, "latest", {}, {"weather": "0x1"})

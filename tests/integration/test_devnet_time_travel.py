@@ -130,7 +130,7 @@ async def test_clock_and_snapshots_outlive_the_node(tmp_path: Path, wall: Wall) 
 
 
 async def test_node_for_the_public_has_no_test_methods() -> None:
-    async with serve_devnet(DevnetSettings(has_test_methods=False)) as node:
+    async with serve_devnet(DevnetSettings(has_dev_methods=False)) as node:
         for method in ("evm_mine", "evm_snapshot", "evm_revert", "evm_increaseTime", "evm_setNextBlockTimestamp", "anvil_setBalance"):
             with pytest.raises(RpcError, match="does not exist"):
                 await ask(node, method)

@@ -185,7 +185,7 @@ async def start_and_stop(settings: DevnetSettings) -> None:
         pass
 
 
-@pytest.mark.parametrize("change", [{"nonce_settle_ms": 250}, {"is_durable": True}, {"has_test_methods": False}])
+@pytest.mark.parametrize("change", [{"nonce_settle_ms": 250}, {"is_durable": True}, {"has_dev_methods": False}])
 async def test_what_anvil_cannot_do_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="anvil cannot"):
         await start_and_stop(DevnetSettings(engine="anvil", **change))

@@ -108,7 +108,7 @@ def test_fees_and_other_questions(web3: Web3, node: NodeProcess) -> None:
     assert web3.eth.gas_price == 2 * GWEI
     assert web3.eth.max_priority_fee == GWEI
     assert web3.eth.fee_history(2, "latest", [50])["baseFeePerGas"][-1] == GWEI
-    assert web3.eth.accounts == []
+    assert web3.eth.accounts[:4] == list(ADDRESSES)
     assert web3.eth.syncing is False
     assert web3.eth.estimate_gas({"to": ADDRESSES[1], "value": 1}) == 21_000
 

@@ -44,7 +44,7 @@ KNOWN_CODES = {-32700, -32600, -32601, -32602, -32603, -32000, -32003, -32005, 3
 
 @pytest.fixture(scope="module")
 def answer() -> Iterator[Answer]:
-    settings = DevnetSettings(call_timeout_s=0.5, has_test_methods=True, max_batch=20)
+    settings = DevnetSettings(call_timeout_s=0.5, has_dev_methods=True, max_batch=20)
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(serve_embedded(settings)) as node:
         yield lambda body: portal.call(node.answer, body)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from voisin.chain.devnet.filters import IDLE_LIMIT_S, MAX_FILTERS, Filters
+from voisin.chain.devnet.filters import IDLE_LIMIT_S, MAX_FILTERS, Filters, Kind
 from voisin.chain.devnet.params import Json, LogParams, log_params
 from voisin.chain.devnet.rpc_errors import LimitError, RpcError
 
@@ -25,16 +25,16 @@ class Chain:
             raise LimitError("too many")
         return [f"log {number}" for number in range(first, last + 1)]
 
-    async def hashes(self, first: int, last: int) -> list[Json]:
-        return [f"block {number}" for number in range(first, last + 1)]
+    async def hashes(self, first: int, last: int, kind: Kind) -> list[Json]:
+        return [f"{kind} {number}" for number in range(first, last + 1)]
 
 
 async def test_each_block_once() -> None:
     chain = Chain()
-    number = chain.filters.add(None)
+    number = chain.filters.add("blocks")
     assert await chain.filters.changes(number) == []
     chain.head = 12
-    assert await chain.filters.changes(number) == ["block 11", "block 12"]
+    assert await chain.filters.changes(number) == ["blocks 11", "blocks 12"]
     assert await chain.filters.changes(number) == []
 
 
@@ -60,34 +60,34 @@ async def test_after_an_error_the_same_is_given_again() -> None:
 
 async def test_chain_that_went_back_is_followed_from_where_it_is() -> None:
     chain = Chain()
-    number = chain.filters.add(None)
+    number = chain.filters.add("blocks")
     chain.head = 5
     assert await chain.filters.changes(number) == []
     chain.head = 6
-    assert await chain.filters.changes(number) == ["block 6"]
+    assert await chain.filters.changes(number) == ["blocks 6"]
 
 
 async def test_forgotten_and_unknown_filters() -> None:
     chain = Chain()
-    number = chain.filters.add(None)
+    number = chain.filters.add("blocks")
     assert chain.filters.remove(number)
     assert not chain.filters.remove(number)
     with pytest.raises(RpcError, match="filter not found"):
         await chain.filters.changes(number)
     with pytest.raises(RpcError, match="filter for blocks"):
-        await chain.filters.all_logs(chain.filters.add(None))
+        await chain.filters.all_logs(chain.filters.add("blocks"))
 
 
 async def test_filters_that_nobody_polls_make_room() -> None:
     chain = Chain()
     for _ in range(MAX_FILTERS):
-        last = chain.filters.add(None)
+        last = chain.filters.add("blocks")
     with pytest.raises(LimitError):
-        chain.filters.add(None)
+        chain.filters.add("blocks")
     chain.time = IDLE_LIMIT_S - 1
     await chain.filters.changes(last)
     chain.time = IDLE_LIMIT_S + 1
-    chain.filters.add(None)
+    chain.filters.add("blocks")
     assert await chain.filters.changes(last) == []
     with pytest.raises(RpcError):
         await chain.filters.changes(last - 1)

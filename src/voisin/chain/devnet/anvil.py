@@ -127,7 +127,7 @@ def _require_possible(settings: DevnetSettings) -> None:
     impossible = {
         "hold receipts back (nonce_settle_ms)": settings.nonce_settle_ms > 0,
         "survive a power cut (is_durable)": settings.is_durable,
-        "do without test methods (has_test_methods)": not settings.has_test_methods,
+        "do without development methods (has_dev_methods)": not settings.offers_dev_methods,
     }
     for what, is_asked in impossible.items():
         if is_asked:

@@ -158,6 +158,30 @@ class Archive:
         rows = self._connection.execute(f"SELECT {_HEADER_COLUMNS} FROM block WHERE number BETWEEN ? AND ? ORDER BY number", (first, last))  # noqa: S608 (a constant)
         return [_header(row) for row in rows]
 
+    def transaction_hashes(self, first: int, last: int) -> list[bytes]:
+        """
+        Read the hashes of transactions.
+
+        Args:
+            first: Height of the first block.
+            last: Height of the last block.
+
+        Returns:
+            Their hashes, in order.
+        """
+        rows = self._connection.execute("SELECT hash FROM tx WHERE block BETWEEN ? AND ? ORDER BY block", (first, last))
+        return [row[0] for row in rows]
+
+    def all_waiting(self) -> list[Transaction]:
+        """
+        Read all transactions that wait for their nonce's turn.
+
+        Returns:
+            The transactions, by sender and nonce.
+        """
+        rows = self._connection.execute("SELECT raw, sender FROM pending ORDER BY sender, nonce")
+        return [reread_transaction(raw, sender=sender) for raw, sender in rows]
+
     def block_of(self, tx_hash: bytes) -> Block | None:
         """
         Find the block that holds a transaction.

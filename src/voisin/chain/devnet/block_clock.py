@@ -70,6 +70,21 @@ class BlockClock:
             raise BadParamsError("the time is too far in the future")
         self.offset_s += seconds
 
+    def set(self, timestamp: int, *, not_before: int) -> None:
+        """
+        Set the clock, which goes on from there.
+
+        Args:
+            timestamp: What it shall show now [Unix s].
+            not_before: Time of the block before [Unix s].
+
+        Raises:
+            BadParamsError: It lies before the block before, or beyond what a block can hold.
+        """
+        self.set_next(timestamp, not_before=not_before)
+        self._next = None
+        self.offset_s = timestamp - int(self._wall())
+
     def set_next(self, timestamp: int, *, not_before: int) -> None:
         """
         Set the time of the next block.

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from voisin.chain.devnet.archive import Archive, LogQuery
 from voisin.chain.devnet.engine import StateReader
+from voisin.chain.devnet.filters import Kind
 from voisin.chain.devnet.params import (
     LATEST,
     BlockRef,
@@ -89,17 +90,20 @@ class ChainReads:
         query = LogQuery(first, last, wanted.addresses, wanted.topics)
         return [log_json(placed) for placed in self._archive.logs(query, limit=self._settings.max_logs)]
 
-    def block_hashes(self, first: int, last: int) -> list[Json]:
+    def hashes(self, first: int, last: int, *, kind: Kind) -> list[Json]:
         """
-        Read the hashes of blocks.
+        Read the hashes of blocks, or of their transactions.
 
         Args:
             first: Lowest height.
             last: Highest height.
+            kind: Which.
 
         Returns:
             The hashes as JSON, in order.
         """
+        if kind == "transactions":
+            return [data_text(found) for found in self._archive.transaction_hashes(first, last)]
         return [data_text(header.hash) for header in self._archive.headers(first, last)]
 
     # Which block.

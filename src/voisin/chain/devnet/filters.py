@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from voisin.chain.devnet.params import BlockRef, Json, LogParams
 from voisin.chain.devnet.rpc_errors import LimitError, RpcError
@@ -11,13 +12,16 @@ from voisin.chain.devnet.rpc_errors import LimitError, RpcError
 IDLE_LIMIT_S = 300.0
 MAX_FILTERS = 10_000
 
+Kind = Literal["blocks", "transactions"]
+Wanted = LogParams | Kind
+"""What a filter reports: logs that fit, or the hashes of blocks or of transactions."""
 FindLogs = Callable[[int, int, LogParams], Awaitable[list[Json]]]
-FindHashes = Callable[[int, int], Awaitable[list[Json]]]
+FindHashes = Callable[[int, int, Kind], Awaitable[list[Json]]]
 
 
 @dataclass(slots=True)
 class _Filter:
-    wanted: LogParams | None
+    wanted: Wanted
     next_block: int
     used_at: float
 
@@ -28,7 +32,7 @@ class Filters:
 
     Args:
         find_logs: Finds logs between two heights.
-        find_hashes: Reads block hashes between two heights.
+        find_hashes: Reads the hashes of blocks or transactions between two heights.
         head: Tells the height of the chain.
         now: Tells a time that only rises [s].
     """
@@ -41,12 +45,12 @@ class Filters:
         self._filters: dict[int, _Filter] = {}
         self._last = 0
 
-    def add(self, wanted: LogParams | None) -> int:
+    def add(self, wanted: Wanted) -> int:
         """
         Make a filter that begins now.
 
         Args:
-            wanted: Which logs; None makes a filter for blocks.
+            wanted: Which logs, or what else.
 
         Returns:
             Its number.
@@ -83,7 +87,7 @@ class Filters:
             number: The filter's number.
 
         Returns:
-            Logs or block hashes, as JSON.
+            Logs or hashes, as JSON.
 
         Raises:
             RpcError: There is no such filter.
@@ -96,8 +100,8 @@ class Filters:
             return []
         found.next_block = head + 1
         try:
-            if found.wanted is None:
-                return await self._find_hashes(first, head)
+            if isinstance(found.wanted, str):
+                return await self._find_hashes(first, head, found.wanted)
             return await self._find_logs(*_within(found.wanted, first, head), found.wanted)
         except BaseException:
             found.next_block = first
@@ -114,12 +118,12 @@ class Filters:
             Logs as JSON.
 
         Raises:
-            RpcError: There is no such filter, or it is one for blocks.
+            RpcError: There is no such filter, or it is not one for logs.
             LimitError: Too much matches.
         """
         found = self._get(number)
-        if found.wanted is None:
-            raise RpcError("filter not found: it is a filter for blocks")
+        if isinstance(found.wanted, str):
+            raise RpcError(f"filter not found: it is a filter for {found.wanted}")
         head = self._head()
         first = _height(found.wanted.first, head)
         return await self._find_logs(*_within(found.wanted, first, head), found.wanted)

@@ -14,10 +14,11 @@ from voisin.chain.devnet.engine import BlockContext, Call, Engine, IsExpired, Ou
 from voisin.chain.devnet.fees import require_affordable, require_sendable
 from voisin.chain.devnet.headers import randao_of, seal_empty, seal_transaction
 from voisin.chain.devnet.nonce_queue import NonceQueue
+from voisin.chain.devnet.pretended import LATEST_PLACE, Place, PretendedState
 from voisin.chain.devnet.rpc_errors import RefusedTransactionError, RpcError
-from voisin.chain.devnet.store import ChainStore, Snapshot
+from voisin.chain.devnet.store import ChainStore
 from voisin.chain.devnet.txcodec import decode_transaction, reread_transaction
-from voisin.chain.devnet.values import EMPTY_ACCOUNT, NO_CHANGES, ZERO_ADDRESS, Block, Changes, Header, Transaction
+from voisin.chain.devnet.values import EMPTY_ACCOUNT, NO_CHANGES, ZERO_ADDRESS, Account, Block, Changes, Header, Transaction
 from voisin.errors import InputError
 
 _OFFSET_KEY = "clock_offset_s"
@@ -95,9 +96,12 @@ class Ledger:
             UnavailableError: The chain's file cannot be written.
         """
         tx = decode_transaction(raw, chain_id=self._rules.chain_id)
-        require_sendable(tx, base_fee=self._rules.base_fee, block_gas_limit=self._rules.gas_limit)
         account = self._store.state.account(tx.sender)
-        require_affordable(tx, account, code=self._store.state.code(account.code_hash))
+        return self._admit(tx, account, code=self._store.state.code(account.code_hash))
+
+    def _admit(self, tx: Transaction, account: Account, *, code: bytes) -> bytes:
+        require_sendable(tx, base_fee=self._rules.base_fee, block_gas_limit=self._rules.gas_limit)
+        require_affordable(tx, account, code=code)
         if tx.nonce > account.nonce:
             self._queue.add(tx)
             self._store.keep_waiting(tx)
@@ -122,24 +126,23 @@ class Ledger:
         outcome = self._engine.execute(tx, context, state=self._store.state)
         self._append(seal_transaction(context, self.head, tx=tx, outcome=outcome), outcome.changes)
 
-    def _append(self, block: Block, changes: Changes) -> None:
+    def _append(self, block: Block, changes: Changes, *, is_clocked: bool = True) -> None:
         self._store.seal(block, changes)
         self.head = block.header
         self._ancestors = (block.header.hash, *self._ancestors[:255])
-        if self._clock.was_sealed(block.header.timestamp):
+        if is_clocked and self._clock.was_sealed(block.header.timestamp):
             self._keep_offset()
         self._on_block(block)
 
     # Calls.
 
-    def call(self, call: Call, *, block: int | None, is_pending: bool = False, is_expired: IsExpired) -> Outcome:
+    def call(self, call: Call, *, place: Place = LATEST_PLACE, is_expired: IsExpired) -> Outcome:
         """
         Run a call in the present or after a block of the past.
 
         Args:
             call: The call.
-            block: Height of the block whose state is used; None for the latest, at the time the clock shows now.
-            is_pending: Whether to pretend to be in the coming block rather than in the latest.
+            place: Which block it pretends to be in, and what to pretend about it.
             is_expired: Asked now and then; True stops the run.
 
         Returns:
@@ -148,7 +151,7 @@ class Ledger:
         Raises:
             RpcError: The sender does not hold the value, the price is below the base fee, or the time is up.
         """
-        context, state = self._place(block, is_pending)
+        context, state = self._place(place)
         if call.price and call.price < context.base_fee:
             raise RpcError(f"max fee per gas less than block base fee: maxFeePerGas: {call.price}, baseFee: {context.base_fee}")
         if state.account(call.sender).balance < call.value:
@@ -178,28 +181,36 @@ class Ledger:
             raise RpcError("header not found")
         return number
 
-    def balance(self, address: bytes) -> int:
+    def coming_block(self) -> Block:
         """
-        Read a balance.
-
-        Args:
-            address: 20 bytes.
+        Make the block that would be sealed now without a transaction.
 
         Returns:
-            What the account holds now [wei].
+            The block; nothing is sealed.
         """
-        return self._store.state.account(address).balance
+        return seal_empty(self._context(), self.head, changes=NO_CHANGES)
 
-    def _place(self, block: int | None, is_pending: bool) -> tuple[BlockContext, StateReader]:
+    @property
+    def state(self) -> StateReader:
+        """The latest state; not to be kept while blocks are sealed."""
+        return self._store.state
+
+    def _place(self, place: Place) -> tuple[BlockContext, StateReader]:
+        context, state = self._actual(place.block, place.is_pending)
+        if place.pretended:
+            state = PretendedState(state, place.pretended)
+        return place.pretend(context), state
+
+    def _actual(self, block: int | None, is_pending: bool) -> tuple[BlockContext, StateReader]:
         if is_pending:
             return self._context(), self._store.state
         if block is None:
             now = self._clock.now(not_before=self.head.timestamp)
-            return replace(_context_of(self.head, self._rules.chain_id, self._ancestors[1:]), timestamp=now), self._store.state
+            return replace(context_of(self.head, self._rules.chain_id, self._ancestors[1:]), timestamp=now), self._store.state
         header = self._store.header(block)
         if header is None:
             raise RpcError("header not found")
-        return _context_of(header, self._rules.chain_id, self._store.ancestors(block)), self._store.state_after(block)
+        return context_of(header, self._rules.chain_id, self._store.ancestors(block)), self._store.state_after(block)
 
     def _context(self) -> BlockContext:
         number, rules = self.head.number + 1, self._rules
@@ -207,91 +218,6 @@ class Ledger:
             number=number, timestamp=self._clock.now(not_before=self.head.timestamp), base_fee=rules.base_fee, gas_limit=rules.gas_limit,
             coinbase=ZERO_ADDRESS, randao=randao_of(number), chain_id=rules.chain_id, ancestors=self._ancestors,
         )  # fmt: skip
-
-    # What only tests do to a chain.
-
-    def mine(self, timestamp: int | None = None) -> None:
-        """
-        Seal a block without a transaction.
-
-        Args:
-            timestamp: Its time [Unix s]; None takes the clock's.
-
-        Raises:
-            BadParamsError: The time lies before the latest block.
-        """
-        if timestamp is not None:
-            self.set_next_timestamp(timestamp)
-        self._append(seal_empty(self._context(), self.head, changes=NO_CHANGES), NO_CHANGES)
-
-    def increase_time(self, seconds: int) -> int:
-        """
-        Set the clock ahead.
-
-        Args:
-            seconds: How far [s].
-
-        Returns:
-            How far it is ahead of the wall clock in all [s].
-        """
-        self._clock.shift(seconds)
-        self._keep_offset()
-        return self._clock.offset_s
-
-    def set_next_timestamp(self, timestamp: int) -> None:
-        """
-        Set the time of the next block; the clock goes on from there.
-
-        Args:
-            timestamp: The time [Unix s].
-
-        Raises:
-            BadParamsError: It lies before the latest block.
-        """
-        self._clock.set_next(timestamp, not_before=self.head.timestamp)
-
-    def set_balance(self, address: bytes, balance: int) -> None:
-        """
-        Give an account a balance, in a block of its own.
-
-        Args:
-            address: 20 bytes.
-            balance: What it shall hold [wei].
-        """
-        changes = Changes({address: self._store.state.account(address)._replace(balance=balance)}, {}, {})
-        self._append(seal_empty(self._context(), self.head, changes=changes), changes)
-
-    def snapshot(self) -> int:
-        """
-        Note the present to come back to.
-
-        Returns:
-            Number of the snapshot.
-        """
-        return self._store.add_snapshot(Snapshot(self.head.number, self._clock.offset_s))
-
-    def revert(self, number: int) -> bool:
-        """
-        Go back to a snapshot; it and all later ones are used up, and no transaction waits any more.
-
-        Args:
-            number: Number of the snapshot.
-
-        Returns:
-            False when there is no such snapshot.
-        """
-        snapshot = self._store.take_snapshot(number)
-        if snapshot is None or snapshot.block > self.head.number:
-            return False
-        self._store.rewind(snapshot.block)
-        head = self._store.head()
-        assert head is not None
-        self.head = head
-        self._ancestors = self._store.ancestors(head.number + 1)
-        self._queue.clear()
-        self._clock.reset(snapshot.offset_s)
-        self._keep_offset()
-        return True
 
     def _keep_offset(self) -> None:
         self._store.set_setting(_OFFSET_KEY, str(self._clock.offset_s).encode())
@@ -324,7 +250,18 @@ def _genesis(allocation: Mapping[bytes, int]) -> Changes:
     return Changes({address: EMPTY_ACCOUNT._replace(balance=balance) for address, balance in allocation.items() if balance}, {}, {})
 
 
-def _context_of(header: Header, chain_id: int, ancestors: tuple[bytes, ...]) -> BlockContext:
+def context_of(header: Header, chain_id: int, ancestors: tuple[bytes, ...]) -> BlockContext:
+    """
+    Say what code saw that ran in a block.
+
+    Args:
+        header: The block's header.
+        chain_id: The chain's id.
+        ancestors: Hashes of the blocks before it, the parent first.
+
+    Returns:
+        The block as an execution finds it.
+    """
     return BlockContext(
         header.number, header.timestamp, header.base_fee, header.gas_limit, header.coinbase, header.randao, chain_id, ancestors
     )

@@ -12,17 +12,36 @@ from eth_hash.auto import keccak
 from voisin.chain.devnet.archive import Archive
 from voisin.chain.devnet.chain_reads import ChainReads
 from voisin.chain.devnet.chain_runs import ChainRuns
+from voisin.chain.devnet.dev_ledger import DevLedger
+from voisin.chain.devnet.dev_methods import REFUSED as REFUSED_DEV_METHODS
+from voisin.chain.devnet.dev_methods import DevMethods, with_aliases
 from voisin.chain.devnet.fees import GWEI
-from voisin.chain.devnet.filters import Filters
+from voisin.chain.devnet.filters import Filters, Kind
 from voisin.chain.devnet.lanes import Lane
-from voisin.chain.devnet.ledger import Ledger
-from voisin.chain.devnet.params import Json, LogParams, Params, data, log_params, quantity
+from voisin.chain.devnet.params import Json, LogParams, Params, block_ref, boolean, data, log_params, quantity
+from voisin.chain.devnet.rare_reads import RareReads
 from voisin.chain.devnet.receipt_hold import ReceiptHold
-from voisin.chain.devnet.render import data_text
+from voisin.chain.devnet.render import data_text, pending_json
 from voisin.chain.devnet.rpc import Method
+from voisin.chain.devnet.rpc_errors import UnknownMethodError
 from voisin.chain.devnet.settings import DevnetSettings
+from voisin.chain.devnet.values import ZERO_ADDRESS
+from voisin.chain.devnet.wallet import DevWallet
 
 _SUGGESTED_TIP = GWEI
+_ANY = 100
+_MODULES = {"debug": "1.0", "eth": "1.0", "net": "1.0", "rpc": "1.0", "trace": "1.0", "txpool": "1.0", "web3": "1.0"}
+_NO_TRIE = "this chain keeps no Merkle tries, so it can prove nothing about its state"
+_REFUSED = {
+    "eth_getProof": _NO_TRIE,
+    "eth_simulateV1": "use eth_call with overrides",
+    "eth_createAccessList": "announce what you know, or nothing: access lists are optional",
+    "eth_fillTransaction": "fill the transaction with eth_estimateGas, eth_getTransactionCount and eth_feeHistory",
+    "eth_getWork": "blocks are sealed, not mined",
+    "eth_submitWork": "blocks are sealed, not mined",
+    "eth_submitHashrate": "blocks are sealed, not mined",
+}
+"""Methods of other nodes that this one does not have, and why."""
 
 Handler = Callable[[Params], Json]
 
@@ -39,7 +58,7 @@ class MethodTable:
         archive_lane: Thread that reads.
     """
 
-    def __init__(self, ledger: Ledger, archive: Archive, *, settings: DevnetSettings, ledger_lane: Lane, archive_lane: Lane) -> None:
+    def __init__(self, ledger: DevLedger, archive: Archive, *, settings: DevnetSettings, ledger_lane: Lane, archive_lane: Lane) -> None:
         self._ledger = ledger
         self._archive = archive
         self._settings = settings
@@ -58,14 +77,31 @@ class MethodTable:
             All methods by name.
         """
         runs = ChainRuns(self._ledger, self._settings, is_closing=lambda: self._ledger_lane.is_closed)
-        table = {name: Method(partial(self._on_ledger, handler), most) for name, (handler, most) in runs.table().items()}
-        table |= {name: Method(partial(self._on_archive, handler), most) for name, (handler, most) in self._reads.table().items()}
+        reads = self._reads.table() | RareReads(self._archive, self._reads).table()
+        refused = _REFUSED | (REFUSED_DEV_METHODS if self._settings.offers_dev_methods else {})
+        table = {name: Method(_at_once(_refusing(name, why)), _ANY) for name, why in refused.items()}
         table |= {name: Method(_at_once(handler), most) for name, (handler, most) in self._answers().items()}
+        table |= {name: Method(partial(self._on_archive, handler), most) for name, (handler, most) in reads.items()}
+        table |= {name: Method(partial(self._on_ledger, handler), most) for name, (handler, most) in self._runs(runs).items()}
         table |= {
+            "eth_getBlockByNumber": Method(partial(self._block_by_number, table["eth_getBlockByNumber"]), 2),
             "eth_getFilterChanges": Method(self._filter_changes, 1),
             "eth_getFilterLogs": Method(self._filter_logs, 1),
         }
         return self._with_hold(table) if self._settings.nonce_settle_ms else table
+
+    def _runs(self, runs: ChainRuns) -> dict[str, tuple[Handler, int]]:
+        """What runs on the ledger's thread."""
+        if not self._settings.offers_dev_methods:
+            return runs.table()
+        wallet = DevWallet(self._ledger, runs, self._settings)
+        return runs.table() | with_aliases(DevMethods(self._ledger, self._settings).table() | wallet.table())
+
+    async def _block_by_number(self, sealed: Method, params: Params) -> Json:
+        if params.read(0, block_ref).tag != "pending":
+            return await sealed.run(params)
+        params.read_or(1, boolean, default=False)
+        return await self._ledger_lane.run(lambda: pending_json(self._ledger.coming_block()))
 
     def _answers(self) -> dict[str, tuple[Handler, int]]:
         """What is answered from memory, on the loop itself."""
@@ -81,13 +117,18 @@ class MethodTable:
             "web3_clientVersion": (lambda _: client_version, 0),
             "web3_sha3": (lambda params: data_text(keccak(params.read(0, data))), 1),
             "eth_syncing": (lambda _: False, 0),
-            "eth_accounts": (lambda _: [], 0),
             "eth_blockNumber": (lambda _: hex(self._ledger.head.number), 0),
             "eth_gasPrice": (lambda _: hex(fee + tip), 0),
             "eth_maxPriorityFeePerGas": (lambda _: hex(tip), 0),
             "eth_blobBaseFee": (lambda _: "0x1", 0),
+            "eth_coinbase": (lambda _: data_text(ZERO_ADDRESS), 0),
+            "eth_accounts": (lambda _: [], 0),
+            "eth_mining": (lambda _: False, 0),
+            "eth_hashrate": (lambda _: "0x0", 0),
+            "rpc_modules": (lambda _: dict(_MODULES), 0),
             "eth_newFilter": (lambda params: hex(self._filters.add(params.read(0, log_params))), 1),
-            "eth_newBlockFilter": (lambda _: hex(self._filters.add(None)), 0),
+            "eth_newBlockFilter": (lambda _: hex(self._filters.add("blocks")), 0),
+            "eth_newPendingTransactionFilter": (lambda _: hex(self._filters.add("transactions")), 0),
             "eth_uninstallFilter": (lambda params: self._filters.remove(params.read(0, quantity)), 1),
         }
 
@@ -110,8 +151,8 @@ class MethodTable:
     async def _find_logs(self, first: int, last: int, wanted: LogParams) -> list[Json]:
         return await self._archive_lane.run(partial(self._reads.find_logs, first, last, wanted=wanted)) if first <= last else []
 
-    async def _find_hashes(self, first: int, last: int) -> list[Json]:
-        return await self._archive_lane.run(partial(self._reads.block_hashes, first, last))
+    async def _find_hashes(self, first: int, last: int, kind: Kind) -> list[Json]:
+        return await self._archive_lane.run(partial(self._reads.hashes, first, last, kind=kind))
 
     def _with_hold(self, table: dict[str, Method]) -> dict[str, Method]:
         """Make receipts wait for clients that remember nonces."""
@@ -130,6 +171,13 @@ class MethodTable:
 
         held = {"eth_getTransactionCount": Method(read_nonce, count.most), "eth_getTransactionReceipt": Method(read_receipt, receipt.most)}
         return table | held
+
+
+def _refusing(name: str, why: str) -> Handler:
+    def refuse(_params: Params) -> Json:
+        raise UnknownMethodError(f"the method {name} is not available: {why}")
+
+    return refuse
 
 
 def _at_once(handler: Handler) -> Callable[[Params], Awaitable[Json]]:

@@ -17,9 +17,10 @@ import structlog
 from voisin.chain.devnet.accounts import DEVELOPMENT_BALANCE, development_keys
 from voisin.chain.devnet.archive import Archive
 from voisin.chain.devnet.block_clock import WallClock
+from voisin.chain.devnet.dev_ledger import DevLedger
 from voisin.chain.devnet.engine import Engine
 from voisin.chain.devnet.lanes import Lane
-from voisin.chain.devnet.ledger import Ledger, LedgerRules, OnBlock
+from voisin.chain.devnet.ledger import LedgerRules, OnBlock
 from voisin.chain.devnet.methods import MethodTable
 from voisin.chain.devnet.params import Json
 from voisin.chain.devnet.rpc import Dispatcher
@@ -125,7 +126,8 @@ async def serve_embedded(settings: DevnetSettings, *, clock: WallClock = time.ti
         archive = await stack.enter_async_context(_open_archive(archive_lane, path))
         table = MethodTable(ledger, archive, settings=settings, ledger_lane=ledger_lane, archive_lane=archive_lane).build()
         app = RpcApp(table, subscriptions, settings=settings)
-        url = await stack.enter_async_context(_listening(app, settings))
+        serving = serve_app(app, host=settings.host, port=settings.port, max_message_bytes=settings.max_request_bytes)
+        url = await stack.enter_async_context(serving)
         _log.info("devnet_started", url=url, chain_id=settings.chain_id, block=ledger.head.number)
         yield EmbeddedDevnet(url, chain_id=settings.chain_id, dispatcher=Dispatcher(table, max_batch=settings.max_batch))
     _log.info("devnet_stopped")
@@ -183,7 +185,9 @@ async def _lane(name: str, settings: DevnetSettings) -> AsyncIterator[Lane]:
 
 
 @asynccontextmanager
-async def _open_ledger(lane: Lane, path: Path, *, settings: DevnetSettings, clock: WallClock, on_block: OnBlock) -> AsyncIterator[Ledger]:
+async def _open_ledger(
+    lane: Lane, path: Path, *, settings: DevnetSettings, clock: WallClock, on_block: OnBlock
+) -> AsyncIterator[DevLedger]:
     """Open the chain on its thread; whatever happens, the file is closed there again."""
     with anyio.CancelScope(shield=True):
         engine = await lane.run(partial(make_engine, settings))
@@ -191,7 +195,7 @@ async def _open_ledger(lane: Lane, path: Path, *, settings: DevnetSettings, cloc
     try:
         rules = LedgerRules(settings.chain_id, settings.base_fee, settings.gas_limit)
         allocation = genesis_allocation(settings)
-        yield await lane.run(partial(Ledger, store, engine, rules=rules, allocation=allocation, wall=clock, on_block=on_block))
+        yield await lane.run(partial(DevLedger, store, engine, rules=rules, allocation=allocation, wall=clock, on_block=on_block))
     finally:
         with anyio.CancelScope(shield=True):
             await lane.run(store.close)
@@ -206,36 +210,6 @@ async def _open_archive(lane: Lane, path: Path) -> AsyncIterator[Archive]:
     finally:
         with anyio.CancelScope(shield=True):
             await lane.run(archive.close)
-
-
-@asynccontextmanager
-async def _listening(app: RpcApp, settings: DevnetSettings) -> AsyncIterator[str]:
-    """
-    Hold the port in a task of its own.
-
-    An error of whoever uses the node then stays the error that it is, and the server ends as gracefully as ever.
-    """
-    is_over = asyncio.Event()
-    is_up: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    urls: list[str] = []
-
-    async def hold() -> None:
-        async with serve_app(app, host=settings.host, port=settings.port, max_message_bytes=settings.max_request_bytes) as found:
-            urls.append(found)
-            is_up.set_result(None)
-            await is_over.wait()
-
-    task = asyncio.create_task(hold(), name="devnet-port")
-    try:
-        await asyncio.wait([task, is_up], return_when=asyncio.FIRST_COMPLETED)
-        if not urls:
-            task.result()
-        yield urls[0]
-    finally:
-        is_over.set()
-        with anyio.CancelScope(shield=True):
-            await asyncio.wait([task])
-    task.result()
 
 
 def _publish_on(loop: asyncio.AbstractEventLoop, subscriptions: Subscriptions, block: Block) -> None:

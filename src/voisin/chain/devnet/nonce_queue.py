@@ -71,6 +71,15 @@ class NonceQueue:
             del self._by_sender[sender]
         return tx
 
+    def all(self) -> tuple[Transaction, ...]:
+        """
+        List what waits.
+
+        Returns:
+            The transactions, by sender in order of arrival.
+        """
+        return tuple(tx for queue in self._by_sender.values() for tx in queue.values())
+
     def clear(self) -> None:
         """Forget all."""
         self._by_sender.clear()

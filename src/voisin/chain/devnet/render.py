@@ -78,6 +78,19 @@ def block_json(block: Block, *, is_full: bool) -> JsonObject:
     return header_json(block.header) | rest
 
 
+def pending_json(block: Block) -> JsonObject:
+    """
+    Write the block that comes next, which has no hash yet.
+
+    Args:
+        block: The block as it would be sealed now.
+
+    Returns:
+        The JSON object.
+    """
+    return block_json(block, is_full=False) | {"hash": None, "nonce": None}
+
+
 def transaction_json(tx: Transaction, block: Block | None) -> JsonObject:
     """
     Write a transaction.

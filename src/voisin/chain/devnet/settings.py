@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -25,7 +26,7 @@ class DevnetSettings:
     Attributes:
         db: File that holds the chain; None keeps it in a folder that goes away with the node.
         host: Address to listen on; anything but a loopback address lets others send transactions and, with
-            `has_test_methods`, change the chain.
+            `has_dev_methods`, change the chain.
         port: TCP port; 0 takes any that is free.
         chain_id: Chain id, fixed when the chain is made.
         engine: What executes contracts: "pyevm", "eels" (the executable specification, slow) or "anvil" (an installed anvil).
@@ -36,7 +37,8 @@ class DevnetSettings:
         nonce_settle_ms: Hold a receipt back until so long after its sender's nonce was last read [ms]. Clients that remember
             answers (ethers: 250 ms) would otherwise send their next transaction with the old nonce. 0 holds nothing.
         is_durable: Whether every block must survive a power cut, and not just the end of the process; costs a disk sync a block.
-        has_test_methods: Whether clients may set the clock, snapshot and revert, and give money (`evm_*`, `anvil_setBalance`).
+        has_dev_methods: Whether clients may do what only development wants: set the clock, go back, change accounts, send as others
+            (`evm_*`, `anvil_*`, `hardhat_*`, `eth_sendTransaction`). None: only when the node listens on a loopback address.
         cors_origin: Web pages that may call the node: "*" for all, an origin, or "" for none.
         call_timeout_s: Longest run of an eth_call or eth_estimateGas [s].
         max_request_bytes: Largest request [bytes].
@@ -57,7 +59,7 @@ class DevnetSettings:
     allocation: Mapping[Address, int] = field(default_factory=dict)
     nonce_settle_ms: int = 0
     is_durable: bool = False
-    has_test_methods: bool = True
+    has_dev_methods: bool | None = None
     cors_origin: str = "*"
     call_timeout_s: float = 10.0
     max_request_bytes: int = 5 * 2**20
@@ -65,6 +67,11 @@ class DevnetSettings:
     max_log_blocks: int = 1_000_000
     max_logs: int = 10_000
     max_waiting: int = 1024
+
+    @property
+    def offers_dev_methods(self) -> bool:
+        """Whether the node has the methods that only development wants."""
+        return _is_loopback(self.host) if self.has_dev_methods is None else self.has_dev_methods
 
     def __post_init__(self) -> None:
         """Refuse settings that no chain can have; see `InputError`'s message."""
@@ -80,6 +87,13 @@ class DevnetSettings:
             _require(0 <= balance < 2**256, f"balance {balance} cannot be given", "use 0 to 2**256 - 1 wei")
         for name in ("nonce_settle_ms", "call_timeout_s", "max_request_bytes", "max_batch", "max_log_blocks", "max_logs", "max_waiting"):
             _require(getattr(self, name) >= 0, f"{name} is below zero", "use a number above zero")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _require(is_met: bool, message: str, hint: str) -> None:

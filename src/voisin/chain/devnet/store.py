@@ -280,6 +280,11 @@ class ChainStore:
                 connection.execute("DELETE FROM snapshot WHERE id>=?", (number,))
         return None if row is None else Snapshot(*row)
 
+    def forget_snapshots(self) -> None:
+        """Forget all points to come back to."""
+        with self._transaction() as connection:
+            connection.execute("DELETE FROM snapshot")
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         connection = self._connection

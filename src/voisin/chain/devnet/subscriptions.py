@@ -8,13 +8,15 @@ from dataclasses import dataclass
 
 import msgspec
 
-from voisin.chain.devnet.archive import LogQuery, placed_logs
-from voisin.chain.devnet.params import Json, LogParams, Params, log_params
-from voisin.chain.devnet.render import header_json, log_json
+from voisin.chain.devnet.archive import LogQuery, PlacedLog, placed_logs
+from voisin.chain.devnet.params import Json, LogParams, Params, boolean, log_params
+from voisin.chain.devnet.render import data_text, header_json, log_json, transaction_json
 from voisin.chain.devnet.rpc_errors import BadParamsError, LimitError
 from voisin.chain.devnet.values import Block
 
 MAX_PER_CLIENT = 256
+KINDS = ("newHeads", "logs", "newPendingTransactions")
+_ALL_LOGS = log_params({}, "1")
 
 Push = Callable[[bytes], None]
 """Queues a message for a client; never waits."""
@@ -22,8 +24,10 @@ Push = Callable[[bytes], None]
 
 @dataclass(frozen=True, slots=True)
 class _Subscription:
-    wanted: LogParams | None
+    kind: str
     push: Push
+    wanted: LogParams
+    is_full: bool
 
 
 class Subscriptions:
@@ -51,11 +55,10 @@ class Subscriptions:
         kind = params.read(0, _kind)
         if sum(one.push is push for one in self._by_id.values()) >= MAX_PER_CLIENT:
             raise LimitError(f"at most {MAX_PER_CLIENT} subscriptions for a connection")
-        wanted = None
-        if kind == "logs":
-            wanted = params.read_or(1, log_params, default=log_params({}, "1"))
+        wanted = params.read_or(1, log_params, default=_ALL_LOGS) if kind == "logs" else _ALL_LOGS
+        is_full = kind == "newPendingTransactions" and params.read_or(1, boolean, default=False)
         key = hex(next(self._ids))
-        self._by_id[key] = _Subscription(wanted, push)
+        self._by_id[key] = _Subscription(kind, push, wanted, is_full)
         return key
 
     def remove(self, key: str, push: Push) -> bool:
@@ -96,22 +99,27 @@ class Subscriptions:
         Args:
             block: The block.
         """
-        head: Json = header_json(block.header)
         logs = placed_logs(block)
         for key, subscription in list(self._by_id.items()):
-            if subscription.wanted is None:
-                subscription.push(_notification(key, head))
-                continue
-            query = LogQuery(0, block.header.number, subscription.wanted.addresses, subscription.wanted.topics)
-            for placed in logs:
-                if query.matches(placed.log):
-                    subscription.push(_notification(key, log_json(placed)))
+            for result in _news(subscription, block, logs):
+                subscription.push(_notification(key, result))
+
+
+def _news(subscription: _Subscription, block: Block, logs: list[PlacedLog]) -> list[Json]:
+    """What a block has for a subscriber. A transaction is told when its block is: it never waits before."""
+    if subscription.kind == "newHeads":
+        return [header_json(block.header)]
+    if subscription.kind == "newPendingTransactions":
+        tx = block.transaction
+        return [] if tx is None else [transaction_json(tx, None) if subscription.is_full else data_text(tx.hash)]
+    query = LogQuery(0, block.header.number, subscription.wanted.addresses, subscription.wanted.topics)
+    return [log_json(placed) for placed in logs if query.matches(placed.log)]
 
 
 def _kind(value: Json, name: str) -> str:
-    if value in ("newHeads", "logs"):
+    if value in KINDS:
         return str(value)
-    raise BadParamsError(f"invalid argument {name}: there is no such subscription", hint='subscribe to "newHeads" or "logs"')
+    raise BadParamsError(f"invalid argument {name}: there is no such subscription", hint=f"subscribe to {', '.join(KINDS)}")
 
 
 def _notification(key: str, result: Json) -> bytes:
