@@ -9,8 +9,9 @@ import anyio
 from sqlalchemy import Select, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from voisin.databases import writing
 from voisin.market.book import Position
-from voisin.market.database import answering, open_database, writing
+from voisin.market.database import RECORDS, open_database
 from voisin.market.filters import after_deal, after_order, deal_conditions, order_conditions
 from voisin.market.following import TaskChange
 from voisin.market.machine import Entry, published_form
@@ -60,14 +61,14 @@ class SqlStore:
     async def write(self) -> AsyncIterator[SqlWrite]:
         """Begin a transaction; it is never cancelled half-way."""
         async with self._turn:
-            with anyio.CancelScope(shield=True), answering():
+            with anyio.CancelScope(shield=True), RECORDS.answering():
                 async with writing(self._engine) as connection:
                     await connection.execute(select(follower.c.id).with_for_update())
                     yield SqlWrite(connection)
 
     @asynccontextmanager
     async def _read(self) -> AsyncIterator[AsyncConnection]:
-        with anyio.CancelScope(shield=True), answering():
+        with anyio.CancelScope(shield=True), RECORDS.answering():
             async with self._engine.connect() as connection:
                 yield connection
 

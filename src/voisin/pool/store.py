@@ -17,8 +17,9 @@ from sqlalchemy import Insert, RowMapping, Select, Table, func, insert, select, 
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from voisin.databases import writing
 from voisin.pool import schema
-from voisin.pool.database import answering, open_database
+from voisin.pool.database import RECORDS, open_database
 from voisin.pool.records import (
     ENDS,
     Changes,
@@ -87,7 +88,7 @@ class SqlStore:
 
     async def load(self) -> Snapshot:
         """Give everything that is not at an end."""
-        with answering():
+        with RECORDS.answering():
             async with self._engine.connect() as connection:
                 place = (await connection.execute(select(schema.position))).one()
                 open_deals = select(schema.tasks.c.deal_id).where(_OPEN).distinct()
@@ -106,8 +107,8 @@ class SqlStore:
 
     async def save(self, changes: Changes, position: Position | None) -> None:
         """Remember changes, all or nothing; never cancelled half-way."""
-        with anyio.CancelScope(shield=True), answering():
-            async with self._engine.begin() as connection:
+        with anyio.CancelScope(shield=True), RECORDS.answering():
+            async with writing(self._engine) as connection:
                 if changes.deals:
                     await connection.execute(insert(schema.deals), [_deal_row(deal) for deal in changes.deals.values()])
                 await self._put(connection, schema.tasks, changes.tasks.values())
@@ -121,14 +122,14 @@ class SqlStore:
 
     async def task(self, task_id: TaskId) -> TaskFile | None:
         """Find a task, whatever its phase."""
-        with answering():
+        with RECORDS.answering():
             async with self._engine.connect() as connection:
                 found = await _files(connection, select(schema.tasks).where(schema.tasks.c.task_id == task_id))
         return found[0] if found else None
 
     async def deal(self, deal_id: DealId) -> list[TaskFile]:
         """List the tasks of a deal by index."""
-        with answering():
+        with RECORDS.answering():
             async with self._engine.connect() as connection:
                 return await _files(connection, select(schema.tasks).where(schema.tasks.c.deal_id == deal_id))
 
