@@ -20,6 +20,7 @@ The market's wire: HTTP with JSON, problems for errors.
 from __future__ import annotations
 
 import time
+from http import HTTPStatus
 from typing import Annotated, TypeVar, cast
 
 import msgspec
@@ -27,20 +28,19 @@ from litestar import Litestar, Response, delete, get, post
 from litestar.config.cors import CORSConfig
 from litestar.di import NamedDependency, Provide
 from litestar.enums import ScopeType
-from litestar.exceptions import HTTPException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.params import FromPath, HeaderParameter, SkipValidation
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from voisin.errors import InputError, VoisinError
+from voisin.errors import InputError
 from voisin.market.machine import published_form
 from voisin.market.openapi import PROBLEMS, DealOperation, OrderOperation, PublishOperation, TaskOperation
-from voisin.market.problems import AnyRequest, answer_error, answer_http_error, answer_surprise
 from voisin.market.proof import PROOF_HEADER, read_proof
 from voisin.market.query import DealQuery, OrderQuery, QueryT, TaskQuery, read_query
 from voisin.market.service import MarketHealth, MarketService, UnknownError
 from voisin.market.settings import MarketSettings
+from voisin.problems import AnyRequest, Problems
 from voisin.protocol.api import DealEntry, DealPage, Moment, OrderPage, PublishedOrder, TaskEntry, TaskPage
 from voisin.protocol.codec import decode
 from voisin.protocol.ids import DealId, OrderHash, TaskId, as_hash32
@@ -50,6 +50,9 @@ FoundT = TypeVar("FoundT")
 
 API_VERSION = "1.0.0"
 METRICS_TYPE = "text/plain; version=0.0.4"
+
+_ROUTES = "GET /schema/openapi.json lists the routes and their methods"
+_PROBLEMS = Problems("market", _ROUTES, {UnknownError: HTTPStatus.NOT_FOUND})
 
 Desk = NamedDependency[SkipValidation[MarketService]]
 ProofHeader = Annotated[str | None, HeaderParameter(name=PROOF_HEADER, description="<unix seconds>:<signature of the wish>")]
@@ -183,7 +186,7 @@ def create_app(service: MarketService, settings: MarketSettings) -> Litestar:
             metrics,
         ],
         dependencies={"desk": Provide(lambda: service, sync_to_thread=False)},
-        exception_handlers={VoisinError: answer_error, HTTPException: answer_http_error, Exception: answer_surprise},
+        exception_handlers=_PROBLEMS.handlers(),
         middleware=[lambda app: _Timed(app, service)],
         request_max_body_size=settings.max_body_bytes,
         cors_config=CORSConfig(allow_origins=list(settings.allow_origins), allow_headers=["Content-Type", PROOF_HEADER]),

@@ -11,8 +11,8 @@ from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, Operation, Parameter, Reference, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIType
 
-from voisin.market.problems import PROBLEM_TYPE
 from voisin.market.query import DealQuery, OrderQuery, TaskQuery
+from voisin.problems import PROBLEM_TYPE
 from voisin.protocol.api import Problem
 from voisin.protocol.orders import ORDER_TYPES, OrderKind
 

@@ -15,27 +15,31 @@ The pool's wire: HTTP with JSON for whoever asks, a WebSocket for workers; probl
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from litestar import Litestar, WebSocket, get, websocket
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
-from litestar.exceptions import HTTPException, WebSocketDisconnect
+from litestar.exceptions import WebSocketDisconnect
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.params import FromPath, SkipValidation
 
-from voisin.errors import VoisinError
 from voisin.pool import views
 from voisin.pool.desk import ClosedError
-from voisin.pool.problems import PROBLEM_TYPE, answer_error, answer_http_error, answer_surprise
 from voisin.pool.service import PoolService
 from voisin.pool.words import PoolWorkerView
+from voisin.problems import PROBLEM_TYPE, Problems
 from voisin.protocol.api import PoolTaskView, PoolView, Problem
 from voisin.protocol.ids import DealId, TaskId, as_hash32
 
 API_VERSION = "1.0.0"
 METRICS_TYPE = "text/plain; version=0.0.4"
+
+_ROUTES = "GET /schema/openapi.json lists the routes and their methods"
+_PROBLEMS = Problems("pool", _ROUTES, {views.UnknownError: HTTPStatus.NOT_FOUND})
 
 Service = NamedDependency[SkipValidation[PoolService]]
 
@@ -102,7 +106,7 @@ def create_app(service: PoolService) -> Litestar:
     return Litestar(
         route_handlers=[show_pool, list_workers, show_task, show_deal, show_health, show_metrics, serve_worker],
         dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
-        exception_handlers={VoisinError: answer_error, HTTPException: answer_http_error, Exception: answer_surprise},
+        exception_handlers=_PROBLEMS.handlers(),
         cors_config=CORSConfig(allow_origins=["*"], allow_methods=["GET"]),
         openapi_config=OpenAPIConfig(
             title="Voisin pool",

@@ -17,33 +17,26 @@ from http import HTTPStatus
 
 import anyio.to_thread
 import msgspec
-import structlog
-from litestar import HttpMethod, Litestar, Request, Response, get, post, route
+from litestar import HttpMethod, Litestar, Response, get, post, route
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
-from litestar.exceptions import HTTPException
 from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 
-from voisin.errors import InputError, UnavailableError, VoisinError
-from voisin.protocol.api import problem_of
+from voisin.problems import AnyRequest, Problems
 from voisin.protocol.cid import Cid, parse_cid
-from voisin.protocol.codec import encode
 from voisin.storage.faults import ContentMissingError, ContentTooLargeError, StorageFullError
 from voisin.storage.ranges import RangeError, parse_range
 from voisin.storage.store import CHUNK_BYTES, BlobStore, BlobWriter
 
-PROBLEM_TYPE = "application/problem+json"
 BLOB_TYPE = "application/octet-stream"
-_STATUS: dict[type[VoisinError], HTTPStatus] = {
+_STATUSES = {
     ContentMissingError: HTTPStatus.NOT_FOUND,
     ContentTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     StorageFullError: HTTPStatus.INSUFFICIENT_STORAGE,
     RangeError: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
 }
-_log = structlog.get_logger()
-
-AnyRequest = Request[object, object, State]
+_PROBLEMS = Problems("storage", "the routes are /ipfs/{cid}, /v1/blobs and /v1/health", _STATUSES)
 
 
 class StoredBlob(msgspec.Struct, frozen=True):
@@ -126,37 +119,17 @@ def create_storage_app(store: BlobStore) -> Litestar:
         [fetch, keep, health],
         state=State({"store": store}),
         cors_config=CORSConfig(allow_origins=["*"], expose_headers=["etag", "content-range", "accept-ranges"]),
-        exception_handlers={VoisinError: answer_error, HTTPException: answer_http_error, Exception: answer_surprise},
+        exception_handlers={**_PROBLEMS.handlers(), RangeError: answer_range_error},
         openapi_config=None,
         logging_config=None,
     )
 
 
-def answer_error(_request: AnyRequest, error: VoisinError) -> Response[bytes]:
-    """Answer one of our errors."""
-    status = next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), None)
-    headers = {"content-range": f"bytes */{error.size}"} if isinstance(error, RangeError) else {}
-    return _problem(error, status, headers)
-
-
-def answer_http_error(request: AnyRequest, error: HTTPException) -> Response[bytes]:
-    """Answer what the web framework refused: unknown routes, wrong methods."""
-    status = HTTPStatus(error.status_code)
-    words = f"{request.method} {request.url.path}: {status.phrase.lower()}"
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return _problem(UnavailableError(words), status, dict(error.headers or {}))
-    return _problem(InputError(words, hint="the routes are /ipfs/{cid}, /v1/blobs and /v1/health"), status, dict(error.headers or {}))
-
-
-def answer_surprise(request: AnyRequest, error: Exception) -> Response[bytes]:
-    """Answer what nobody expected; the log has it, the answer does not."""
-    _log.error("request_failed", method=request.method, path=request.url.path, exc_info=error)
-    return _problem(VoisinError("the storage failed", hint="its log says why"), HTTPStatus.INTERNAL_SERVER_ERROR, {})
-
-
-def _problem(error: VoisinError, status: HTTPStatus | None, headers: dict[str, str]) -> Response[bytes]:
-    problem = problem_of(error, status)
-    return Response(encode(problem), status_code=problem.status, media_type=PROBLEM_TYPE, headers=headers)
+def answer_range_error(request: AnyRequest, error: RangeError) -> Response[bytes]:
+    """Answer a range that the content does not have, and say how long it is (RFC 9110, 15.5.17)."""
+    answer = _PROBLEMS.answer_error(request, error)
+    answer.headers["content-range"] = f"bytes */{error.size}"
+    return answer
 
 
 def _store(request: AnyRequest) -> BlobStore:
