@@ -34,7 +34,7 @@ class PoolSettings(BaseSettings):
     categories: tuple[int, ...] = Field((0,), description="Categories of duration that are offered.")
     volume: int = Field(1000, ge=1, description="Volume of one offer [tasks].")
     tag: Tag = Field(NO_TAG, description='What the machines of the pool have, for example "gpu".')
-    trust_max: int = Field(100, ge=1, description="Highest trust that is offered, whatever the workers can reach.")
+    trust_max: int = Field(10**6, ge=1, description="Highest trust that is offered, whatever the workers can reach.")
     offer_check_s: float = Field(15.0, gt=0, description="Pause between two looks at the offers in the market [s].")
     offer_settle_s: float = Field(1.0, ge=0, description="How long workers must have stopped coming and going before offers change [s].")
     known_s: float = Field(600.0, ge=0, description="How long a worker that is gone still counts for the offered trust [s].")

@@ -11,6 +11,7 @@ import pytest
 
 from tests.unit.pool.conftest import START, Scene, foreign_task, wallet
 from voisin.errors import UnavailableError, VoisinError
+from voisin.policy import trust_for
 from voisin.pool.keeper import OfferKeeper
 from voisin.pool.offers import Changes, Terms, affordable_volume, decide, new_offer, offered_trust
 from voisin.pool.settings import PoolSettings
@@ -263,6 +264,14 @@ def test_trust_counts_known_workers_once_for_each_owner(new_scene: Callable[...,
     assert offered_trust(book, settings, scene.wall) == 4, "nor does one that gets no more tasks"
     scene.join("alice", score=300)
     assert offered_trust(book, settings, scene.wall) == 30
+
+
+@pytest.mark.parametrize("score", [0, 150, 700, 3_000, 1_000_000])
+def test_two_replicas_are_offered_however_much_the_workers_have_earned(score: int) -> None:
+    scene = Scene()
+    for name in ("alice", "bob"):
+        scene.join(name, score=score)
+    assert offered_trust(scene.machine.book, scene.settings, scene.wall) >= trust_for(2, [score, score], 1)
 
 
 def test_decisions() -> None:
