@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import anyio
-import structlog
 
 from voisin.chain.keystore import load_keystore
 from voisin.errors import InputError, VoisinError
+from voisin.logs import configure_logs
 from voisin.protocol.signatures import KeySigner
 from voisin.worker.run import run_worker
 from voisin.worker.settings import PREFIX, WorkerSettings, settings_from_environment
@@ -46,15 +46,7 @@ def load_wallet(environment: Mapping[str, str]) -> KeySigner:
 
 def main() -> int:
     """Run until a signal comes; 2 when what it was told cannot be used, 1 when it cannot go on."""
-    structlog.configure(
-        processors=[
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.add_log_level,
-            structlog.processors.format_exc_info,
-            structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    configure_logs()
     try:
         settings = settings_from_environment(os.environ, beside=OWN_SETTINGS)
         wallet = load_wallet(os.environ)

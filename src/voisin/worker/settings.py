@@ -7,7 +7,7 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from voisin.errors import InputError
@@ -24,7 +24,7 @@ class WorkerSettings(BaseSettings):
     Attributes:
         pool_url: The pool's address, `http://` or `https://`; the worker opens its WebSocket there.
         rpc_url: A node of the chain that the pool works on.
-        folder: Where everything is kept that must survive a restart; one folder for each worker.
+        folder: Where everything is kept that must survive a restart; one folder for each worker. Made absolute when it is read.
         hub: Address of the market's hub. Empty: the pool's word is taken and remembered, and no money is ever deposited.
         workerpool: Address of the workerpool that is expected at `pool_url`; empty: whichever it is at first is remembered.
         storage_url: Where apps, inputs and results lie; empty: where the pool says.
@@ -66,6 +66,11 @@ class WorkerSettings(BaseSettings):
     handshake_s: float = Field(default=10.0, gt=0)
     retry_s: float = Field(default=0.5, gt=0)
     max_retry_s: float = Field(default=30.0, gt=0)
+
+    @field_validator("folder")
+    @classmethod
+    def _absolute(cls, folder: Path) -> Path:
+        return folder.absolute()  # sandbox processes may work elsewhere
 
 
 def settings_from_environment(environment: Mapping[str, str], *, beside: frozenset[str] = frozenset()) -> WorkerSettings:

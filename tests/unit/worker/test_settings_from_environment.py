@@ -14,7 +14,7 @@ NEEDED = {"VOISIN_WORKER_POOL_URL": "http://p", "VOISIN_WORKER_RPC_URL": "http:/
 
 def test_every_setting_can_be_given() -> None:
     settings = settings_from_environment({**NEEDED, "VOISIN_WORKER_SLOTS": "3", "VOISIN_WORKER_WATCH_S": "0.5", "HOME": "/root"})
-    assert (settings.pool_url, settings.folder, settings.slots, settings.watch_s) == ("http://p", Path("f"), 3, 0.5)
+    assert (settings.pool_url, settings.folder, settings.slots, settings.watch_s) == ("http://p", Path.cwd() / "f", 3, 0.5)
 
 
 def test_the_runners_own_variables_are_let_through() -> None:
@@ -39,3 +39,10 @@ def test_wrong_settings_are_named(changes: dict[str, str], words: str) -> None:
 def test_missing_settings_are_named(missing: str) -> None:
     with pytest.raises(InputError, match=f"{missing} is wrong: field required"):
         settings_from_environment({name: value for name, value in NEEDED.items() if name != missing})
+
+
+def test_the_folder_stays_where_it_is_whatever_the_process_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = settings_from_environment(NEEDED)
+    monkeypatch.chdir("/")
+    assert settings.folder == tmp_path / "f"
