@@ -65,8 +65,7 @@ from voisin.protocol.rules import (
     DEFAULT_CATEGORIES,
     DEFAULT_SCHEDULER_REWARD_RATIO,
     DEFAULT_WORKER_STAKE_RATIO,
-    contribution_deadline,
-    final_deadline,
+    new_task,
     worker_stake,
     workerpool_stake,
 )
@@ -251,7 +250,7 @@ class TwinLedger:
     def initialize(self, deal: DealId, index: int) -> TaskId:
         """Start a task of a deal."""
         made = task_id(deal, index)
-        self._tasks[made] = _new_task(deal, index, self._deals[deal])
+        self._tasks[made] = new_task(deal, index, self._deals[deal], DEFAULT_CATEGORIES[self._deals[deal].category].time_ref_s)
         self._mine(TaskInitialized(made, self._deals[deal].workerpool.pointer))
         return made
 
@@ -363,24 +362,4 @@ def _new_deal(resources: Sequence[Resource], request: RequestOrder, tag: Tag, *,
         worker_stake=worker_stake(workerpool.price, DEFAULT_WORKER_STAKE_RATIO),
         scheduler_reward_ratio=DEFAULT_SCHEDULER_REWARD_RATIO,
         sponsor=request.requester,
-    )
-
-
-def _new_task(deal_id: DealId, index: int, deal: Deal) -> Task:
-    time_ref_s = DEFAULT_CATEGORIES[deal.category].time_ref_s
-    return Task(
-        status=TaskStatus.ACTIVE,
-        deal_id=deal_id,
-        index=index,
-        time_ref_s=time_ref_s,
-        contribution_deadline=contribution_deadline(deal.start_time, time_ref_s),
-        reveal_deadline=UnixSeconds(0),
-        final_deadline=final_deadline(deal.start_time, time_ref_s),
-        consensus=ZERO_HASH,
-        reveal_counter=0,
-        winner_counter=0,
-        contributors=(),
-        result_digest=ZERO_HASH,
-        results=b"",
-        results_callback=b"",
     )

@@ -36,7 +36,7 @@ from voisin.protocol.ids import ZERO_HASH, Address, DealId, Hash32, TaskId, as_a
 from voisin.protocol.orders import WorkerpoolOrder
 from voisin.protocol.records import Deal, Task, TaskStatus
 from voisin.protocol.results import result_hash
-from voisin.protocol.rules import DEFAULT_CATEGORIES, REVEAL_DEADLINE_RATIO, contribution_deadline, final_deadline
+from voisin.protocol.rules import DEFAULT_CATEGORIES, REVEAL_DEADLINE_RATIO, new_task
 from voisin.protocol.trust import accurate_score, agreed_result, faulty_score, worker_weight
 from voisin.units import NRLC, UnixSeconds, Wei
 
@@ -238,22 +238,7 @@ class TwinLedger:
         deal, time_ref = self._deals[deal_id], self._time_refs[self._deals[deal_id].category]
         self._require(deal.bot_first <= index < deal.bot_first + deal.bot_size)
         opened = task_id(deal_id, index)
-        self._tasks[opened] = Task(
-            status=TaskStatus.ACTIVE,
-            deal_id=deal_id,
-            index=index,
-            time_ref_s=time_ref,
-            contribution_deadline=contribution_deadline(deal.start_time, time_ref),
-            reveal_deadline=UnixSeconds(0),
-            final_deadline=final_deadline(deal.start_time, time_ref),
-            consensus=ZERO_HASH,
-            reveal_counter=0,
-            winner_counter=0,
-            contributors=(),
-            result_digest=ZERO_HASH,
-            results=b"",
-            results_callback=b"",
-        )
+        self._tasks[opened] = new_task(deal_id, index, deal, time_ref)
         return TaskInitialized(opened, deal.workerpool.pointer)
 
     def _fail(self, task_id: TaskId) -> None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from voisin.protocol.ids import Address
-from voisin.protocol.records import Category
+from voisin.protocol.ids import ZERO_HASH, Address, DealId
+from voisin.protocol.records import Category, Deal, Task, TaskStatus
 from voisin.units import NRLC, UnixSeconds
 
 CONTRIBUTION_DEADLINE_RATIO: Final = 7
@@ -40,6 +40,34 @@ def contribution_deadline(start: UnixSeconds, time_ref_s: int) -> UnixSeconds:
 def final_deadline(start: UnixSeconds, time_ref_s: int) -> UnixSeconds:
     """Say from when an unfinished task of a deal may be claimed."""
     return UnixSeconds(start + FINAL_DEADLINE_RATIO * time_ref_s)
+
+
+def new_task(deal_id: DealId, index: int, deal: Deal, time_ref_s: int) -> Task:
+    """
+    Give a task as it is once the hub has opened it for contributions.
+
+    Args:
+        deal_id: Its deal.
+        index: Which of the deal's tasks it is.
+        deal: What the deal says.
+        time_ref_s: The unit of time of the deal's category [s].
+    """
+    return Task(
+        status=TaskStatus.ACTIVE,
+        deal_id=deal_id,
+        index=index,
+        time_ref_s=time_ref_s,
+        contribution_deadline=contribution_deadline(deal.start_time, time_ref_s),
+        reveal_deadline=UnixSeconds(0),
+        final_deadline=final_deadline(deal.start_time, time_ref_s),
+        consensus=ZERO_HASH,
+        reveal_counter=0,
+        winner_counter=0,
+        contributors=(),
+        result_digest=ZERO_HASH,
+        results=b"",
+        results_callback=b"",
+    )
 
 
 def workerpool_stake(price: NRLC, volume: int) -> NRLC:

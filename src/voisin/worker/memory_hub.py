@@ -19,7 +19,7 @@ from voisin.errors import RevertError, StateError, UnavailableError
 from voisin.protocol.ids import ZERO_ADDRESS, ZERO_HASH, Address, DealId, Hash32, TaskId, task_id
 from voisin.protocol.records import Account, AppInfo, Contribution, ContributionStatus, DatasetInfo, Deal, Resource, Task, TaskStatus
 from voisin.protocol.results import authorization_digest, result_hash, result_seal
-from voisin.protocol.rules import contribution_deadline, final_deadline
+from voisin.protocol.rules import new_task
 from voisin.protocol.signatures import signed_by
 from voisin.protocol.tags import NO_TAG, Tag
 from voisin.protocol.trust import agreed_result
@@ -99,22 +99,7 @@ class MemoryHub:
     def initialize(self, deal_id: DealId, index: int) -> TaskId:
         """Open a task for contributions."""
         deal, name = self.deals[deal_id], task_id(deal_id, index)
-        self.tasks[name] = Task(
-            status=TaskStatus.ACTIVE,
-            deal_id=deal_id,
-            index=index,
-            time_ref_s=self.time_ref_s,
-            contribution_deadline=contribution_deadline(deal.start_time, self.time_ref_s),
-            reveal_deadline=UnixSeconds(0),
-            final_deadline=final_deadline(deal.start_time, self.time_ref_s),
-            consensus=ZERO_HASH,
-            reveal_counter=0,
-            winner_counter=0,
-            contributors=(),
-            result_digest=ZERO_HASH,
-            results=b"",
-            results_callback=b"",
-        )
+        self.tasks[name] = new_task(deal_id, index, deal, self.time_ref_s)
         return name
 
     def contribute(self, name: TaskId, worker: Address, digest: Hash32, *, authorization: str) -> None:
