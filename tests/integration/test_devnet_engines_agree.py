@@ -1,5 +1,5 @@
 """
-Two engines, one meaning: py-evm over our flat state against the executable specification, on transactions from a seed.
+All engines, one meaning: ours, interpreting and translating, and py-evm against the executable specification, from a seed.
 
 Everything is compared: success, gas with and without refunds, output, logs, created address, and every change of the state.
 """
@@ -17,7 +17,8 @@ from tests.support.devnet import ADDRESSES, CHAIN_ID, COIN, GWEI, KEYS, notebook
 from tests.support.memory_state import MemoryState
 from tests.support.programs import deployer, padded, program
 from voisin.chain.devnet.eels import EelsEngine
-from voisin.chain.devnet.engine import BlockContext, Call, Outcome, RunOutOfTimeError
+from voisin.chain.devnet.engine import BlockContext, Call, Engine, Outcome, RunOutOfTimeError
+from voisin.chain.devnet.jit import CodeBook, JitEngine
 from voisin.chain.devnet.pyevm import PyEvmEngine
 from voisin.chain.devnet.txcodec import decode_transaction
 from voisin.chain.devnet.values import Authorization
@@ -25,16 +26,17 @@ from voisin.chain.devnet.values import Authorization
 OWNERS = [bytes.fromhex(address[2:]) for address in ADDRESSES]
 LEGACY = {"gasPrice": 2 * GWEI}
 LISTED = {"gasPrice": 2 * GWEI, "type": 1, "accessList": []}
+COLD, HOT = CodeBook(budget=0), CodeBook(entries_until_hot=1, budget=float("inf"))
 PRECOMPILES = [number.to_bytes(20, "big") for number in range(1, 0x12)]
 
 
 @dataclass
 class Comparison:
-    """Both engines on one state; the state goes on with what they agree on."""
+    """All engines on one state; the state goes on with what they agree on."""
 
     state: MemoryState = field(default_factory=lambda: MemoryState(dict.fromkeys(OWNERS, 1000 * COIN)))
     number: int = 20
-    engines: tuple[PyEvmEngine, EelsEngine] = (PyEvmEngine(), EelsEngine())
+    engines: tuple[Engine, ...] = (JitEngine(COLD), JitEngine(HOT), PyEvmEngine(), EelsEngine())
 
     def block(self) -> BlockContext:
         """The block that comes now."""
@@ -42,21 +44,23 @@ class Comparison:
         return BlockContext(self.number, 1_800_000_000 + self.number, GWEI, 30_000_000, b"\xcb" * 20, b"\x5a" * 32, CHAIN_ID, ancestors)
 
     def send(self, who: int, **fields: object) -> Outcome:
-        """Execute a transaction of an owner with both, and take its changes over."""
+        """Execute a transaction of an owner with all, and take its changes over."""
         raw = signed(KEYS[who], self.state.account(OWNERS[who]).nonce, **fields)
         tx = decode_transaction(raw, chain_id=CHAIN_ID)
         block = self.block()
-        ours, specified = (engine.execute(tx, block, state=self.state) for engine in self.engines)
-        assert_same(ours, specified)
-        self.state.apply(ours.changes)
+        *ours, specified = (engine.execute(tx, block, state=self.state) for engine in self.engines)
+        for outcome in ours:
+            assert_same(outcome, specified)
+        self.state.apply(specified.changes)
         self.number += 1
-        return ours
+        return ours[0]
 
     def call(self, call: Call) -> Outcome:
-        """Run a call with both."""
-        ours, specified = (engine.call(call, self.block(), state=self.state, is_expired=lambda: False) for engine in self.engines)
-        assert_same(ours, specified)
-        return ours
+        """Run a call with all."""
+        *ours, specified = (engine.call(call, self.block(), state=self.state, is_expired=lambda: False) for engine in self.engines)
+        for outcome in ours:
+            assert_same(outcome, specified)
+        return ours[0]
 
     def deploy(self, runtime: bytes) -> bytes:
         """Deploy code; give its address."""
@@ -202,19 +206,29 @@ def test_vyper_contract_with_nested_calls_reverts_and_logs(both: Comparison) -> 
 
 
 def test_calls_nested_as_deep_as_gas_allows(both: Comparison) -> None:
-    # counts in slot 0, then calls itself with all gas
+    # counts in slot 0, then calls itself with all gas; the specification recurses in Python, which does not go so deep
     contract = both.deploy(bytes.fromhex("5f546001015f555f5f5f5f5f305af100"))
-    outcome = PyEvmEngine().execute(
-        decode_transaction(signed(KEYS[1], both.state.account(OWNERS[1]).nonce, to=contract, gas=30_000_000), chain_id=CHAIN_ID),
-        both.block(),
-        state=both.state,
-    )
-    assert outcome.error is None
-    assert outcome.changes.slots[contract, 0] > 300
+    tx = decode_transaction(signed(KEYS[1], both.state.account(OWNERS[1]).nonce, to=contract, gas=30_000_000), chain_id=CHAIN_ID)
+    *ours, usual = (engine.execute(tx, both.block(), state=both.state) for engine in both.engines[:-1])
+    assert usual.error is None
+    assert usual.changes.slots[contract, 0] > 300
+    for outcome in ours:
+        assert_same(outcome, usual)
 
 
-@pytest.mark.parametrize("engine", [PyEvmEngine(), EelsEngine()], ids=["pyevm", "eels"])
-def test_call_whose_time_is_up_is_stopped(engine: PyEvmEngine | EelsEngine, both: Comparison) -> None:
+def test_calls_nested_to_the_very_limit(both: Comparison) -> None:
+    # counts in transient slot 0, which costs so little that depth and not gas is the end; stores how deep it was
+    contract = both.deploy(bytes.fromhex("5f5c6001015f5d5f5f5f5f5f305af1505f5c5f5500"))
+    call = Call(OWNERS[1], contract, b"", 0, 2**40)
+    *ours, usual = (engine.call(call, both.block(), state=both.state, is_expired=lambda: False) for engine in both.engines[:-1])
+    assert usual.error is None
+    assert usual.changes.slots[contract, 0] == 1025
+    for outcome in ours:
+        assert_same(outcome, usual)
+
+
+@pytest.mark.parametrize("engine", [JitEngine(COLD), JitEngine(HOT), PyEvmEngine(), EelsEngine()], ids=["cold", "hot", "pyevm", "eels"])
+def test_call_whose_time_is_up_is_stopped(engine: Engine, both: Comparison) -> None:
     contract = both.deploy(bytes.fromhex("5b5f56"))  # for ever
     asked = iter([False, False, True, True])
     with pytest.raises(RunOutOfTimeError):

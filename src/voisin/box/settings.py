@@ -26,7 +26,7 @@ class BoxSettings:
         host: Address that all services listen on; anything but loopback opens the box to the network.
         port: Port of the chain; market, pool and storage take the three after it. 0 takes free ones anew at each start.
         chain_id: Id of the embedded chain.
-        engine: What runs the embedded chain's contracts: `pyevm`, `eels`, or `anvil` for an installed anvil.
+        engine: What runs the embedded chain's contracts: `jit`, `pyevm`, `eels`, or `anvil` for an installed anvil.
         price: What the box's pool charges for a task [nRLC].
         categories: Classes of duration, by number.
         sold_categories: Numbers of the categories that the pool sells; those that do not exist are left out.

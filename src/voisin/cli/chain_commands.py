@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from voisin.chain.devnet import DevnetSettings, EngineName
 
-ENGINES: tuple[EngineName, ...] = ("pyevm", "eels", "anvil")
+ENGINES: tuple[EngineName, ...] = ("jit", "pyevm", "eels", "anvil")
 
 app = typer.Typer(name="chain")
 

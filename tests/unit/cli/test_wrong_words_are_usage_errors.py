@@ -38,7 +38,7 @@ ADDRESS = "0xeB196D71Bf359bfDB7Ee54429236A09DBF3966B3"
         (f"order sign pool {ADDRESS} --price 1", "'pool' is not one of app, dataset, workerpool, request"),
         ("order list pools", "'pools' is not one of"),
         ("order fill --app a.json --workerpool b.json", "Missing option '--request'"),
-        ("up --engine abacus", "'abacus' is not one of pyevm, eels, anvil"),
+        ("up --engine abacus", "'abacus' is not one of jit, pyevm, eels, anvil"),
         ("up --workers many", "for '--workers': Input should be a valid integer"),
         ("chain --port 99999", "for '--port': Input should be less"),
     ],

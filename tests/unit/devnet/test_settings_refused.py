@@ -14,7 +14,7 @@ from voisin.errors import InputError
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"engine": "revm"}, "use one of pyevm, eels, anvil"),
+        ({"engine": "revm"}, "use one of jit, pyevm, eels, anvil"),
         ({"port": -1}, "use 0 to 65535"),
         ({"port": 65_536}, "use 0 to 65535"),
         ({"chain_id": 0}, "chain id 0"),

@@ -151,11 +151,15 @@ def make_engine(settings: DevnetSettings) -> Engine:
             from voisin.chain.devnet.eels import EelsEngine
 
             return EelsEngine()
-        from voisin.chain.devnet.pyevm import PyEvmEngine
+        if settings.engine == "pyevm":
+            from voisin.chain.devnet.pyevm import PyEvmEngine
 
-        return PyEvmEngine()
+            return PyEvmEngine()
+        from voisin.chain.devnet.jit import JitEngine
+
+        return JitEngine()
     except ImportError as error:
-        packages = {"eels": "ethereum-execution", "pyevm": "py-evm"}
+        packages = {"eels": "ethereum-execution", "pyevm": "py-evm", "jit": "voisin[chain]"}
         hint = f"install {packages.get(settings.engine, settings.engine)}, or choose another engine"
         raise UnavailableError(f"engine {settings.engine} is not installed", hint=hint) from error
 

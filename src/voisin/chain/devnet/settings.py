@@ -11,7 +11,7 @@ from typing import Literal, get_args
 from voisin.errors import InputError
 from voisin.protocol.ids import Address, as_address
 
-EngineName = Literal["pyevm", "eels", "anvil"]
+EngineName = Literal["jit", "pyevm", "eels", "anvil"]
 WEI_PER_COIN = 10**18
 DEFAULT_CHAIN_ID = 31_337
 _MAX_ACCOUNTS = 100
@@ -29,7 +29,8 @@ class DevnetSettings:
             `has_dev_methods`, change the chain.
         port: TCP port; 0 takes any that is free.
         chain_id: Chain id, fixed when the chain is made.
-        engine: What executes contracts: "pyevm", "eels" (the executable specification, slow) or "anvil" (an installed anvil).
+        engine: What executes contracts: "jit" (our own), "pyevm" (py-evm), "eels" (the executable specification, slow) or "anvil" (an
+            installed anvil).
         base_fee: Base fee of every block [wei per gas]; 0 makes gas free.
         gas_limit: Most gas of a block [gas].
         accounts: Number of development accounts that hold 10,000 coins each.

@@ -12,6 +12,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from voisin.chain.devnet.values import delegate_of
+
 if TYPE_CHECKING:
     from voisin.chain.devnet.jit.frame import Frame
 
@@ -20,7 +22,6 @@ Trace = Callable[["Frame"], int]
 
 PADDING: Final = bytes(33)
 """Behind the end of code, everything reads as STOP; a PUSH32 on the last byte reads 32 of them."""
-DELEGATION_PREFIX: Final = b"\xef\x01\x00"
 _MAX_CODES: Final = 512
 _MAX_TRANSLATED: Final = 150_000
 """Most instructions in all traces together; a trace costs some hundred bytes for each."""
@@ -51,7 +52,7 @@ class Code:
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
         self.padded = raw + PADDING
-        self.delegate = raw[3:] if len(raw) == 23 and raw.startswith(DELEGATION_PREFIX) else None
+        self.delegate = delegate_of(raw)
         self.traces: dict[int, Trace] = {}
         self.entries: dict[int, int] = {}
         self.translated = 0

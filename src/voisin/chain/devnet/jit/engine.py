@@ -9,15 +9,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from voisin.chain.devnet.engine import BlockContext, Call, IsExpired, Outcome, StateReader
-from voisin.chain.devnet.fees import gas_needed, settle_gas
-from voisin.chain.devnet.jit.calls import create_message, created_address
+from voisin.chain.devnet.fees import MAX_NONCE, REFUND_KNOWN_AUTHORITY, gas_needed, settle_gas
+from voisin.chain.devnet.jit.calls import create_message, created_address, settle
 from voisin.chain.devnet.jit.code import CodeBook
-from voisin.chain.devnet.jit.frame import REVERTED, Frame
+from voisin.chain.devnet.jit.frame import ENDED, FAILED, REVERTED, Frame
 from voisin.chain.devnet.jit.halts import HaltError
 from voisin.chain.devnet.jit.machine import run
 from voisin.chain.devnet.jit.precompiles import run_precompile
 from voisin.chain.devnet.jit.world import PRECOMPILES, World
-from voisin.chain.devnet.values import Transaction
+from voisin.chain.devnet.values import DELEGATION_PREFIX, EMPTY_ACCOUNT, ZERO_ADDRESS, Authorization, Transaction, delegate_of
 
 
 class JitEngine:
@@ -50,8 +50,7 @@ class JitEngine:
         sender = world.account(tx.sender)
         world.put_account(tx.sender, sender._replace(balance=sender.balance - tx.gas * price))
         ending = _run(world, tx)
-        needed = gas_needed(tx.data, is_create=tx.to is None, access_list=tx.access_list)
-        used = settle_gas(tx.gas, left=ending.gas_left, refund=ending.refund, floor=needed.floor)
+        used = settle_gas(tx.gas, left=ending.gas_left, refund=ending.refund, floor=ending.floor)
         _pay(world, tx.sender, (tx.gas - used) * price)
         _pay(world, block.coinbase, used * (price - block.base_fee))
         return _outcome(world, tx, ending=ending, used=used)
@@ -74,8 +73,7 @@ class JitEngine:
         """
         world = World(state, self._book, block, origin=call.sender, price=call.price, is_expired=is_expired)
         ending = _run(world, call)
-        needed = gas_needed(call.data, is_create=call.to is None, access_list=call.access_list)
-        used = settle_gas(call.gas, left=ending.gas_left, refund=ending.refund, floor=needed.floor)
+        used = settle_gas(call.gas, left=ending.gas_left, refund=ending.refund, floor=ending.floor)
         return _outcome(world, call, ending=ending, used=used)
 
 
@@ -84,6 +82,7 @@ class _Ending(NamedTuple):
     is_revert: bool
     gas_left: int
     refund: int
+    floor: int
     output: bytes
     created: bytes | None
 
@@ -94,22 +93,23 @@ def _run(world: World, asked: Transaction | Call) -> _Ending:
     world.raise_nonce(asked.sender)
     world.touch(asked.sender)
     world.announce(asked.access_list)
-    needed = gas_needed(asked.data, is_create=asked.to is None, access_list=asked.access_list)
+    authorizations = asked.authorizations
+    needed = gas_needed(asked.data, is_create=asked.to is None, access_list=asked.access_list, authorizations=len(authorizations))
     gas = asked.gas - needed.intrinsic
+    refund = sum([_authorize(world, one) for one in authorizations])
+    created: bytes | None = None
+    message: Frame | None
     if asked.to is None:
         created = created_address(asked.sender, nonce)
         message = create_message(world, asked.data, address=created, sender=asked.sender, value=asked.value, gas=gas, depth=0)
         if message is None:
-            return _Ending("contract address collision", False, 0, 0, b"", created)
+            return _Ending("contract address collision", False, 0, 0, needed.floor, b"", created)
     else:
-        created = None
-        if asked.to in PRECOMPILES:
-            return _run_precompile(world, asked, asked.to, gas)
         message = _message(world, asked, asked.to, gas)
-    signal = run(message)
+    signal = _run_precompile(message) if asked.to in PRECOMPILES else run(message)
     world.destroy_doomed()
     words = "execution reverted" if signal == REVERTED else message.error
-    return _Ending(words, signal == REVERTED, message.gas, world.refund, message.output, created)
+    return _Ending(words, signal == REVERTED, message.gas, refund + world.refund, needed.floor, message.output, created)
 
 
 def _message(world: World, asked: Transaction | Call, to: bytes, gas: int) -> Frame:
@@ -126,15 +126,27 @@ def _message(world: World, asked: Transaction | Call, to: bytes, gas: int) -> Fr
     )  # fmt: skip
 
 
-def _run_precompile(world: World, asked: Transaction | Call, to: bytes, gas: int) -> _Ending:
-    mark = world.mark()
-    world.move(asked.sender, to, asked.value)
+def _run_precompile(message: Frame) -> int:
     try:
-        left, output = run_precompile(int.from_bytes(to), asked.data, gas)
+        message.gas, message.output = run_precompile(int.from_bytes(message.address), message.data, message.gas)
     except HaltError as halt:
-        world.rollback(mark)
-        return _Ending(halt.words, False, 0, 0, b"", None)
-    return _Ending(None, False, left, 0, output, None)
+        message.fail(halt.words)
+        return settle(message, FAILED)
+    return ENDED
+
+
+def _authorize(world: World, given: Authorization) -> int:
+    """Let an account run the code of another, as it has signed; gives the refund. A void authorization is passed over (EIP-7702)."""
+    authority = given.authority
+    if authority is None or given.chain_id not in (0, world.block.chain_id) or given.nonce >= MAX_NONCE:
+        return 0
+    world.touch(authority)
+    account, code = world.account(authority), world.raw_code(authority)
+    if (code and delegate_of(code) is None) or account.nonce != given.nonce:
+        return 0
+    world.put_code(authority, b"" if given.address == ZERO_ADDRESS else DELEGATION_PREFIX + given.address)
+    world.raise_nonce(authority)
+    return 0 if account == EMPTY_ACCOUNT else REFUND_KNOWN_AUTHORITY
 
 
 def _pay(world: World, receiver: bytes, amount: int) -> None:

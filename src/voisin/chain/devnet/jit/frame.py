@@ -49,7 +49,7 @@ class Frame:
         "output", "pc", "returned", "stack", "value", "window", "world",
     )  # fmt: skip
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (a message has so many properties)
         self, world: World, code: Code, *, gas: int, address: bytes, caller: bytes, value: int, data: bytes, depth: int,
         is_static: bool, is_creation: bool, mark: Mark, window: tuple[int, int] = (0, 0),
     ) -> None:  # fmt: skip

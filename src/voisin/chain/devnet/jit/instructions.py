@@ -140,11 +140,11 @@ def copy_code(frame: Frame, target: int, offset: int, size: int) -> None:
     effects.copy(frame, frame.code.raw, target, offset, size)
 
 
-def _nothing(frame: Frame, *_operands: int) -> None:
+def _nothing(_frame: Frame, *_operands: int) -> None:
     """POP and JUMPDEST."""
 
 
-def _zero(frame: Frame, _index: int) -> int:
+def _zero(_frame: Frame, _index: int) -> int:
     """BLOBHASH: no transaction here carries blobs."""
     return 0
 
@@ -196,7 +196,7 @@ def _self_destruct(frame: Frame) -> int:
     return ENDED
 
 
-def _invalid(frame: Frame) -> int:
+def _invalid(_frame: Frame) -> int:
     raise HaltError("invalid opcode")
 
 
