@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from eth_abi.abi import decode, encode
 from eth_utils.address import to_checksum_address
 
 from tests.support.evm import GAS_LIMIT, NOBODY, Evm, Log, Receipt
+from tests.support.examples import example
 from voisin.chain.artifacts import AbiEntry, AbiParameter, load_abi
 
 
@@ -29,7 +31,7 @@ class Contract:
         evm: The chain.
         name: What events call it.
         address: Where it is.
-        abi: Name of its canonical ABI.
+        abi: Name of its canonical ABI, or the file of an example dapp.
     """
 
     def __init__(self, evm: Evm, name: str, address: str, abi: str) -> None:
@@ -72,23 +74,32 @@ def decode_logs(logs: Iterable[Log], contracts: Iterable[Contract]) -> list[Even
 
 def selector(abi: str, name: str) -> bytes:
     """The selector of a function or error of an ABI."""
-    return next(entry.selector for entry in load_abi(abi) if entry.name == name and entry.type in ("function", "error"))
+    return next(entry.selector for entry in _entries(abi) if entry.name == name and entry.type in ("function", "error"))
 
 
 def error_data(abi: str, name: str, *arguments: Any) -> bytes:
     """What a custom error looks like on the wire."""
-    entry = next(entry for entry in load_abi(abi) if entry.name == name and entry.type == "error")
+    entry = next(entry for entry in _entries(abi) if entry.name == name and entry.type == "error")
     return entry.selector + encode([item.canonical_type for item in entry.inputs], arguments)
 
 
 @cache
 def _function(abi: str, name: str) -> AbiEntry:
-    return next(entry for entry in load_abi(abi) if entry.type == "function" and name in (entry.name, entry.signature))
+    return next(entry for entry in _entries(abi) if entry.type == "function" and name in (entry.name, entry.signature))
 
 
 @cache
 def _events(abi: str) -> dict[bytes, AbiEntry]:
-    return {entry.topic: entry for entry in load_abi(abi) if entry.type == "event"}
+    return {entry.topic: entry for entry in _entries(abi) if entry.type == "event"}
+
+
+def deploy_example(evm: Evm, file: str, by: str, *arguments: Any) -> Contract:
+    """Deploy an example dapp, for example `Oracle.sol`."""
+    return Contract(evm, Path(file).stem, evm.send(by, None, example(file).creation(*arguments)).contract, file)
+
+
+def _entries(abi: str) -> tuple[AbiEntry, ...]:
+    return example(abi).abi if "." in abi else load_abi(abi)
 
 
 def _event(contract: Contract, log: Log) -> Event:

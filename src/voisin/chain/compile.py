@@ -63,7 +63,7 @@ def compile_contract(path: Path) -> dict[str, object]:
     Compile one contract.
 
     Args:
-        path: A `.vy` file; its imports are looked for in its folder.
+        path: A `.vy` file; its imports are looked for in its folder, and in the folder `interfaces` beside that.
 
     Returns:
         The fields of `voisin.chain.artifacts.Artifact`, ready for JSON.
@@ -114,10 +114,16 @@ def compile_all(root: Path = ROOT, output: Path = OUTPUT) -> list[str]:
 def _closure(path: Path) -> Iterator[Path]:
     yield path
     for match in _IMPORT.finditer(path.read_text()):
-        for ending in (".vy", ".vyi"):
-            imported = path.with_name((match[1] or match[2]) + ending)
-            if imported.exists():
-                yield from _closure(imported)
+        for folder in _search_path(path):
+            for ending in (".vy", ".vyi"):
+                imported = folder / f"{match[1] or match[2]}{ending}"
+                if imported.exists():
+                    yield from _closure(imported)
+
+
+def _search_path(path: Path) -> list[Path]:
+    """Where the compiler looks for what a source imports; the last is the first that it looks at."""
+    return [path.parent.with_name("interfaces"), path.parent]
 
 
 def _is_fresh(target: Path, wanted: str) -> bool:
@@ -134,7 +140,7 @@ def _compiler_data(path: Path) -> CompilerData:
 
     if vyper.__version__.split("+")[0] != COMPILER_VERSION:
         raise SystemExit(f"the contracts need vyper {COMPILER_VERSION}, this is {vyper.__version__}")
-    bundle = FilesystemInputBundle([path.parent])
+    bundle = FilesystemInputBundle(_search_path(path))
     settings = Settings(optimize=OptimizationLevel.GAS, evm_version=EVM_VERSION, experimental_codegen=False)
     return CompilerData(bundle.load_file(path), input_bundle=bundle, settings=settings)
 
