@@ -25,6 +25,7 @@ from voisin.chain.devnet.render import data_text, pending_json
 from voisin.chain.devnet.rpc import Method
 from voisin.chain.devnet.rpc_errors import UnknownMethodError
 from voisin.chain.devnet.settings import DevnetSettings
+from voisin.chain.devnet.trace_methods import TraceMethods
 from voisin.chain.devnet.values import ZERO_ADDRESS
 from voisin.chain.devnet.wallet import DevWallet
 
@@ -77,7 +78,8 @@ class MethodTable:
             All methods by name.
         """
         runs = ChainRuns(self._ledger, self._settings, is_closing=lambda: self._ledger_lane.is_closed)
-        reads = self._reads.table() | RareReads(self._archive, self._reads).table()
+        traces = TraceMethods(self._archive, self._reads, settings=self._settings, is_closing=lambda: self._archive_lane.is_closed)
+        reads = self._reads.table() | RareReads(self._archive, self._reads).table() | traces.table()
         refused = _REFUSED | (REFUSED_DEV_METHODS if self._settings.offers_dev_methods else {})
         table = {name: Method(_at_once(_refusing(name, why)), _ANY) for name, why in refused.items()}
         table |= {name: Method(_at_once(handler), most) for name, (handler, most) in self._answers().items()}

@@ -47,6 +47,24 @@ def pretend(place: Place, params: Params, accounts_at: int, block_at: int | None
     return replace(place, **block)
 
 
+def pretend_given(place: Place, accounts: Json, block: Json) -> Place:
+    """
+    Read what a traced call shall pretend.
+
+    Args:
+        place: Where the call is, as it is.
+        accounts: The overrides of accounts; None for none.
+        block: The overrides of the block; None for none.
+
+    Returns:
+        The place as the call pretends it.
+
+    Raises:
+        BadParamsError: An override is malformed or not supported.
+    """
+    return pretend(place, Params([accounts, block], most=2), 0, 1)
+
+
 def _accounts(value: Json, name: str) -> Mapping[bytes, PretendedAccount]:
     found = members(value, name)
     return {address(key, f"{name}.{key}"): _account(given, f"{name}.{key}") for key, given in found.items()}

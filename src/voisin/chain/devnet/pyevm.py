@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib.metadata import version
-from typing import NamedTuple, cast
+from typing import NamedTuple, Self, cast
 
 from eth.abc import ComputationAPI, MessageAPI, StateAPI, TransactionContextAPI
 from eth.exceptions import (
@@ -87,7 +87,7 @@ class PyEvmEngine:
         Returns:
             What it did.
         """
-        vm = _State.at(block, state, price=tx.price(block.base_fee))
+        vm = self.vm(block, state, price=tx.price(block.base_fee))
         flat = vm.flat
         sender = Address(tx.sender)
         flat.set_balance(sender, flat.get_balance(sender) - tx.gas * vm.price)
@@ -116,13 +116,27 @@ class PyEvmEngine:
         Raises:
             RunOutOfTimeError: `is_expired` said so.
         """
-        vm = _State.at(block, state, price=call.price)
+        vm = self.vm(block, state, price=call.price)
         vm.is_expired = is_expired
         run = _Run(call.sender, call.to, call.data, call.value, call.gas, call.access_list, call.authorizations)
         ending = _run(vm, run)
         floor = gas_needed(call.data, is_create=call.to is None, access_list=call.access_list).floor
         used = settle_gas(call.gas, left=ending.gas_left, refund=ending.refund, floor=floor)
         return _outcome(vm, run, ending=ending, used=used)
+
+    def vm(self, block: BlockContext, state: StateReader, *, price: int) -> PyEvmState:
+        """
+        Make the machine for one run.
+
+        Args:
+            block: The block the run is in.
+            state: The state before.
+            price: What GASPRICE returns [wei per gas].
+
+        Returns:
+            The machine.
+        """
+        return PyEvmState.at(block, state, price=price)
 
 
 class _Run(NamedTuple):
@@ -144,7 +158,7 @@ class _Ending(NamedTuple):
     created: bytes | None
 
 
-def _run(vm: _State, run: _Run) -> _Ending:
+def _run(vm: PyEvmState, run: _Run) -> _Ending:
     """Raise the nonce, warm what the rules warm, run the message, and remove what destroyed itself."""
     flat = vm.flat
     sender, to = Address(run.sender), Address(run.to or b"")
@@ -168,12 +182,13 @@ def _run(vm: _State, run: _Run) -> _Ending:
             flat.mark_address_warm(Address(delegate))
             code = flat.get_code(Address(delegate))
         message = Message(gas, to, sender, run.value, run.data, code, is_delegation=delegate is not None)
-        computation = _Computation.apply_message(vm, message, context)
+        computation = vm.computation_class.apply_message(vm, message, context)
     elif flat.account_has_code_or_nonce(Address(created)):
         return _Ending("contract address collision", 0, 0, b"", (), created)
     else:
         message = Message(gas, to, sender, run.value, b"", run.data, create_address=Address(created))
-        computation = _Computation.apply_create_message(vm, message, context)
+        computation = vm.computation_class.apply_create_message(vm, message, context)
+    vm.root = computation
     for address in computation.get_accounts_for_deletion():
         flat.delete_account(address)
     logs = tuple(Log(a, tuple(t.to_bytes(32, "big") for t in topics), bytes(data)) for a, topics, data in computation.get_log_entries())
@@ -197,18 +212,25 @@ def _authorize(flat: FlatState, given: Authorization, *, chain_id: int) -> int:
     return refund
 
 
-def _outcome(vm: _State, run: _Run, *, ending: _Ending, used: int) -> Outcome:
+def _outcome(vm: PyEvmState, run: _Run, *, ending: _Ending, used: int) -> Outcome:
     error = ending.error
-    if isinstance(error, Revert):
-        words: str | None = "execution reverted"
-    elif isinstance(error, VMError):
-        words = _WORDS.get(type(error), str(error))
-    else:
-        words = error
     return Outcome(
-        error=words, is_revert=isinstance(error, Revert), gas_used=used, gas_spent=run.gas - ending.gas_left,
-        output=ending.output, logs=ending.logs, created=ending.created, changes=vm.flat.changes(),
+        error=error_words(error) if isinstance(error, VMError) else error, is_revert=isinstance(error, Revert), gas_used=used,
+        gas_spent=run.gas - ending.gas_left, output=ending.output, logs=ending.logs, created=ending.created, changes=vm.flat.changes(),
     )  # fmt: skip
+
+
+def error_words(error: VMError) -> str:
+    """
+    Put what ended a run into geth's words.
+
+    Args:
+        error: As py-evm raises it.
+
+    Returns:
+        The words.
+    """
+    return "execution reverted" if isinstance(error, Revert) else _WORDS.get(type(error), str(error))
 
 
 def _created_address(sender: bytes, nonce: int) -> bytes:
@@ -242,10 +264,10 @@ def _jump_destinations(code: bytes) -> frozenset[int]:
 
 def _jump_to(computation: ComputationAPI, destination: int) -> None:
     code = computation.code
-    if destination not in code.jump_destinations:  # type: ignore[attr-defined]  # _Computation puts a _Code there
+    if destination not in code.jump_destinations:  # type: ignore[attr-defined]  # PyEvmComputation puts a _Code there
         raise InvalidJumpDestination("no JUMPDEST there")
     code.program_counter = destination
-    computation.state.count_jump()  # type: ignore[attr-defined]  # the state is a _State
+    computation.state.count_jump()  # type: ignore[attr-defined]  # the state is a PyEvmState
 
 
 def _jump(computation: ComputationAPI) -> None:
@@ -285,7 +307,9 @@ class _Create2(Create2EIP3860):
         return super().get_gas_cost(data)
 
 
-class _Computation(PragueComputation):
+class PyEvmComputation(PragueComputation):
+    """One message under way, with the three differences that the module names."""
+
     opcodes = PRAGUE_OPCODES | {
         opcode_values.JUMP: as_opcode(_jump, mnemonics.JUMP, _GAS_JUMP),
         opcode_values.JUMPI: as_opcode(_jumpi, mnemonics.JUMPI, _GAS_JUMPI),
@@ -297,22 +321,25 @@ class _Computation(PragueComputation):
     def __init__(self, state: StateAPI, message: MessageAPI, transaction_context: TransactionContextAPI) -> None:
         super().__init__(state, message, transaction_context)
         self.code = _Code(message.code)
-        state.check_time()  # type: ignore[attr-defined]  # the state is a _State
+        state.check_time()  # type: ignore[attr-defined]  # the state is a PyEvmState
 
     @classmethod
     def consume_initcode_gas_cost(cls, computation: ComputationAPI) -> None:
         """Nothing: the intrinsic gas already holds it."""
 
 
-class _State(PragueState):
-    computation_class = _Computation
+class PyEvmState(PragueState):
+    """The machine of one run; `root` is the outermost message once it has ended."""
+
+    computation_class: type[PyEvmComputation] = PyEvmComputation
     account_db_class = FlatState
     price = 0
     is_expired: IsExpired | None = None
     jumps = 0
+    root: ComputationAPI | None = None
 
     @classmethod
-    def at(cls, block: BlockContext, reader: StateReader, *, price: int) -> _State:
+    def at(cls, block: BlockContext, reader: StateReader, *, price: int) -> Self:
         context = ExecutionContext(
             coinbase=Address(block.coinbase), timestamp=block.timestamp, block_number=BlockNumber(block.number), difficulty=0,
             mix_hash=Hash32(block.randao), gas_limit=block.gas_limit, prev_hashes=cast(tuple[Hash32, ...], block.ancestors),
