@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -119,7 +120,7 @@ async def test_each_instruction(node: Devnet, book: Book) -> None:
     assert (found["gas"], found["failed"], found["returnValue"]) == (int(receipt["gasUsed"], 16), False, "0x")
     steps = found["structLogs"]
     assert (steps[0]["pc"], steps[0]["op"], steps[0]["depth"], steps[0]["stack"]) == (0, "PUSH0", 1, [])
-    for step, after in zip(steps, steps[1:], strict=False):
+    for step, after in pairwise(steps):
         assert step["gas"] - step["gasCost"] == after["gas"]
     stores = [step for step in steps if step["op"] == "SSTORE"]
     assert len(stores[-1]["storage"]) >= 3
@@ -140,6 +141,8 @@ async def test_run_too_long_to_be_listed(node: Devnet, book: Book) -> None:
     with pytest.raises(RpcError, match="more than 50000 instructions"):
         await traced(node, receipt, {})
     assert len((await traced(node, receipt, {"limit": 10}))["structLogs"]) == 10
+    with pytest.raises(RpcError, match="more than 50000 instructions"):
+        await traced(node, receipt, {"limit": 10**9})
 
 
 async def test_call_that_was_never_sent(node: Devnet, book: Book) -> None:
