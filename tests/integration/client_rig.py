@@ -18,7 +18,7 @@ import msgspec
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from litestar import Litestar, get
 
-from voisin.chain import Admission, Call, Chain, Sender, calls, deployment_plan, execute_plan, follow, open_chain
+from voisin.chain import Admission, Call, Chain, DeploymentTerms, Sender, calls, deployment_plan, execute_plan, follow, open_chain
 from voisin.chain.devnet import DevnetSettings, development_keys, serve_devnet
 from voisin.chain.keystore import create_keystore
 from voisin.chain.rpc import Rpc
@@ -100,7 +100,9 @@ async def open_rig(home: Path) -> AsyncIterator[Rig]:
     founder = development_keys()[0]
     async with serve_devnet(DevnetSettings(port=0)) as node:
         async with Rpc(node.rpc_url) as rpc:
-            deployment = await execute_plan(Sender(rpc, founder), deployment_plan(founder.address, 31337, categories=CATEGORIES))
+            deployment = await execute_plan(
+                Sender(rpc, founder), deployment_plan(founder.address, 31337, terms=DeploymentTerms(categories=CATEGORIES))
+            )
         async with open_chain(node.rpc_url, deployment.hub) as chain:
             await _endow(chain, founder, people)
             workerpool = await _found_pool(chain, people["scheduler"])

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.chain_rig import APP_PRICE, POOL_PRICE, RLC, SALT, Rig, open_rig
-from voisin.chain import Admission, calls, deployment_plan, execute_plan
+from voisin.chain import Admission, DeploymentTerms, calls, deployment_plan, execute_plan
 from voisin.errors import RevertError, StateError
 from voisin.protocol import events
 from voisin.protocol.eip712 import Operation, order_hash
@@ -135,7 +135,7 @@ async def test_a_plan_for_another_nonce_or_account_is_refused_before_it_costs(ri
     with pytest.raises(StateError, match=f"another account than {rig.stranger.address}"):
         await execute_plan(rig.senders[rig.stranger.address], deployment_plan(rig.owner.address, rig.chain.chain_id, nonce=14))
     assert await rig.chain.native_balance(rig.owner.address) == spent
-    plan = deployment_plan(rig.owner.address, rig.chain.chain_id, nonce=14, token=rig.chain.token_address)
+    plan = deployment_plan(rig.owner.address, rig.chain.chain_id, nonce=14, terms=DeploymentTerms(token=rig.chain.token_address))
     second = await execute_plan(rig.senders[rig.owner.address], plan)
     assert second.token == rig.chain.token_address
     assert second.hub not in (rig.chain.hub_address, ZERO_ADDRESS)

@@ -13,7 +13,7 @@ import msgspec
 
 from voisin.box.settings import BoxSettings
 from voisin.box.wallets import REQUESTER, SCHEDULER, Wallets
-from voisin.chain import Call, Chain, Deployment, Rpc, Sender, calls, deployment_plan, execute_plan
+from voisin.chain import Call, Chain, Deployment, DeploymentTerms, Rpc, Sender, calls, deployment_plan, execute_plan
 from voisin.protocol.codec import decode
 from voisin.protocol.ids import Address
 from voisin.protocol.signatures import KeySigner
@@ -42,7 +42,7 @@ async def deployed(rpc_url: str, founder: KeySigner, settings: BoxSettings) -> D
         return decode(path.read_bytes(), Deployment, f"the deployment file {path}")
     async with Rpc(rpc_url) as rpc:
         nonce = int(str(await rpc.call("eth_getTransactionCount", founder.address, "latest")), 16)
-        plan = deployment_plan(founder.address, settings.chain_id, nonce=nonce, categories=settings.categories)
+        plan = deployment_plan(founder.address, settings.chain_id, nonce=nonce, terms=DeploymentTerms(categories=settings.categories))
         deployment = await execute_plan(Sender(rpc, founder), plan)
     _write(path, msgspec.json.format(msgspec.json.encode(deployment), indent=2))
     return deployment

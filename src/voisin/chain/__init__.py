@@ -11,7 +11,7 @@ The chain client: typed access to hub, registries and token, transactions that a
 from voisin.chain import calls
 from voisin.chain.calls import Admission, Call
 from voisin.chain.connection import Chain, connect, open_chain
-from voisin.chain.deploy import DeploymentPlan, deployment_plan
+from voisin.chain.deploy import DeploymentPlan, DeploymentTerms, deployment_plan
 from voisin.chain.deployment import Deployment, execute_plan
 from voisin.chain.flights import SenderSettings
 from voisin.chain.follower import EventRange, Follower, FollowSettings, events_of, follow
@@ -26,6 +26,7 @@ __all__ = [
     "Chain",
     "Deployment",
     "DeploymentPlan",
+    "DeploymentTerms",
     "EventRange",
     "FollowSettings",
     "Follower",

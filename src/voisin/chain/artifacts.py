@@ -94,6 +94,21 @@ class Artifact(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return bytes.fromhex(self.bytecode.removeprefix("0x"))
 
     @property
+    def runtime_code(self) -> bytes:
+        """
+        The code that the chain keeps, without the immutable values that may follow it there.
+
+        Source: Vyper's documentation, "Bytecode Metadata": creation code ends with metadata, and says their length in its last two bytes.
+        """
+        code = self.init_code
+        end = len(code) - int.from_bytes(code[-2:], "big")
+        return code[end - self.deployed_size : end]
+
+    def is_code(self, code: bytes) -> bool:
+        """Tell whether code on a chain is this contract's; what its immutable values are is not compared."""
+        return code[: self.deployed_size] == self.runtime_code
+
+    @property
     def constructor_inputs(self) -> tuple[AbiParameter, ...]:
         """What the constructor wants to be told; its encoding follows the creation code."""
         return next((entry.inputs for entry in self.abi if entry.type == "constructor"), ())

@@ -2,12 +2,12 @@
 What to send so that a market stands on a chain: a pure plan, which whoever has a sender carries out.
 
 The hub's constructor installs the routes to its facets and then calls the new hub as its owner: configuration and categories
-need no transaction of their own.
+need no transaction of their own. A plan can be made for what is missing of a market that is there in part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -25,11 +25,36 @@ FALLBACK_FACET: Final = "EscrowFacet"
 SMALL_ANSWER: Final = 320
 """Longest answer of a route that is not marked large [bytes]; the constant `SMALL` of `Hub.vy`."""
 METADATA_URI: Final = "https://nfts-metadata.iex.ec"
+TOKEN, HUB = "Rlc", "Hub"
 REGISTRIES: Final = {"AppRegistry": "App", "DatasetRegistry": "Dataset", "WorkerpoolRegistry": "Workerpool"}
+STAKE_NAME, STAKE_SYMBOL, STAKE_DECIMALS = "Staked RLC", "SRLC", 9
+"""What the hub calls the money in its accounts."""
 
 _PLAIN_TRANSFER = bytes(4)
 _UNKNOWN_SELECTOR = b"\xff" * 4
 _STORE_GAS = 24_000  # a new storage slot, or a route with its event
+
+
+class DeploymentTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    What may differ from market to market.
+
+    Attributes:
+        token: The chain's RLC; a new token is deployed if None.
+        categories: The sizes of tasks on offer, in the order of their ids.
+        metadata_uri: Where the tokens of the registries are described; `/app/<chain id>/<token id>` and so on follow.
+    """
+
+    token: Address | None = None
+    categories: tuple[Category, ...] = DEFAULT_CATEGORIES
+    metadata_uri: str = METADATA_URI
+
+    def base_uri(self, registry: str, chain_id: int) -> str:
+        """Tell what the metadata address of every token of a registry begins with."""
+        return f"{self.metadata_uri}/{REGISTRIES[registry].lower()}/{chain_id}/"
+
+
+DEFAULT_TERMS: Final = DeploymentTerms()
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -40,16 +65,33 @@ class Route(msgspec.Struct, frozen=True):
     large: bool
 
 
+class Step(msgspec.Struct, frozen=True):
+    """
+    One transaction of a plan.
+
+    Attributes:
+        name: The contract that it creates, or what it does.
+        call: The transaction.
+        creates: Where the contract will be; None for a call.
+        wave: Steps of one wave need nothing of each other, only the waves before.
+    """
+
+    name: str
+    call: Call
+    creates: Address | None
+    wave: int
+
+
 class DeploymentPlan(msgspec.Struct, frozen=True, kw_only=True):
     """
     A market to be.
 
     Attributes:
-        transactions: To be sent in this order, all of them by one account, the first with the nonce given to the plan.
+        steps: What is to be done, in this order, all by one account, the first with the nonce given to the plan.
         facets: Address of each facet by name.
     """
 
-    transactions: tuple[Call, ...]
+    steps: tuple[Step, ...]
     token: Address
     hub: Address
     app_registry: Address
@@ -57,15 +99,19 @@ class DeploymentPlan(msgspec.Struct, frozen=True, kw_only=True):
     workerpool_registry: Address
     facets: dict[str, Address]
 
+    @property
+    def transactions(self) -> tuple[Call, ...]:
+        """The transactions of the steps."""
+        return tuple(step.call for step in self.steps)
+
 
 def deployment_plan(
     owner: Address,
     chain_id: int,
     *,
     nonce: int = 0,
-    token: Address | None = None,
-    categories: Sequence[Category] = DEFAULT_CATEGORIES,
-    metadata_uri: str = METADATA_URI,
+    terms: DeploymentTerms = DEFAULT_TERMS,
+    done: Mapping[str, Address] | None = None,
 ) -> DeploymentPlan:
     """
     Plan the bring-up of a market.
@@ -74,39 +120,57 @@ def deployment_plan(
         owner: Who sends the transactions, and owns hub, registries and the whole supply of a new token.
         chain_id: Id of the chain; part of the metadata addresses of the registries' tokens.
         nonce: Next nonce of the owner.
-        token: The chain's RLC; a new token is deployed if None.
-        categories: The sizes of tasks on offer, in the order of their ids.
-        metadata_uri: Where the tokens of the registries are described; `/app/<chain id>/<token id>` and so on follow.
+        terms: What may differ from market to market.
+        done: Names of the steps that are done, and the contract of each. A hub among them knows where its registries are: those that
+            are missing have to get these very addresses, see `registry_addresses`.
 
     Returns:
-        The transactions and the addresses that they give.
+        The steps that are left, and the addresses that they give.
 
     Source: poco-protocol.md 1.5.
     """
-    draft = _Draft(owner, nonce)
-    money = draft.create("Rlc") if token is None else token
+    draft = _Draft(owner, nonce, done or {})
+    token = terms.token or draft.create(TOKEN)
     facets = {name: draft.create(name) for name in FACETS}
-    routes = facet_routes(facets)
     # the registries come right after the hub, which must know them
-    registries = [contract_address(owner, draft.nonce + place) for place in (1, 2, 3)]
-    calls = [_configuration(money, registries), *(_category(category) for category in categories)]
+    calls = [_configuration(token, registry_addresses(owner, draft.nonce)), *(_category(category) for category in terms.categories)]
+    routes = facet_routes(facets)
     table = [(route.selector, route.facet, route.large) for route in routes]
-    hub = draft.create("Hub", table, calls, slots=len(routes) + 8 * (len(calls) + 2))
+    draft.wave = 1
+    hub = draft.create(HUB, table, calls, slots=len(routes) + 8 * (len(calls) + 2))
+    registries = []
     for name, entry in REGISTRIES.items():
-        base_uri = f"{metadata_uri}/{entry.lower()}/{chain_id}/"
         code = load_artifact(entry)
-        draft.create(name, code.init_code, base_uri, slots=16, code=code.deployed_size)
+        base_uri = terms.base_uri(name, chain_id)
+        registries.append(draft.create(name, code.init_code, base_uri, slots=16, code=code.deployed_size))
+    draft.wave = 2
     for registry, name in zip(registries, REGISTRIES, strict=True):
-        draft.add(Call(registry, function(name, "initialize").encode(ZERO_ADDRESS), f"initialize {name}", gas=120_000))
+        draft.call(Call(registry, function(name, "initialize").encode(ZERO_ADDRESS), initialization(name), gas=120_000))
     return DeploymentPlan(
-        transactions=tuple(draft.transactions),
-        token=money,
+        steps=tuple(draft.steps),
+        token=token,
         hub=hub,
         app_registry=registries[0],
         dataset_registry=registries[1],
         workerpool_registry=registries[2],
         facets=facets,
     )
+
+
+def initialization(registry: str) -> str:
+    """Name the step that initializes a registry."""
+    return f"initialize {registry}"
+
+
+def registry_addresses(owner: Address, hub_nonce: int) -> tuple[Address, ...]:
+    """
+    Tell where the registries of a hub must be.
+
+    Args:
+        owner: Who created the hub.
+        hub_nonce: The nonce with which the hub was created.
+    """
+    return tuple(contract_address(owner, hub_nonce + place) for place, _ in enumerate(REGISTRIES, 1))
 
 
 def facet_routes(facets: dict[str, Address]) -> tuple[Route, ...]:
@@ -152,22 +216,30 @@ def contract_address(creator: Address, nonce: int) -> Address:
 
 
 class _Draft:
-    """Transactions of one sender, in the order of their nonces."""
+    """Steps of one sender, in the order of their nonces; what is done takes no step."""
 
-    def __init__(self, owner: Address, nonce: int) -> None:
+    def __init__(self, owner: Address, nonce: int, done: Mapping[str, Address]) -> None:
         self.owner = owner
         self.nonce = nonce
-        self.transactions: list[Call] = []
+        self.wave = 0
+        self.steps: list[Step] = []
+        self._done = done
 
     def create(self, name: str, *arguments: AbiArgument, slots: int = 4, code: int = 0) -> Address:
+        if name in self._done:
+            return self._done[name]
         artifact = load_artifact(name)
         address = contract_address(self.owner, self.nonce)
         data = artifact.init_code + encode_values(artifact.constructor_inputs, arguments, f"the constructor of {name}")
-        self.add(Call(None, data, f"create {name}", gas=_creation_gas(artifact, data, slots, code)))
+        self._add(name, Call(None, data, f"create {name}", gas=_creation_gas(artifact, data, slots, code)), address)
         return address
 
-    def add(self, transaction: Call) -> None:
-        self.transactions.append(transaction)
+    def call(self, transaction: Call) -> None:
+        if transaction.label not in self._done:
+            self._add(transaction.label, transaction, None)
+
+    def _add(self, name: str, transaction: Call, creates: Address | None) -> None:
+        self.steps.append(Step(name, transaction, creates, self.wave))
         self.nonce += 1
 
 
@@ -178,8 +250,9 @@ def _creation_gas(artifact: Artifact, data: bytes, slots: int, code: int) -> int
 
 
 def _configuration(token: Address, registries: Sequence[Address]) -> bytes:
-    return function("Hub", "configure").encode(token, "Staked RLC", "SRLC", 9, *registries, ZERO_ADDRESS)
+    stake = (STAKE_NAME, STAKE_SYMBOL, STAKE_DECIMALS)
+    return function(HUB, "configure").encode(token, *stake, *registries, ZERO_ADDRESS)
 
 
 def _category(category: Category) -> bytes:
-    return function("Hub", "createCategory").encode(category.name, category.description, category.time_ref_s)
+    return function(HUB, "createCategory").encode(category.name, category.description, category.time_ref_s)

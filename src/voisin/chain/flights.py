@@ -8,7 +8,7 @@ carry one nonce, so at most one of them is ever mined.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import anyio
@@ -112,13 +112,17 @@ class Flights:
         signer: The wallet.
         fees: Quotes prices for replacements.
         settings: How to behave.
+        note: Takes note of a replacement before it is sent.
     """
 
-    def __init__(self, rpc: Rpc, signer: Signer, fees: FeeMeter, settings: SenderSettings) -> None:
+    def __init__(
+        self, rpc: Rpc, signer: Signer, fees: FeeMeter, settings: SenderSettings, *, note: Callable[[Flight], None] | None = None
+    ) -> None:
         self._rpc = rpc
         self._signer = signer
         self._fees = fees
         self._settings = settings
+        self._note = note
         self._by_nonce: dict[int, Flight] = {}
         self._is_led = False
         self._news = anyio.Event()
@@ -250,6 +254,8 @@ class Flights:
         old = flight.transaction
         flight.transaction = Transaction(old.chain_id, old.nonce, price, old.gas, old.to, old.value, old.data)
         flight.versions.append(sign_transaction(flight.transaction, self._signer))
+        if self._note is not None:
+            self._note(flight)
         _log.info("transaction_replaced", label=flight.call.label, nonce=flight.nonce, tx_hash=flight.tx_hash)
 
     def _judge(self, flight: Flight, sign: str) -> None:

@@ -11,7 +11,7 @@ from tests.support.evm import Evm, reverts
 from tests.support.market import Market, Roles
 from tests.support.orders import ZERO
 from voisin.chain.artifacts import load_artifact
-from voisin.chain.deploy import FACETS, deployment_plan, facet_routes
+from voisin.chain.deploy import FACETS, DeploymentTerms, deployment_plan, facet_routes
 from voisin.protocol.ids import Address
 
 NOT_OWNER = "Ownable: caller is not the owner"
@@ -28,7 +28,7 @@ def _separator(hub: str, chain_id: int) -> bytes:
 def _bare_hub(evm: Evm, roles: Roles) -> Contract:
     """A hub with its routes, and nothing else."""
     owner = Address(roles.owner.address)
-    plan = deployment_plan(owner, evm.chain_id, nonce=evm.nonce(owner), categories=())
+    plan = deployment_plan(owner, evm.chain_id, nonce=evm.nonce(owner), terms=DeploymentTerms(categories=()))
     for transaction in plan.transactions[: 1 + len(FACETS)]:
         evm.send(owner, transaction.to, transaction.data)
     routes = [(route.selector, route.facet, route.large) for route in facet_routes(plan.facets)]

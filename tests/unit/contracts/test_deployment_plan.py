@@ -10,7 +10,7 @@ from eth_utils.address import to_checksum_address
 from tests.support.contracts import Contract
 from tests.support.evm import Evm
 from tests.support.market import Roles
-from voisin.chain.deploy import FACETS, contract_address, deployment_plan, facet_routes
+from voisin.chain.deploy import DEFAULT_TERMS, FACETS, DeploymentTerms, contract_address, deployment_plan, facet_routes
 from voisin.protocol.ids import Address
 from voisin.protocol.records import Category
 
@@ -23,19 +23,18 @@ def test_addresses_of_new_contracts(nonce: int) -> None:
     assert contract_address(OWNER, nonce) == expected
 
 
-def _carry_out(evm: Evm, **options: object) -> object:
-    plan = deployment_plan(OWNER, evm.chain_id, nonce=evm.nonce(OWNER), **options)  # type: ignore[arg-type]
+def _carry_out(evm: Evm, terms: DeploymentTerms = DEFAULT_TERMS) -> None:
+    plan = deployment_plan(OWNER, evm.chain_id, nonce=evm.nonce(OWNER), terms=terms)
     for transaction in plan.transactions:
         assert transaction.gas is not None
         receipt = evm.send(OWNER, transaction.to, transaction.data, gas=transaction.gas)
         assert receipt.gas_used <= transaction.gas, transaction.label
-    return plan
 
 
 def test_the_plan_comes_true() -> None:
     evm = Evm(chain_id=77)
     plan = deployment_plan(OWNER, 77)
-    assert len(plan.transactions) == 15
+    assert len(plan.transactions) == len(FACETS) + 8
     _carry_out(evm)
     hub = Contract(evm, "hub", plan.hub, "Hub")
     assert hub.read("owner") == OWNER
@@ -68,10 +67,11 @@ def test_a_plan_may_start_late_and_use_a_token_that_is_there() -> None:
     token = Address(Roles().stranger.address)
     for _ in range(3):
         evm.send(OWNER, OWNER)
-    plan = deployment_plan(OWNER, evm.chain_id, nonce=3, token=token, categories=[Category("blink", "short", 5)], metadata_uri="x")
-    assert len(plan.transactions) == 14
+    terms = DeploymentTerms(token=token, categories=(Category("blink", "short", 5),), metadata_uri="x")
+    plan = deployment_plan(OWNER, evm.chain_id, nonce=3, terms=terms)
+    assert len(plan.transactions) == len(FACETS) + 7
     assert plan.token == token
-    _carry_out(evm, token=token, categories=[Category("blink", "short", 5)], metadata_uri="x")
+    _carry_out(evm, terms)
     hub = Contract(evm, "hub", plan.hub, "Hub")
     assert hub.read("token") == token
     assert [hub.read("viewCategory", n) for n in range(hub.read("countCategory"))] == [("blink", "short", 5)]

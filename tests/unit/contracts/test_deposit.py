@@ -7,7 +7,7 @@ from tests.support.contracts import Contract, Event
 from tests.support.evm import Evm, reverts
 from tests.support.market import RLC, Market, Roles
 from tests.support.orders import ZERO
-from voisin.chain.deploy import deployment_plan
+from voisin.chain.deploy import DeploymentTerms, deployment_plan
 from voisin.protocol.ids import Address
 
 
@@ -92,7 +92,7 @@ def test_a_token_that_says_no_is_believed(roles: Roles) -> None:
     evm = Evm()
     owner = roles.owner.address
     token = deploy_double(evm, "FalseToken", roles.stranger.address)
-    plan = deployment_plan(Address(owner), evm.chain_id, token=Address(token))
+    plan = deployment_plan(Address(owner), evm.chain_id, terms=DeploymentTerms(token=Address(token)))
     for transaction in plan.transactions:
         evm.send(owner, transaction.to, transaction.data)
     with reverts("failed-transferFrom"):
