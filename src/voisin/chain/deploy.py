@@ -29,6 +29,8 @@ TOKEN, HUB = "Rlc", "Hub"
 REGISTRIES: Final = {"AppRegistry": "App", "DatasetRegistry": "Dataset", "WorkerpoolRegistry": "Workerpool"}
 STAKE_NAME, STAKE_SYMBOL, STAKE_DECIMALS = "Staked RLC", "SRLC", 9
 """What the hub calls the money in its accounts."""
+CALLBACK_GAS: Final = 200_000
+"""What `configure` sets; the constant of `ConfigurationFacet.vy`."""
 
 _PLAIN_TRANSFER = bytes(4)
 _UNKNOWN_SELECTOR = b"\xff" * 4
