@@ -26,12 +26,15 @@ from voisin.chain.deploy import (
 )
 from voisin.chain.deployment import Deployment
 from voisin.chain.functions import AbiArgument, AbiValue, function
-from voisin.chain.reading import Read
+from voisin.chain.node_values import quantity
+from voisin.chain.reading import Read, read_many
 from voisin.chain.rpc import Answer, Request, Rpc
 from voisin.errors import InputError, RevertError
 from voisin.protocol.eip712 import Domain, domain_separator
 from voisin.protocol.ids import ZERO_ADDRESS, Address, as_address, from_hex, hash32_of, to_hex
 
+MOST_SUPPLY = 2**128
+"""The hub refuses a supply of so many nRLC; SPEC 3.4."""
 _LARGE = 1 << 160
 """The flag of a route whose answers may be long; the constant of `routing.vy`."""
 
@@ -105,6 +108,35 @@ async def check_deployment(rpc: Rpc, deployment: Deployment, terms: DeploymentTe
         compared=len(comparisons),
         differences=tuple(difference for difference in found if difference is not None),
     )
+
+
+async def require_chain(rpc: Rpc, chain_id: int) -> None:
+    """
+    Make sure that a node serves the chain that is meant.
+
+    Raises:
+        InputError: It serves another one.
+    """
+    served = quantity(await rpc.fetch(str, "eth_chainId"))
+    if served != chain_id:
+        hint = f"check the node's address; if you mean that chain, say --chain-id {served}"
+        raise InputError(f"the node at {rpc.shown_url} serves chain {served}, not {chain_id}", hint=hint)
+
+
+async def require_token(rpc: Rpc, token: Address) -> None:
+    """
+    Make sure that a contract can be the money of a market.
+
+    Raises:
+        InputError: It is no token, or one that the hub's accounts cannot keep.
+    """
+    hint = "name the chain's RLC, which has 9 decimals, or none to deploy one"
+    try:
+        decimals, supply = await read_many(rpc, [Read(token, function(TOKEN, name), (), int) for name in ("decimals", "totalSupply")])
+    except (RevertError, InputError):
+        raise InputError(f"there is no token at {token}", hint=hint) from None
+    if decimals != STAKE_DECIMALS or supply >= MOST_SUPPLY:
+        raise InputError(f"the token at {token} has {decimals} decimals and a supply of {supply}: it cannot be RLC", hint=hint)
 
 
 def _codes(deployment: Deployment) -> Iterator[_Comparison]:

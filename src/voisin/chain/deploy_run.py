@@ -73,12 +73,12 @@ class Quote:
 
 @dataclass(frozen=True)
 class StepDone:
-    """A step that the chain has carried out: what it created, if anything, and the gas it used."""
+    """A step that the chain has carried out: what it created, if anything, the gas it used, and what that cost [wei]."""
 
     name: str
     creates: Address | None
     gas_used: int
-    block: int
+    fee: Wei
 
 
 Tell = Callable[[StepDone], None]
@@ -186,7 +186,8 @@ class Bringup:
             if not flight.landed.is_success:
                 raise RevertError(f"the chain refused to {flight.call.label}", hint=_AGAIN)
             address = contract_address(self.owner, sent.nonce) if sent.to is None else None
-            tell(StepDone(sent.step, address, quantity(flight.landed.gas_used), quantity(flight.landed.block_number)))
+            gas = quantity(flight.landed.gas_used)
+            tell(StepDone(sent.step, address, gas, Wei(gas * quantity(flight.landed.effective_gas_price))))
 
     def _flight(self, signer: Signer, versions: Sequence[Sent]) -> Flight:
         newest, now = versions[-1], anyio.current_time()

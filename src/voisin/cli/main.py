@@ -18,6 +18,7 @@ from voisin.cli import (
     box_commands,
     chain_abi,
     chain_commands,
+    chain_deploy,
     deal_commands,
     order_commands,
     run_command,
@@ -44,6 +45,7 @@ box_commands.add_to(app)
 run_command.add_to(app)
 app.add_typer(chain_commands.app)
 chain_abi.add_to(chain_commands.app)
+chain_deploy.add_to(chain_commands.app)
 app.add_typer(wallet_commands.app)
 app.add_typer(app_commands.app)
 app.add_typer(order_commands.app)

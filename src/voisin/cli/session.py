@@ -103,6 +103,13 @@ class Session:
 
         return load_network(self.home)
 
+    @property
+    def known_network(self) -> Network | None:
+        """The home's market, if it has one."""
+        from voisin.client.network import NETWORK_FILE
+
+        return self.network if (self.home / NETWORK_FILE).exists() else None
+
     @cached_property
     def out(self) -> Console:
         """Where answers go."""
@@ -163,11 +170,24 @@ class Session:
         Raises:
             InputError: There is none, or its password is wrong or missing.
         """
-        from voisin.client.wallets import find_wallet, open_wallet, read_password
+        from voisin.client.wallets import find_wallet
 
-        path = find_wallet(self.home, self.network, self.settings.wallet)
+        return self.unlock(find_wallet(self.home, self.network, self.settings.wallet))
+
+    def unlock(self, wallet: Path) -> KeySigner:
+        """
+        Open a wallet, with or without a market.
+
+        Args:
+            wallet: Its keystore file.
+
+        Raises:
+            InputError: It is none, or its password is wrong or missing.
+        """
+        from voisin.client.wallets import open_wallet, read_password
+
         password = read_password(self.password_file) if self.password_file is not None else None
-        return open_wallet(path, self.home, self.network, password=password, ask=self.ask_password)
+        return open_wallet(wallet, self.home, self.known_network, password=password, ask=self.ask_password)
 
     def with_wallet(self, work: Callable[[AsyncCloud], Awaitable[T]]) -> T:
         """Open the wallet, connect to the home's market, do some work there, and answer its result."""

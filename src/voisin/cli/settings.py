@@ -24,6 +24,7 @@ class CliSettings(BaseSettings):
     home: Path = Field(Path("~/.voisin"), description="Home folder with box.json and wallets.")
     wallet: str | None = Field(None, description="Wallet that signs and pays: a name in the home folder, or a keystore file.")
     password_file: Path | None = Field(None, description="File with the wallet's password on its first line.")
+    rpc_url: str | None = Field(None, description="The node of a chain that is not the box's.")
     replicas: int = Field(2, ge=1, description="How many workers must agree on each result [workers].")
     max_price: str | None = Field(None, description='Most that one task may cost in all [RLC], for example "0.1 RLC".')
     workers: int = Field(3, ge=0, le=64, description="Worker processes of a box [processes].")

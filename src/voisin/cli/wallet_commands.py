@@ -49,12 +49,9 @@ def create(
 def show(session: Session) -> None:
     """Show the wallets of the home folder, and which one pays."""
     from voisin.cli.show import table
-    from voisin.client import load_network
-    from voisin.client.network import NETWORK_FILE
     from voisin.client.wallets import find_wallet, wallet_address, wallet_files
 
-    network = load_network(session.home) if (session.home / NETWORK_FILE).exists() else None
-    chosen = find_wallet(session.home, network, session.settings.wallet).resolve()
+    chosen = find_wallet(session.home, session.known_network, session.settings.wallet).resolve()
     known = wallet_files(session.home)
     files = known if chosen in {path.resolve() for path in known.values()} else {**known, chosen.stem: chosen}
     found = [

@@ -1,0 +1,199 @@
+"""One deployment from the price to the check: what `voisin chain deploy` does."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import anyio
+import msgspec
+import typer
+
+from voisin.chain import Deployment, DeploymentTerms, Rpc
+from voisin.chain.deploy_check import check_deployment, require_chain, require_token
+from voisin.chain.deploy_journal import Heading, Journal, open_journal
+from voisin.chain.deploy_record import Record, record_alone, record_deployment
+from voisin.chain.deploy_run import Bringup, Quote, StepDone
+from voisin.chain.deployment import read_deployment, write_deployment
+from voisin.cli.chain_deploy_show import Outcome, show_outcome, show_quote
+from voisin.cli.session import Session
+from voisin.cli.show import coins, counted
+from voisin.client.wallets import find_wallet, wallet_address
+from voisin.errors import InputError, StateError
+from voisin.protocol.ids import as_address
+from voisin.protocol.signatures import KeySigner
+
+Scope = Literal["check", "price", "all"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """
+    What `voisin chain deploy` was asked for.
+
+    Attributes:
+        rpc_url: The chain's node.
+        chain_id: The chain that is meant.
+        token: The chain's RLC; None for a new one.
+        file: The deployment file.
+        record: Where the transactions are written down; None for nowhere.
+        is_agreed: Whether the price is agreed to unseen.
+    """
+
+    rpc_url: str
+    chain_id: int
+    token: str | None
+    file: Path
+    record: Path | None
+    is_agreed: bool
+
+    @property
+    def terms(self) -> DeploymentTerms:
+        """What is particular about the market."""
+        return DeploymentTerms(token=as_address(self.token) if self.token else None)
+
+    @property
+    def journal(self) -> Path:
+        """What was sent so far."""
+        return self.file.with_suffix(".journal")
+
+
+def record_only(session: Session, path: Path, chain_id: int) -> None:
+    """
+    Bring a market up on a chain in memory, and write down how.
+
+    Raises:
+        StateError: What was brought up is not as it should be.
+    """
+    session.start_logs()
+    record, deployment, report = anyio.run(record_alone, chain_id)
+    _write_record(path, record)
+    _answer(session, Outcome(status="recorded", deployment=deployment, record=str(path), check=report))
+
+
+def deploy_on(session: Session, order: Order, scope: Scope) -> None:
+    """
+    Put a market on a chain, or only tell the price of that, or only check it.
+
+    Raises:
+        InputError: The node serves another chain, or the token is none.
+        FundsError: The wallet cannot pay.
+        StateError: It was not agreed to, or what stands is not as it should be.
+        RevertError: A step failed.
+    """
+    session.start_logs()
+    if scope == "check" or (order.file.exists() and not order.journal.exists()):
+        return _answer(session, anyio.run(_standing, order))
+    wallet = find_wallet(session.home, session.known_network, session.settings.wallet)
+    with open_journal(order.journal, Heading(order.chain_id, wallet_address(wallet), order.terms)) as journal:
+        try:
+            quote = anyio.run(_quote, order, journal)
+            if scope == "price":
+                outcome = Outcome(status="priced", steps=tuple(step.name for step in quote.plan.steps), gas=quote.gas, cost_wei=quote.most)
+                return session.answer(outcome, lambda out: show_quote(out, quote, journal.heading))
+            if not session.as_json:
+                show_quote(session.err, quote, journal.heading)
+            quote.require_funds(journal.heading.owner)
+            if not order.is_agreed:
+                _agree(session, quote)
+            signer = session.unlock(wallet)
+            outcome = anyio.run(_carry_out, order, journal, signer, _Progress(session, len(quote.plan.steps)))
+        finally:
+            if not journal.sent:  # nothing has happened that anybody would have to know
+                journal.remove()
+        journal.remove()
+    return _answer(session, outcome)
+
+
+class _Progress:
+    """Says on standard error what is done, one line a step."""
+
+    def __init__(self, session: Session, total: int) -> None:
+        self.done: list[StepDone] = []
+        self._err = session.err
+        self._total = total
+
+    def __call__(self, step: StepDone) -> None:
+        """Say that a step is done."""
+        self.done.append(step)
+        words = f"create {step.name} {step.creates}" if step.creates else step.name
+        self._err.print(f"{len(self.done):>3}/{self._total} {words} [dim]{step.gas_used:,} gas[/dim]")
+
+
+@asynccontextmanager
+async def _node(order: Order) -> AsyncIterator[Rpc]:
+    async with Rpc(order.rpc_url) as rpc:
+        await require_chain(rpc, order.chain_id)
+        yield rpc
+
+
+async def _quote(order: Order, journal: Journal) -> Quote:
+    async with _node(order) as rpc:
+        if order.terms.token is not None:
+            await require_token(rpc, order.terms.token)
+        return await Bringup(rpc, journal).quote()
+
+
+async def _carry_out(order: Order, journal: Journal, signer: KeySigner, progress: _Progress) -> Outcome:
+    async with _node(order) as rpc:
+        deployment = await Bringup(rpc, journal).carry_out(signer, progress)
+        write_deployment(order.file, deployment)
+        report = await check_deployment(rpc, deployment, order.terms)
+    return Outcome(
+        status="deployed",
+        deployment=deployment,
+        file=str(order.file),
+        record=_record(order, deployment),
+        steps=tuple(step.name for step in progress.done),
+        gas=sum(step.gas_used for step in progress.done),
+        cost_wei=sum(step.fee for step in progress.done),
+        check=report,
+    )
+
+
+async def _standing(order: Order) -> Outcome:
+    """Check what the deployment file tells."""
+    deployment = read_deployment(order.file)
+    if deployment.chain_id != order.chain_id:
+        raise InputError(f"{order.file} is about chain {deployment.chain_id}, not {order.chain_id}", hint="name another --file")
+    if order.terms.token not in (None, deployment.token):
+        raise StateError(f"{order.file} is about a market with the token {deployment.token}", hint="name another --file")
+    async with _node(order) as rpc:
+        report = await check_deployment(rpc, deployment, order.terms)
+    return Outcome(status="standing", deployment=deployment, file=str(order.file), record=_record(order, deployment), check=report)
+
+
+def _record(order: Order, deployment: Deployment) -> str:
+    """Write the transactions down if that was asked for; answers the file's name."""
+    if order.record is None:
+        return ""
+    record, _ = record_deployment(deployment, order.terms)
+    _write_record(order.record, record)
+    return str(order.record)
+
+
+def _write_record(path: Path, record: Record) -> None:
+    path.write_bytes(msgspec.json.encode(record) + b"\n")
+
+
+def _agree(session: Session, quote: Quote) -> None:
+    """Ask whether to spend; where nobody can be asked, it must have been agreed beforehand."""
+    price = f"up to {coins(quote.most)} of the chain's coin"
+    if session.as_json or not session.is_interactive:
+        raise typer.BadParameter(f"this may spend {price}; agree to it with --yes", param_hint="--yes")
+    if not typer.confirm(f"Spend {price}?", err=True):
+        raise StateError("nothing was spent", hint="agree to the price to deploy")
+
+
+def _answer(session: Session, outcome: Outcome) -> None:
+    """Answer, and fail where what stands is not as it should be."""
+    session.answer(outcome, lambda out: show_outcome(out, outcome))
+    differences = outcome.check.differences if outcome.check is not None else ()
+    if differences:
+        raise StateError(
+            f"{counted(len(differences), 'thing')} on the chain {'is' if len(differences) == 1 else 'are'} not as expected",
+            hint="look at what differs; if the chain was set back, remove the deployment file and deploy again",
+        )
