@@ -17,7 +17,8 @@ from pathlib import Path
 
 import anyio
 
-from voisin.box import Box, BoxSettings, open_box
+from voisin.box.service import Box, open_box
+from voisin.box.settings import BoxSettings
 from voisin.chain import Sender, calls, open_chain
 from voisin.client import AsyncCloud, connect_async
 from voisin.logs import configure_logs

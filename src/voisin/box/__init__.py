@@ -1,7 +1,6 @@
-"""A whole market on one machine, in one command."""
+"""
+A whole market on one machine, in one command.
 
-from voisin.box.service import Box, open_box
-from voisin.box.settings import BoxSettings
-from voisin.box.status import BoxStatus, ServiceStatus, box_status
-
-__all__ = ["Box", "BoxSettings", "BoxStatus", "ServiceStatus", "box_status", "open_box"]
+`voisin.box.service` opens it, `voisin.box.settings` says how it is set up, `voisin.box.status` tells from outside what runs. They are
+imported one by one: whoever asks for the status does not load every service.
+"""

@@ -17,7 +17,9 @@ from voisin.units import NRLC
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from voisin.box import Box, BoxSettings, BoxStatus
+    from voisin.box.service import Box
+    from voisin.box.settings import BoxSettings
+    from voisin.box.status import BoxStatus
 
 
 def up(
@@ -34,7 +36,7 @@ def up(
     ] = None,
 ) -> None:
     """Run a whole market on this machine until Ctrl-C: chain, order book, pool, storage and workers."""
-    from voisin.box import BoxSettings
+    from voisin.box.settings import BoxSettings
 
     settings = BoxSettings(
         home=session.home,
@@ -52,7 +54,7 @@ def up(
 def _run_box(session: Session, settings: BoxSettings) -> None:
     import anyio
 
-    from voisin.box import open_box
+    from voisin.box.service import open_box
     from voisin.cli.until import until_signal
 
     session.start_logs()
@@ -79,7 +81,7 @@ def status(session: Session) -> None:
     """Show what runs: the market's services and the pool's workers."""
     import anyio
 
-    from voisin.box import box_status
+    from voisin.box.status import box_status
 
     found = anyio.run(box_status, session.network)
     session.answer(found, lambda out: _show_status(out, found))
