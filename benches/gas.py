@@ -21,7 +21,7 @@ from tests.support.compiled import deploy_double, encode_call
 from tests.support.evm import Receipt
 from tests.support.market import DIGEST, RLC, Market, Terms, deploy_market, furnish
 from tests.support.npm import has_package
-from tests.support.orders import CLOSE, SIGN, TEE_TAG, as_tuple, result_hash, result_seal
+from tests.support.orders import CLOSE, SIGN, TEE_TAG, ZERO, as_tuple, result_hash, result_seal
 from tests.support.original import PACKAGES, deploy_original
 
 BAD = keccak(b"a wrong result")
@@ -105,6 +105,18 @@ def configuration(market: Market) -> Measure:
     registries = [contract.address for contract in market.contracts[2:]]
     yield "changeRegistries", hub.send("changeRegistries", *registries, by=owner)
     yield "updateDomainSeparator", hub.send("updateDomainSeparator", by=owner)
+
+
+def upgrades(market: Market) -> Measure:
+    """Facets that come, move and go."""
+    owner, stranger = market.roles.owner.address, market.roles.stranger.address
+    first, second = (deploy_double(market.evm, "Guest", stranger) for _ in range(2))
+    made = [bytes([0xF0, 0, 0, number]) for number in range(10)]
+    for count, name in ((1, "1 selector"), (10, "10 selectors")):
+        with market.evm.anchor():
+            for word, cut in (("add", (first, 0)), ("replace", (second, 1)), ("remove", (ZERO, 2))):
+                yield f"diamondCut, {word} {name}", market.hub.send("diamondCut", [(*cut, made[:count])], ZERO, b"", by=owner)
+    yield "transferOwnership", market.hub.send("transferOwnership", stranger, by=owner)
 
 
 def entries(market: Market) -> Measure:
@@ -262,7 +274,7 @@ def _revealed(market: Market, terms: Terms, count: int) -> bytes:
 
 
 def _finish(market: Market, task: bytes, worker: Signer, enclave: Signer | None) -> Receipt:
-    challenge, sealed = "0x" + 40 * "0", b""
+    challenge, sealed = ZERO, b""
     if enclave:
         challenge = enclave.address
         sealed = enclave.sign_message(result_hash(task, DIGEST), result_seal(worker.address, task, DIGEST))
@@ -274,6 +286,7 @@ def _finish(market: Market, task: bytes, worker: Signer, enclave: Signer | None)
 PATHS: tuple[Callable[[Market], Measure], ...] = (
     money,
     configuration,
+    upgrades,
     entries,
     orders,
     matches,

@@ -1,16 +1,16 @@
 # pragma version 0.4.3
 """
-@title What the owner of the hub decides: routes, configuration, categories (SPEC 4)
+@title What the owner of the hub decides: configuration, categories (SPEC 4)
 @license Apache-2.0
 """
 import category_record as C
 import events as E
 import hub_state as S
-import routing
+import ownership as O
 
 initializes: S
 initializes: C[S := S]
-initializes: routing[S := S]
+initializes: O[S := S]
 
 NAME: constant(String[9]) = "iExecODB"
 VERSION: constant(String[5]) = "5.0.0"
@@ -20,9 +20,6 @@ DOMAIN_TYPE: constant(bytes32) = keccak256(
 CALLBACK_GAS: constant(uint256) = 200_000
 # no deadline may leave the 40 bits that a task has for it
 MAX_TIME_REF: constant(uint256) = 2**36
-SET_ROUTES: constant(bytes4) = method_id("setRoutes((bytes4,address,bool)[])", output_type=bytes4)
-ERC165: constant(bytes4) = 0x01ffc9a7
-ERC173: constant(bytes4) = 0x7f5828d0
 
 
 struct EIP712Domain:
@@ -34,45 +31,6 @@ struct EIP712Domain:
 
 interface FormerHub:
     def viewScore(worker: address) -> uint256: view
-
-
-@view
-@external
-def owner() -> address:
-    return S.owner
-
-
-@external
-def transferOwnership(_newOwner: address):
-    """
-    @notice Hand the hub to another owner; the zero address gives it up for ever.
-    """
-    self._check_contract_owner()
-    log E.OwnershipTransferred(previousOwner=S.owner, newOwner=_newOwner)
-    S.owner = _newOwner
-
-
-@view
-@external
-def supportsInterface(_interfaceId: bytes4) -> bool:
-    return _interfaceId == ERC165 or _interfaceId == ERC173
-
-
-@external
-def setRoutes(routes: DynArray[routing.Route, 160]):
-    """
-    @notice Change which facet answers which selector, as the owner.
-    """
-    self._check_contract_owner()
-    for route: routing.Route in routes:
-        routing._set(route)
-    assert routing._facet(SET_ROUTES).is_contract, "route-table-locked"
-
-
-@view
-@external
-def facetAddress(_functionSelector: bytes4) -> address:
-    return routing._facet(_functionSelector)
 
 
 @external
@@ -89,7 +47,7 @@ def configure(
     """
     @notice Give the hub its token and registries, once.
     """
-    self._check_owner()
+    O._check_owner()
     assert S.domain_separator == empty(bytes32), "already-configured"
     S.domain_separator = self._separator()
     S.token = _token
@@ -134,13 +92,13 @@ def setTeeBroker(_teebroker: address):
     """
     @notice Name who vouches for enclaves instead of the schedulers; nobody if zero.
     """
-    self._check_owner()
+    O._check_owner()
     S.tee_broker = _teebroker
 
 
 @external
 def setCallbackGas(_callbackgas: uint256):
-    self._check_owner()
+    O._check_owner()
     S.callback_gas = _callbackgas
 
 
@@ -148,7 +106,7 @@ def setCallbackGas(_callbackgas: uint256):
 def changeRegistries(
     _appregistryAddress: address, _datasetregistryAddress: address, _workerpoolregistryAddress: address
 ):
-    self._check_owner()
+    O._check_owner()
     S.app_registry = _appregistryAddress
     S.dataset_registry = _datasetregistryAddress
     S.workerpool_registry = _workerpoolregistryAddress
@@ -161,7 +119,7 @@ def createCategory(name: String[256], description: String[1_024], workClockTimeR
     @param workClockTimeRef The unit of its deadlines [s].
     @return Id of the category.
     """
-    self._check_owner()
+    O._check_owner()
     assert workClockTimeRef <= MAX_TIME_REF, "category-too-long"
     catid: uint256 = S.category_count
     C._store(catid, name, description, workClockTimeRef)
@@ -174,16 +132,3 @@ def createCategory(name: String[256], description: String[1_024], workClockTimeR
 @view
 def _separator() -> bytes32:
     return keccak256(abi_encode(DOMAIN_TYPE, keccak256(NAME), keccak256(VERSION), chain.id, self))
-
-
-@internal
-@view
-def _check_owner():
-    assert msg.sender == S.owner, "Ownable: caller is not the owner"
-
-
-@internal
-@view
-def _check_contract_owner():
-    if msg.sender != S.owner:
-        raw_revert(abi_encode(msg.sender, S.owner, method_id=method_id("NotContractOwner(address,address)")))

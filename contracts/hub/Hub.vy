@@ -17,15 +17,21 @@ LARGE: constant(uint256) = 20_480
 
 
 @deploy
-def __init__(routes: DynArray[routing.Route, 160], calls: DynArray[Bytes[2_048], 16]):
+def __init__(
+    cuts: DynArray[routing.FacetCut, 16], small: DynArray[bytes4, 255], calls: DynArray[Bytes[2_048], 16]
+):
     """
-    @param routes Which facet answers which selector.
+    @param cuts Which facet answers which selectors.
+    @param small Selectors whose answers fit into 320 bytes.
     @param calls What to call on the new hub, as its owner, before anybody else can.
     """
     S.owner = msg.sender
     log E.OwnershipTransferred(previousOwner=empty(address), newOwner=msg.sender)
-    for route: routing.Route in routes:
-        routing._set(route)
+    for cut: routing.FacetCut in cuts:
+        routing._cut(cut)
+    log routing.DiamondCut(_diamondCut=cuts, _init=empty(address), _calldata=b"")
+    for selector: bytes4 in small:
+        routing._mark(selector, True)
     for data: Bytes[2_048] in calls:
         facet: address = routing._facet(convert(slice(data, 0, 4), bytes4))
         assert facet != empty(address), "call-without-facet"
@@ -45,6 +51,6 @@ def __default__() -> Bytes[LARGE]:
     facet: address = convert(route & routing.ADDRESS, address)
     if facet == empty(address):
         raw_revert(abi_encode(selector, method_id=method_id("FunctionNotFound(bytes4)")))
-    if route & routing.LARGE == 0:
+    if route & routing.SMALL != 0:
         return raw_call(facet, msg.data, max_outsize=SMALL, is_delegate_call=True)
     return raw_call(facet, msg.data, max_outsize=LARGE, is_delegate_call=True)

@@ -23,6 +23,15 @@ struct DealRecord:
     params: bytes32[128]
 
 
+struct BoostRecord:
+    app: uint256  # app's owner | price: 80 | first index: 16
+    workerpool: uint256  # workerpool's owner | price: 80 | volume: 16
+    requester: uint256  # requester | deadline: 40 | tag: 24 | scheduler's reward ratio: 8 | flags: 8
+    dataset: uint256  # dataset's owner | price: 80; these three only when their flag is set
+    callback: address
+    sponsor: address
+
+
 struct TaskRecord:
     deal: bytes32
     state: uint256  # see task_record.vy
@@ -41,7 +50,7 @@ struct Contribution:
 
 # --- ownership and routes
 owner: address
-routes: HashMap[bytes4, uint256]  # facet | large: 1
+routes: HashMap[bytes4, uint256]  # see routing.vy
 
 # --- configuration
 token: address
@@ -72,3 +81,10 @@ tasks: HashMap[bytes32, TaskRecord]
 contributions: HashMap[bytes32, HashMap[address, Contribution]]
 groups: HashMap[bytes32, HashMap[bytes32, uint256]]
 scores: HashMap[address, uint256]
+
+# --- the table of routes, in the order in which they were added
+selector_count: uint256
+selectors: HashMap[uint256, uint256]  # eight selectors a word
+
+# --- deals without a record of their replication
+boost_deals: HashMap[bytes32, BoostRecord]

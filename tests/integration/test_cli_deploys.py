@@ -17,7 +17,7 @@ from voisin.chain.deploy import deployment_plan
 from voisin.chain.functions import function
 from voisin.chain.keystore import create_keystore
 from voisin.cli import main
-from voisin.protocol.ids import Address
+from voisin.protocol.ids import ZERO_ADDRESS, Address
 
 OWNER = Address(ADDRESSES[0])
 PLAN = deployment_plan(OWNER, 31_337)
@@ -115,7 +115,7 @@ def test_what_was_changed_is_named(rig: Rig) -> None:
     as_owner("setCallbackGas", 1)
     as_owner("createCategory", "XXL", "", 7)
     task = next(s for s, _ in load_artifact("TasksFacet").return_sizes.items())
-    as_owner("setRoutes", [(task, PLAN.facets["OrdersFacet"], True)])
+    as_owner("diamondCut", [(PLAN.facets["OrdersFacet"], 1, [task])], ZERO_ADDRESS, b"")
     as_owner("transferOwnership", ADDRESSES[1])
     found = {item["what"]: (item["expected"], item["found"]) for item in rig.answer("--check", code=1)["check"]["differences"]}
     assert found.pop("callbackgas of Hub") == ("200000", "1")

@@ -118,4 +118,6 @@ def _clean(parameter: AbiParameter, value: Any) -> Any:
         return tuple(to_checksum_address(item) for item in value)
     if parameter.type == "tuple":
         return tuple(_clean(part, item) for part, item in zip(parameter.components, value, strict=True))
+    if parameter.type == "tuple[]":
+        return tuple(_clean(AbiParameter("", "tuple", parameter.components), item) for item in value)
     return value

@@ -10,8 +10,7 @@ from typing import Any
 from eth_abi.abi import encode
 from eth_hash.auto import keccak
 
-from tests.support.accounts import Signer, signer
-from tests.support.compiled import deploy_double
+from tests.support.accounts import signer
 from tests.support.contracts import Contract
 from tests.support.evm import Evm
 from tests.support.market import TIME_REF, Market, Roles
@@ -35,9 +34,11 @@ FACETS = (
     "IexecPocoAccessorsFacet",
     "IexecAccessorsABILegacyFacet",
 )
+DIAMOND_FACETS = ("DiamondCutFacet", "DiamondLoupeFacet", "OwnershipFacet")
 LIBRARY = "IexecLibOrders_v5"
 CATEGORY_NAMES = ("XS", "S", "M", "L", "XL")
-HUB_NONCE = 1 + len(OUR_FACETS)  # of the owner, as in our plan: token and facets come first
+HUB_NONCE = 1 + len(OUR_FACETS)  # of the owner, as in our plan
+BUILDER = signer("builder of the original").address
 _RECEIVE, _FALLBACK = bytes(4), b"\xff" * 4
 
 
@@ -48,10 +49,11 @@ def deploy_original(evm: Evm | None = None) -> Market:
     owner = Address(roles.owner.address)
     assert evm.nonce(owner) == 0
     token = evm.send(owner, None, _token_code()).contract
-    facets = _deploy_facets(evm, roles.owner)
+    facets = _deploy_facets(evm)
     while evm.nonce(owner) < HUB_NONCE:
         evm.send(owner, owner)
-    hub = evm.send(owner, None, _code("Diamond") + _cut(facets, owner)).contract
+    interfaces = evm.send(BUILDER, None, _code("DiamondInit")).contract
+    hub = evm.send(owner, None, _code("Diamond") + _cut(facets, owner, interfaces)).contract
     registries = [evm.send(owner, None, registry_code(kind)).contract for kind in ("App", "Dataset", "Workerpool")]
     assert registries[0] == contract_address(owner, HUB_NONCE + 1)
     market = Market(
@@ -84,23 +86,20 @@ def _configure(market: Market, registries: list[str]) -> None:
         market.hub.send("createCategory", name, '""', time_ref, by=owner)
 
 
-def _deploy_facets(evm: Evm, owner: Signer) -> dict[str, list[bytes]]:
+def _deploy_facets(evm: Evm) -> dict[str, list[bytes]]:
     """Deploy the facets from an account of their own; gives their selectors by address."""
-    builder = signer("builder of the original").address
-    library = evm.send(builder, None, _code(LIBRARY)).contract
-    facets = {evm.send(builder, None, _code(name, library)).contract: _selectors(name) for name in FACETS}
-    facets[deploy_double(evm, "FixedOwner", builder, ("address", owner.address))] = [keccak(b"owner()")[:4]]
-    return facets
+    library = evm.send(BUILDER, None, _code(LIBRARY)).contract
+    return {evm.send(BUILDER, None, _code(name, library)).contract: _selectors(name) for name in (*FACETS, *DIAMOND_FACETS)}
 
 
-def _cut(facets: dict[str, list[bytes]], owner: str) -> bytes:
+def _cut(facets: dict[str, list[bytes]], owner: str, interfaces: str) -> bytes:
     seen: set[bytes] = set()
     cut = []
     for address, selectors in facets.items():
         fresh = [selector for selector in selectors if selector not in seen]
         seen.update(fresh)
         cut.append((address, 0, fresh))
-    return encode(["(address,uint8,bytes4[])[]", "(address,address,bytes)"], [cut, (owner, ZERO, b"")])
+    return encode(["(address,uint8,bytes4[])[]", "(address,address,bytes)"], [cut, (owner, interfaces, keccak(b"init()")[:4])])
 
 
 def _selectors(name: str) -> list[bytes]:
@@ -119,7 +118,9 @@ def _types(inputs: Iterable[dict[str, Any]]) -> list[str]:
 
 @cache
 def _artifact(name: str) -> dict[str, Any]:
-    found = list(package_path("@iexec/poco", "artifacts", "contracts").rglob(f"{name}.json"))
+    """A contract of the package; what it has from the diamond's authors is with its deployments."""
+    package = package_path("@iexec/poco")
+    found = list((package / "artifacts" / "contracts").rglob(f"{name}.json")) or [package / "deployments" / "arbitrum" / f"{name}.json"]
     assert len(found) == 1, f"{name}: {found}"
     artifact: dict[str, Any] = json.loads(found[0].read_text())
     return artifact
@@ -128,7 +129,7 @@ def _artifact(name: str) -> dict[str, Any]:
 def _code(name: str, library: str = ZERO) -> bytes:
     artifact = _artifact(name)
     code: str = artifact["bytecode"][2:]
-    for places in artifact["linkReferences"].values():
+    for places in artifact.get("linkReferences", {}).values():
         for place in places[LIBRARY]:
             start, end = 2 * place["start"], 2 * (place["start"] + place["length"])
             code = code[:start] + library[2:].lower() + code[end:]

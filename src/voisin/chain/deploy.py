@@ -20,10 +20,23 @@ from voisin.protocol.ids import ZERO_ADDRESS, Address, as_address
 from voisin.protocol.records import Category
 from voisin.protocol.rules import DEFAULT_CATEGORIES
 
-FACETS: Final = ("EscrowFacet", "ConfigurationFacet", "OrdersFacet", "MatchingFacet", "TasksFacet", "AccessorsFacet", "CallbackFacet")
+FACETS: Final = (
+    "DiamondFacet",
+    "EscrowFacet",
+    "ConfigurationFacet",
+    "OrdersFacet",
+    "MatchingFacet",
+    "TasksFacet",
+    "AccessorsFacet",
+    "CallbackFacet",
+)
 FALLBACK_FACET: Final = "EscrowFacet"
 SMALL_ANSWER: Final = 320
-"""Longest answer of a route that is not marked large [bytes]; the constant `SMALL` of `Hub.vy`."""
+"""Longest answer of a selector that is marked small [bytes]; the constant `SMALL` of `Hub.vy`."""
+LARGE_ANSWER: Final = 20_480
+"""Longest answer of any other [bytes]; the constant `LARGE` of `Hub.vy`."""
+ADD: Final = 0
+"""What a cut does with its selectors; the constant of `routing.vy`."""
 METADATA_URI: Final = "https://nfts-metadata.iex.ec"
 TOKEN, HUB = "Rlc", "Hub"
 REGISTRIES: Final = {"AppRegistry": "App", "DatasetRegistry": "Dataset", "WorkerpoolRegistry": "Workerpool"}
@@ -34,7 +47,7 @@ CALLBACK_GAS: Final = 200_000
 
 _PLAIN_TRANSFER = bytes(4)
 _UNKNOWN_SELECTOR = b"\xff" * 4
-_STORE_GAS = 24_000  # a new storage slot, or a route with its event
+_STORE_GAS = 24_000  # a new storage slot
 
 
 class DeploymentTerms(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,12 +72,17 @@ class DeploymentTerms(msgspec.Struct, frozen=True, kw_only=True):
 DEFAULT_TERMS: Final = DeploymentTerms()
 
 
-class Route(msgspec.Struct, frozen=True):
-    """Which facet answers a selector, and whether its answers may be long."""
+class Cut(msgspec.Struct, frozen=True):
+    """
+    Selectors that one facet answers.
 
-    selector: bytes
+    Attributes:
+        small: Those of them whose answers are never longer than `SMALL_ANSWER`.
+    """
+
     facet: Address
-    large: bool
+    selectors: tuple[bytes, ...]
+    small: tuple[bytes, ...]
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -134,12 +152,14 @@ def deployment_plan(
     draft = _Draft(owner, nonce, done or {})
     token = terms.token or draft.create(TOKEN)
     facets = {name: draft.create(name) for name in FACETS}
+    cuts = facet_cuts(facets)
     # the registries come right after the hub, which must know them
     calls = [_configuration(token, registry_addresses(owner, draft.nonce)), *(_category(category) for category in terms.categories)]
-    routes = facet_routes(facets)
-    table = [(route.selector, route.facet, route.large) for route in routes]
+    table = [(cut.facet, ADD, cut.selectors) for cut in cuts]
+    small = [selector for cut in cuts for selector in cut.small]
+    slots = sum(len(cut.selectors) for cut in cuts) * 9 // 8
     draft.wave = 1
-    hub = draft.create(HUB, table, calls, slots=len(routes) + 8 * (len(calls) + 2))
+    hub = draft.create(HUB, table, small, calls, slots=slots + 8 * (len(calls) + 2))
     registries = []
     for name, entry in REGISTRIES.items():
         code = load_artifact(entry)
@@ -175,7 +195,7 @@ def registry_addresses(owner: Address, hub_nonce: int) -> tuple[Address, ...]:
     return tuple(contract_address(owner, hub_nonce + place) for place, _ in enumerate(REGISTRIES, 1))
 
 
-def facet_routes(facets: dict[str, Address]) -> tuple[Route, ...]:
+def facet_cuts(facets: dict[str, Address]) -> tuple[Cut, ...]:
     """
     Route every function of some facets.
 
@@ -183,19 +203,19 @@ def facet_routes(facets: dict[str, Address]) -> tuple[Route, ...]:
         facets: Address of each facet by name.
 
     Returns:
-        One route a function of the hub's ABI; what facets only ask of each other has none; plain transfers and unknown
-        selectors go to the escrow facet, which refuses them.
+        The functions of the hub's ABI by facet; what facets only ask of each other has no route; plain transfers and unknown
+        selectors go to the escrow facet.
     """
     public = {entry.selector for entry in load_abi("Hub") if entry.type == "function"}
-    routes = [
-        Route(bytes.fromhex(selector.removeprefix("0x")), address, size > SMALL_ANSWER)
-        for name, address in facets.items()
-        for selector, size in load_artifact(name).return_sizes.items()
-    ]
-    routes = [route for route in routes if route.selector in public]
-    if FALLBACK_FACET in facets:
-        routes += [Route(selector, facets[FALLBACK_FACET], large=False) for selector in (_PLAIN_TRANSFER, _UNKNOWN_SELECTOR)]
-    return tuple(routes)
+    return tuple(_cut(name, address, public) for name, address in facets.items())
+
+
+def _cut(name: str, address: Address, public: set[bytes]) -> Cut:
+    sizes = {bytes.fromhex(selector.removeprefix("0x")): size for selector, size in load_artifact(name).return_sizes.items()}
+    sizes = {selector: size for selector, size in sizes.items() if selector in public}
+    if name == FALLBACK_FACET:
+        sizes |= dict.fromkeys((_PLAIN_TRANSFER, _UNKNOWN_SELECTOR), 0)
+    return Cut(address, tuple(sizes), tuple(selector for selector, size in sizes.items() if size <= SMALL_ANSWER))
 
 
 def contract_address(creator: Address, nonce: int) -> Address:

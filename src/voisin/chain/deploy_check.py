@@ -14,6 +14,7 @@ from eth_utils.crypto import keccak
 from voisin.chain.artifacts import load_abi, load_artifact
 from voisin.chain.deploy import (
     CALLBACK_GAS,
+    FACETS,
     HUB,
     REGISTRIES,
     STAKE_DECIMALS,
@@ -22,7 +23,7 @@ from voisin.chain.deploy import (
     TOKEN,
     DeploymentTerms,
     contract_address,
-    facet_routes,
+    facet_cuts,
 )
 from voisin.chain.deployment import Deployment
 from voisin.chain.functions import AbiArgument, AbiValue, function
@@ -35,8 +36,8 @@ from voisin.protocol.ids import ZERO_ADDRESS, Address, as_address, from_hex, has
 
 MOST_SUPPLY = 2**128
 """The hub refuses a supply of so many nRLC; SPEC 3.4."""
-_LARGE = 1 << 160
-"""The flag of a route whose answers may be long; the constant of `routing.vy`."""
+_SMALL, _PLACE = 1 << 160, 168
+"""The flag of a route whose answers are short, and the bit from which its place follows; the constants of `routing.vy`."""
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -201,28 +202,30 @@ def _registries(deployment: Deployment, terms: DeploymentTerms) -> Iterator[_Com
 
 
 def _routes(deployment: Deployment) -> Iterator[_Comparison]:
-    """Read the table as the hub keeps it, for no view tells which routes are for long answers."""
+    """Read the table as the hub keeps it, for no view tells which routes are for short answers."""
     slot = load_artifact(HUB).layout["routes"].slot
     names = {entry.selector: entry.signature for entry in load_abi(HUB) if entry.type == "function"}
     facets = {address: name for name, address in deployment.facets.items()}
-    for route in facet_routes(deployment.facets):
-        place = to_hex(keccak(slot.to_bytes(32, "big") + route.selector.ljust(32, b"\0")))
-        what = f"route of {to_hex(route.selector)} {names.get(route.selector, '')}".rstrip()
+    routes = [(selector, cut.facet, selector in cut.small) for cut in facet_cuts(deployment.facets) for selector in cut.selectors]
+    for selector, facet, is_small in routes:
+        place = to_hex(keccak(slot.to_bytes(32, "big") + selector.ljust(32, b"\0")))
+        what = f"route of {to_hex(selector)} {names.get(selector, '')}".rstrip()
         yield _Comparison(
             what,
-            _route(facets, int(route.facet, 16) | (_LARGE if route.large else 0)),
+            _route(facets, int(facet, 16) | (_SMALL if is_small else 0)),
             ("eth_getStorageAt", (deployment.hub, place, "latest")),
-            lambda answer: _route(facets, int(answer.read(str), 16)),
+            lambda answer: _route(facets, int(answer.read(str), 16) % 2**_PLACE),
         )
+    yield _view(HUB, deployment.hub, "facetAddresses", tuple(deployment.facets[name] for name in FACETS))
 
 
 def _route(facets: Mapping[Address, str], word: int) -> str:
-    """Spell a route as the hub keeps it."""
+    """Spell a route as the hub keeps it; its place among the others may differ."""
     if word == 0:
         return "none"
-    address = as_address(f"0x{word % _LARGE:040x}")
+    address = as_address(f"0x{word % _SMALL:040x}")
     named = facets.get(address, address)
-    return f"{named}, long answers" if word & _LARGE else named
+    return named if word & _SMALL else f"{named}, long answers"
 
 
 def _view(contract: str, address: Address, name: str, expected: AbiArgument, *arguments: AbiArgument) -> _Comparison:

@@ -1,4 +1,6 @@
-"""The ABI that iExec publishes, entry by entry: what our canonical ABI has of it is the same on the wire."""
+"""
+The ABI that iExec publishes, entry by entry, next to ours: every difference is in `contracts/differences.json`, and all of these are real.
+"""
 
 from __future__ import annotations
 
@@ -8,96 +10,78 @@ from collections.abc import Iterable
 import msgspec
 import pytest
 
+from tests.support.differences import Difference, differences
 from tests.support.npm import package_path, requires_npm
 from tests.support.original import PACKAGES
 from voisin.chain.artifacts import AbiEntry, load_abi
 
 POCO = ("@iexec/poco", "abis", "contracts")
+DIAMOND = ("@iexec/poco", "deployments", "arbitrum")
+COMMON = (
+    # what implements the interface comes after it: where the interface says `view` of a constant, the facet says `pure`
+    *((*POCO, "facets", f"{name}.json") for name in ("IexecPocoAccessorsFacet", "IexecPoco1Facet", "IexecPoco2Facet")),
+    (*POCO, "Diamond.json"),
+    *((*DIAMOND, f"{name}.json") for name in ("DiamondCutFacet", "DiamondLoupeFacet", "OwnershipFacet")),
+)
 PUBLISHED = {
-    "Hub": (*POCO, "IexecInterfaceToken.json"),
-    "AppRegistry": (*POCO, "registries", "apps", "AppRegistry.json"),
-    "DatasetRegistry": (*POCO, "registries", "datasets", "DatasetRegistry.json"),
-    "WorkerpoolRegistry": (*POCO, "registries", "workerpools", "WorkerpoolRegistry.json"),
-    "App": (*POCO, "registries", "apps", "App.json"),
-    "Dataset": (*POCO, "registries", "datasets", "Dataset.json"),
-    "Workerpool": (*POCO, "registries", "workerpools", "Workerpool.json"),
-}
-# in the published interface, but no facet of the original implements it
-NOWHERE = {"renounceOwnership()"}
-# ours: routes, retried callbacks, and errors of 6.2.0 that the published 6.1.0 has not; ERC-165 is the diamond's
-OURS = {
-    "setRoutes((bytes4,address,bool)[])",
-    "facetAddress(bytes4)",
-    "supportsInterface(bytes4)",
-    "RouteSet(bytes4,address,bool)",
-    "retryCallback(bytes32)",
-    "hasFailedCallback(bytes32)",
-    "CallbackFailed(bytes32)",
-    "CallbackRetried(bytes32)",
-    "FunctionNotFound(bytes4)",
-    "NotContractOwner(address,address)",
-    "CallerIsNotTheRequester()",
-    "OperationFailed()",
-    "UnsupportedOperation(bytes4)",
+    "Hub": ((*POCO, "IexecInterfaceToken.json"), *COMMON),
+    "AppRegistry": ((*POCO, "registries", "apps", "AppRegistry.json"),),
+    "DatasetRegistry": ((*POCO, "registries", "datasets", "DatasetRegistry.json"),),
+    "WorkerpoolRegistry": ((*POCO, "registries", "workerpools", "WorkerpoolRegistry.json"),),
+    "App": ((*POCO, "registries", "apps", "App.json"),),
+    "Dataset": ((*POCO, "registries", "datasets", "Dataset.json"),),
+    "Workerpool": ((*POCO, "registries", "workerpools", "Workerpool.json"),),
+    "Rlc": (("rlc-faucet-contract", "build", "contracts", "RLC.json"),),
 }
 
 
-def _published(*path: str) -> list[AbiEntry]:
+def _published(name: str) -> list[AbiEntry]:
     requires_npm(*PACKAGES)
-    return msgspec.json.decode(package_path(*path).read_bytes(), type=list[AbiEntry])
+    found: list[AbiEntry] = []
+    for path in PUBLISHED[name]:
+        document = json.loads(package_path(*path).read_text())
+        entries = document["abi"] if isinstance(document, dict) else document
+        found += msgspec.convert([{"inputs": [], **entry} for entry in entries], type=list[AbiEntry])
+    return found
 
 
 def _wire(entries: Iterable[AbiEntry]) -> dict[str, tuple[object, ...]]:
-    """What calls, answers and logs look like; `pure` and `view` are called alike."""
+    """What calls, answers and logs look like."""
     return {
         entry.signature: (
             entry.type,
             tuple(item.indexed for item in entry.inputs),
             tuple(item.canonical_type for item in entry.outputs),
-            entry.state_mutability in ("pure", "view"),
+            entry.state_mutability,
         )
         for entry in entries
         if entry.type in ("function", "event", "error")
     }
 
 
-@pytest.mark.parametrize("name", ["Hub", "App", "Dataset", "Workerpool"])
-def test_same_on_the_wire(name: str) -> None:
-    theirs, ours = _wire(_published(*PUBLISHED[name])), _wire(load_abi(name))
-    assert set(theirs) - set(ours) == (NOWHERE if name == "Hub" else set())
-    assert set(ours) - set(theirs) == (OURS if name == "Hub" else set())
-    for signature in set(ours) & set(theirs):
-        assert ours[signature] == theirs[signature], signature
+def _listed(name: str, kind: str) -> set[str]:
+    return {item.entry for item in differences() if name in item.contracts and item.kind == kind}
 
 
-@pytest.mark.parametrize("name", ["AppRegistry", "DatasetRegistry", "WorkerpoolRegistry"])
-def test_registries_are_the_same_but_for_their_errors(name: str) -> None:
-    """The published registries are an older build that reverts with texts where the newer one, and ours, have ERC-6093 errors."""
-    theirs = _wire(_published(*PUBLISHED[name]))
-    ours = _wire(entry for entry in load_abi(name) if entry.type != "error")
-    assert ours == theirs
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_no_entry_is_missing_or_different_but_what_is_listed(name: str) -> None:
+    theirs, ours = _wire(_published(name)), _wire(load_abi(name))
+    assert set(theirs) - set(ours) == _listed(name, "missing")
+    assert set(ours) - set(theirs) == _listed(name, "ours")
+    assert {signature for signature in set(ours) & set(theirs) if ours[signature] != theirs[signature]} == set()
 
 
-def test_argument_names_that_the_publisher_gives_are_ours_too() -> None:
-    """Programs decode events by name: every named field of every event is spelled as they spell it."""
-    theirs = {entry.name: entry for entry in _published(*PUBLISHED["Hub"]) if entry.type == "event"}
-    ours = {entry.name: entry for entry in load_abi("Hub") if entry.type == "event"}
-    for name, entry in theirs.items():
-        assert [item.name for item in ours[name].inputs] == [item.name for item in entry.inputs], name
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_names_are_theirs_too(name: str) -> None:
+    """Programs read events and answers by name: every field that the publisher names is spelled as they spell it."""
+    theirs = {entry.signature: entry for entry in _published(name) if entry.type in ("event", "error")}
+    for entry in load_abi(name):
+        if entry.signature in theirs and entry.type in ("event", "error"):
+            assert [item.name for item in entry.inputs] == [item.name for item in theirs[entry.signature].inputs], entry.signature
 
 
-def test_the_token_has_what_the_published_token_has_but_its_powers() -> None:
-    requires_npm(*PACKAGES)
-    built = json.loads(package_path("rlc-faucet-contract", "build", "contracts", "RLC.json").read_text())
-    theirs = _wire(msgspec.convert([{"inputs": [], **entry} for entry in built["abi"]], type=list[AbiEntry]))
-    ours = _wire(load_abi("Rlc"))
-    assert set(ours) - set(theirs) == set()
-    assert {signature.split("(")[0] for signature in set(theirs) - set(ours)} == {
-        "owner",
-        "transferOwnership",
-        "refill",
-        "forceApprove",
-        "forceBurn",
-    }
-    for signature in ours:
-        assert ours[signature] == theirs[signature], signature
+def test_what_is_said_to_behave_otherwise_exists() -> None:
+    def is_real(item: Difference) -> bool:
+        return all(item.entry in _wire(load_abi(name)) for name in item.contracts)
+
+    assert [item for item in differences() if item.kind == "differs" and not is_real(item)] == []

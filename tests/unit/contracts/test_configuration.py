@@ -11,7 +11,7 @@ from tests.support.evm import Evm, reverts
 from tests.support.market import Market, Roles
 from tests.support.orders import ZERO
 from voisin.chain.artifacts import load_artifact
-from voisin.chain.deploy import FACETS, DeploymentTerms, deployment_plan, facet_routes
+from voisin.chain.deploy import ADD, FACETS, DeploymentTerms, deployment_plan, facet_cuts
 from voisin.protocol.ids import Address
 
 NOT_OWNER = "Ownable: caller is not the owner"
@@ -31,30 +31,15 @@ def _bare_hub(evm: Evm, roles: Roles) -> Contract:
     plan = deployment_plan(owner, evm.chain_id, nonce=evm.nonce(owner), terms=DeploymentTerms(categories=()))
     for transaction in plan.transactions[: 1 + len(FACETS)]:
         evm.send(owner, transaction.to, transaction.data)
-    routes = [(route.selector, route.facet, route.large) for route in facet_routes(plan.facets)]
-    code = load_artifact("Hub").init_code + encode(["(bytes4,address,bool)[]", "bytes[]"], [routes, []])
+    cuts = [(cut.facet, ADD, cut.selectors) for cut in facet_cuts(plan.facets)]
+    code = load_artifact("Hub").init_code + encode(["(address,uint8,bytes4[])[]", "bytes4[]", "bytes[]"], [cuts, [], []])
     return Contract(evm, "hub", evm.send(owner, None, code).contract, "Hub")
-
-
-def test_ownership_goes_from_hand_to_hand(market: Market, roles: Roles) -> None:
-    owner, stranger = roles.owner.address, roles.stranger.address
-    assert market.hub.read("owner") == owner
-    receipt = market.hub.send("transferOwnership", stranger, by=owner)
-    assert market.hub_events(receipt) == [("OwnershipTransferred", owner, stranger)]
-    assert market.hub.read("owner") == stranger
-    with reverts(data=error_data("Hub", "NotContractOwner", owner, stranger)):
-        market.hub.send("transferOwnership", owner, by=owner)
 
 
 def test_ownership_may_end(market: Market, roles: Roles) -> None:
     market.hub.send("transferOwnership", ZERO, by=roles.owner.address)
     with reverts(NOT_OWNER):
         market.hub.send("setCallbackGas", 1, by=roles.owner.address)
-
-
-def test_interfaces(market: Market) -> None:
-    for interface, has in (("01ffc9a7", True), ("7f5828d0", True), ("ffffffff", False), ("80ac58cd", False)):
-        assert market.hub.read("supportsInterface", bytes.fromhex(interface)) is has
 
 
 def test_configure_once(roles: Roles) -> None:

@@ -10,7 +10,7 @@ from eth_utils.address import to_checksum_address
 from tests.support.contracts import Contract
 from tests.support.evm import Evm
 from tests.support.market import Roles
-from voisin.chain.deploy import DEFAULT_TERMS, FACETS, DeploymentTerms, contract_address, deployment_plan, facet_routes
+from voisin.chain.deploy import DEFAULT_TERMS, FACETS, DeploymentTerms, contract_address, deployment_plan, facet_cuts
 from voisin.protocol.ids import Address
 from voisin.protocol.records import Category
 
@@ -82,10 +82,9 @@ def test_the_plan_is_pure() -> None:
     assert deployment_plan(OWNER, 1, nonce=5) == deployment_plan(OWNER, 1, nonce=5)
 
 
-def test_routes_of_long_answers_are_marked() -> None:
-    routes = {route.selector.hex(): route for route in facet_routes(dict.fromkeys(FACETS, OWNER))}
-    assert routes["adccf0d5"].large  # viewTask
-    assert routes["b74861b2"].large  # viewDeal
-    assert not routes["6b55f4a5"].large  # viewAccount
-    assert not routes["156194d4"].large  # matchOrders
-    assert routes["00000000"].facet == routes["ffffffff"].facet
+def test_selectors_of_short_answers_are_marked() -> None:
+    cuts = facet_cuts(dict.fromkeys(FACETS, OWNER))
+    small = {selector.hex() for cut in cuts for selector in cut.small}
+    assert not small & {"adccf0d5", "b74861b2", "7a0ed627"}  # viewTask, viewDeal, facets
+    assert small >= {"6b55f4a5", "156194d4", "00000000", "ffffffff"}  # viewAccount, matchOrders, plain transfers, the unknown
+    assert all(set(cut.small) <= set(cut.selectors) for cut in cuts)
