@@ -19,6 +19,7 @@ from voisin.cli import (
     chain_abi,
     chain_commands,
     chain_deploy,
+    chain_trace,
     deal_commands,
     order_commands,
     run_command,
@@ -46,6 +47,7 @@ run_command.add_to(app)
 app.add_typer(chain_commands.app)
 chain_abi.add_to(chain_commands.app)
 chain_deploy.add_to(chain_commands.app)
+chain_trace.add_to(chain_commands.app)
 app.add_typer(wallet_commands.app)
 app.add_typer(app_commands.app)
 app.add_typer(order_commands.app)
