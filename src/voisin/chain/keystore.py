@@ -10,34 +10,30 @@ from __future__ import annotations
 
 import os
 import secrets
+import uuid
 from pathlib import Path
 from typing import Literal
 
 import msgspec
-from eth_keyfile.keyfile import create_keyfile_json, decode_keyfile_json
 
+from voisin.chain.keystore_cipher import Pbkdf2Sealed, ScryptSealed, seal
 from voisin.errors import InputError
 from voisin.protocol.ids import Address, as_address
 from voisin.protocol.signatures import KeySigner
 
 Strength = Literal["standard", "light"]
 
-_SCRYPT_ROUNDS = {"standard": 2**18, "light": 2**12}
+_SCRYPT_ROUNDS = {"standard": 2**17, "light": 2**12}
 _MODE = 0o600
 _FOLDER_MODE = 0o700
 _MOST_BYTES = 2**16
-_MOST_SCRYPT_BYTES = 2**30
-
-
-class _Cipher(msgspec.Struct):
-    kdf: str
-    kdfparams: dict[str, int | str]
 
 
 class _File(msgspec.Struct):
-    version: int
-    crypto: _Cipher
+    version: Literal[3]
+    crypto: ScryptSealed | Pbkdf2Sealed
     address: str = ""
+    id: str = ""
 
 
 def create_keystore(path: Path, password: str, *, key: bytes | None = None, strength: Strength = "standard") -> KeySigner:
@@ -57,7 +53,8 @@ def create_keystore(path: Path, password: str, *, key: bytes | None = None, stre
         InputError: There is a file already, it cannot be written, or the key is no private key.
     """
     signer = KeySigner(key) if key is not None else _new_signer()
-    content = create_keyfile_json(signer.expose_key(), password.encode(), version=3, kdf="scrypt", iterations=_SCRYPT_ROUNDS[strength])
+    sealed = seal(signer.expose_key(), password, rounds=_SCRYPT_ROUNDS[strength])
+    content = _File(version=3, crypto=sealed, address=signer.address.lower().removeprefix("0x"), id=str(uuid.uuid4()))
     try:
         path.parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE), "wb") as file:
@@ -80,13 +77,12 @@ def load_keystore(path: Path, password: str) -> KeySigner:
     Raises:
         InputError: There is no such file, it is no keystore, or the password is wrong.
     """
-    text = _read(path)
-    _check(path, text)
+    key = _decode(path, _read(path)).crypto.open(password)
+    if key is None:
+        raise InputError(f"the password of the wallet {path} is wrong")
     try:
-        return KeySigner(decode_keyfile_json(msgspec.json.decode(text), password.encode()))
-    except ValueError:
-        raise InputError(f"the password of the wallet {path} is wrong") from None
-    except (KeyError, TypeError, NotImplementedError):
+        return KeySigner(key)
+    except InputError:
         raise _not_a_keystore(path) from None
 
 
@@ -100,7 +96,7 @@ def keystore_address(path: Path) -> Address:
     Raises:
         InputError: There is no such file, it is no keystore, or it does not say.
     """
-    content = _check(path, _read(path))
+    content = _decode(path, _read(path))
     if not content.address:
         raise InputError(f"the wallet {path} does not say its address", hint="open it with its password instead")
     try:
@@ -128,16 +124,11 @@ def _read(path: Path) -> bytes:
         raise InputError(f"the wallet {path} cannot be read: {error.strerror}") from None
 
 
-def _check(path: Path, text: bytes) -> _File:
-    """Refuse what is no keystore, and one whose opening would eat the machine's memory."""
+def _decode(path: Path, text: bytes) -> _File:
     try:
-        content = msgspec.json.decode(text.lower(), type=_File)
+        return msgspec.json.decode(text.lower(), type=_File)  # some programs write capitals
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise _not_a_keystore(path) from None
-    rounds, size = content.crypto.kdfparams.get("n", 0), content.crypto.kdfparams.get("r", 0)
-    if content.version != 3 or (isinstance(rounds, int) and isinstance(size, int) and 128 * rounds * size > _MOST_SCRYPT_BYTES):
-        raise _not_a_keystore(path)
-    return content
 
 
 def _not_a_keystore(path: Path) -> InputError:

@@ -6,16 +6,73 @@ import json
 import stat
 from pathlib import Path
 
+import msgspec
 import pytest
 from eth_account import Account
 
 from voisin.chain.keystore import create_keystore, keystore_address, load_keystore
+from voisin.chain.keystore_cipher import seal
 from voisin.errors import InputError
 
 KEY = bytes.fromhex("59c6995e998f97a5a0044966f0945389dc9e86dae88c7a8412f4603b6b78690d")
 ADDRESS = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
-# the test vectors of the Web3 Secret Storage Definition, cheaper: same shape, written by another program
 FOREIGN_PBKDF2 = Account.encrypt(KEY, "correct horse", kdf="pbkdf2", iterations=1)
+
+
+SECRET = "7a28b5ba57c53603b0b07b56bba752f7784bf506fa95edc395f5cf6c7514fe9d"
+VECTORS: dict[str, dict[str, object]] = {
+    "pbkdf2": {
+        "kdf": "pbkdf2",
+        "cipher": "aes-128-ctr",
+        "cipherparams": {"iv": "6087dab2f9fdbbfaddc31a909735c1e6"},
+        "ciphertext": "5318b4d5bcd28de64ee5559e671353e16f075ecae9f99c7a79a38af5f869aa46",
+        "kdfparams": {
+            "c": 262144,
+            "dklen": 32,
+            "prf": "hmac-sha256",
+            "salt": "ae3cd4e7013836a3df6bd7241b12db061dbe2c6785853cce422d148a624ce0bd",
+        },
+        "mac": "517ead924a9d0dc3124507e3393d175ce3ff7c1e96529c6c555ce9e51205e9b2",
+    },
+    "scrypt": {
+        "kdf": "scrypt",
+        "cipher": "aes-128-ctr",
+        "cipherparams": {"iv": "83dbcc02d8ccb40e466191a123791e0e"},
+        "ciphertext": "d172bf743a674da9cdad04534d56926ef8358534d458fffccd4e6ad2fbde479c",
+        "kdfparams": {
+            "dklen": 32,
+            "n": 262144,
+            "p": 8,
+            "r": 1,
+            "salt": "ab0c7876052600dd703518d6fc3fe8984592145b591fc8fb5c6d43190334ba19",
+        },
+        "mac": "2103ac29920d71da29f15d75b4a16dbe95cfd7ff8faea1056c33131d846e3097",
+    },
+}
+"""The test vectors of the Web3 Secret Storage Definition; the password is "testpassword"."""
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_the_definitions_own_vectors(tmp_path: Path, name: str) -> None:
+    (tmp_path / "w").write_text(json.dumps({"version": 3, "crypto": VECTORS[name], "id": "3198bc9c-6672-5ab3-d995-4942343ae5b6"}))
+    assert load_keystore(tmp_path / "w", "testpassword").expose_key().hex() == SECRET
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("cipher", "aes-256-ctr"), ("mac", "00"), ("ciphertext", "xx" * 32), ("cipherparams", {"iv": "00"}), ("kdfparams", {"n": 3})],
+)
+def test_a_damaged_keystore_is_refused(tmp_path: Path, field: str, value: object) -> None:
+    (tmp_path / "w").write_text(json.dumps({"version": 3, "crypto": VECTORS["scrypt"] | {field: value}}))
+    with pytest.raises(InputError, match="is not a keystore file"):
+        load_keystore(tmp_path / "w", "testpassword")
+
+
+def test_what_holds_no_private_key_is_no_keystore(tmp_path: Path) -> None:
+    sealed = msgspec.to_builtins(seal(bytes(32), "x", rounds=2))
+    (tmp_path / "w").write_text(json.dumps({"version": 3, "crypto": sealed}))
+    with pytest.raises(InputError, match="is not a keystore file"):
+        load_keystore(tmp_path / "w", "x")
 
 
 def test_there_and_back(tmp_path: Path) -> None:
