@@ -20,6 +20,7 @@ from voisin.cli import (
     chain_commands,
     chain_deploy,
     chain_trace,
+    chain_verify,
     deal_commands,
     order_commands,
     run_command,
@@ -48,6 +49,7 @@ app.add_typer(chain_commands.app)
 chain_abi.add_to(chain_commands.app)
 chain_deploy.add_to(chain_commands.app)
 chain_trace.add_to(chain_commands.app)
+chain_verify.add_to(chain_commands.app)
 app.add_typer(wallet_commands.app)
 app.add_typer(app_commands.app)
 app.add_typer(order_commands.app)

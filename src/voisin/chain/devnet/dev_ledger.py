@@ -7,7 +7,7 @@ from dataclasses import replace
 from eth_hash.auto import keccak
 
 from voisin.chain.devnet.headers import seal_empty
-from voisin.chain.devnet.ledger import Ledger
+from voisin.chain.devnet.ledger import OFFSET_KEY, Ledger
 from voisin.chain.devnet.store import Snapshot
 from voisin.chain.devnet.values import EMPTY_CODE_HASH, NO_CHANGES, Account, Changes, Transaction
 
@@ -168,23 +168,30 @@ class DevLedger(Ledger):
         Returns:
             False when there is no such snapshot.
         """
-        snapshot = self._store.take_snapshot(number)
-        if snapshot is None or snapshot.block > self.head.number:
-            return False
-        self._go_back(snapshot)
+        with self._store.together():
+            snapshot = self._store.take_snapshot(number)
+            if snapshot is None or snapshot.block > self.head.number:
+                return False
+            self._rewind(snapshot)
+        self._begin_again(snapshot)
         return True
 
     def reset(self) -> None:
         """Go back to the genesis block and the wall clock's time, and forget all snapshots."""
-        self._store.forget_snapshots()
-        self._go_back(Snapshot(0, 0))
+        genesis = Snapshot(0, 0)
+        with self._store.together():
+            self._store.forget_snapshots()
+            self._rewind(genesis)
+        self._begin_again(genesis)
 
-    def _go_back(self, snapshot: Snapshot) -> None:
+    def _rewind(self, snapshot: Snapshot) -> None:
         self._store.rewind(snapshot.block)
+        self._store.set_setting(OFFSET_KEY, str(snapshot.offset_s).encode())
+
+    def _begin_again(self, snapshot: Snapshot) -> None:
         head = self._store.head()
         assert head is not None
         self.head = head
         self._ancestors = self._store.ancestors(head.number + 1)
         self._queue.clear()
         self._clock.reset(snapshot.offset_s)
-        self._keep_offset()

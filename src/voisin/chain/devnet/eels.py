@@ -18,7 +18,8 @@ from ethereum.forks.prague.fork import process_transaction
 from ethereum.forks.prague.fork_types import Address
 from ethereum.forks.prague.fork_types import Authorization as SpecAuthorization
 from ethereum.forks.prague.state import TransientStorage, increment_nonce
-from ethereum.forks.prague.transactions import LegacyTransaction
+from ethereum.forks.prague.transactions import LegacyTransaction, recover_sender
+from ethereum.forks.prague.transactions import Transaction as SpecTransaction
 from ethereum.forks.prague.transactions import decode_transaction as spec_decode
 from ethereum.forks.prague.utils.address import compute_contract_address
 from ethereum.forks.prague.utils.message import prepare_message
@@ -33,6 +34,7 @@ from voisin.chain.devnet.eels_state import LazyState
 from voisin.chain.devnet.engine import BlockContext, Call, IsExpired, Outcome, RunOutOfTimeError, StateReader
 from voisin.chain.devnet.fees import gas_needed, settle_gas
 from voisin.chain.devnet.values import ZERO_HASH, Authorization, Log, Transaction
+from voisin.errors import InputError
 
 _STEPS_BETWEEN_CHECKS = 256
 _WORDS: dict[type[EthereumException], str] = {
@@ -65,9 +67,14 @@ class EelsEngine:
 
         Returns:
             What it did.
+
+        Raises:
+            InputError: Nobody signed it: the node was told to act as its sender, which the specification knows nothing of.
         """
         lazy = LazyState(state)
         spec_tx = spec_decode(Bytes(tx.raw)) if tx.kind else ethereum_rlp.rlp.decode_to(LegacyTransaction, tx.raw)
+        if not _is_signed(spec_tx, tx.sender, block.chain_id):
+            raise InputError(f"nobody signed transaction 0x{tx.hash.hex()}", hint="choose another engine than eels")
         output = BlockOutput()
         with _watching(_Watch(None)) as watch:
             process_transaction(_environment(block, lazy), output, spec_tx, Uint(0))
@@ -115,6 +122,13 @@ class EelsEngine:
             gas_spent=call.gas - left, output=bytes(run.return_data), logs=_logs(run.logs),
             created=None if call.to else _created(call.sender, nonce), changes=lazy.changes(),
         )  # fmt: skip
+
+
+def _is_signed(spec_tx: SpecTransaction, sender: bytes, chain_id: int) -> bool:
+    try:
+        return bool(recover_sender(U64(chain_id), spec_tx) == sender)
+    except EthereumException:
+        return False
 
 
 class _Watch:

@@ -21,7 +21,7 @@ from voisin.chain.devnet.txcodec import decode_transaction, reread_transaction
 from voisin.chain.devnet.values import EMPTY_ACCOUNT, NO_CHANGES, ZERO_ADDRESS, Account, Block, Changes, Header, Transaction
 from voisin.errors import InputError
 
-_OFFSET_KEY = "clock_offset_s"
+OFFSET_KEY = "clock_offset_s"
 _CHAIN_ID_KEY = "chain_id"
 _GENESIS_KEY = "genesis"
 
@@ -68,7 +68,7 @@ class Ledger:
         self._engine = engine
         self._rules = rules
         self._on_block = on_block
-        self._clock = BlockClock(wall, offset_s=int(store.setting(_OFFSET_KEY) or 0))
+        self._clock = BlockClock(wall, offset_s=int(store.setting(OFFSET_KEY) or 0))
         self._queue = NonceQueue(reread_transaction(raw, sender=sender) for sender, raw in store.waiting())
         head = store.head()
         self.head: Header = self._make_genesis(allocation) if head is None else head
@@ -220,7 +220,7 @@ class Ledger:
         )  # fmt: skip
 
     def _keep_offset(self) -> None:
-        self._store.set_setting(_OFFSET_KEY, str(self._clock.offset_s).encode())
+        self._store.set_setting(OFFSET_KEY, str(self._clock.offset_s).encode())
 
     # The first block.
 

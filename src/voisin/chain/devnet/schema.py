@@ -100,20 +100,41 @@ def open_writer(path: Path, *, is_durable: bool) -> sqlite3.Connection:
     Raises:
         InputError: The file is something else than a chain of this version.
     """
+    connection = connect(path)
     try:
-        connection = connect(path)
+        has_tables = require_chain(connection, path)
+    except InputError:
+        connection.close()
+        raise
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute(f"PRAGMA synchronous={'FULL' if is_durable else 'NORMAL'}")
+    if not has_tables:
+        connection.executescript(f"BEGIN; {_TABLES} PRAGMA application_id={_APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
+    return connection
+
+
+def require_chain(connection: sqlite3.Connection, path: Path) -> bool:
+    """
+    Refuse a file that is something else than a chain of this version, or no whole database any more.
+
+    Args:
+        connection: Open on the file.
+        path: The file, for messages.
+
+    Returns:
+        Whether its tables are laid; False for an empty file.
+
+    Raises:
+        InputError: It is refused.
+    """
+    try:
         tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         application, version = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
     except sqlite3.Error as error:
         raise InputError(f"{path} cannot be opened as a chain: {error}", hint="choose another file") from error
     if tables and (application, version) != (_APPLICATION_ID, SCHEMA_VERSION):
-        connection.close()
         raise InputError(f"{path} is not a chain of this version of Voisin", hint="choose another file")
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute(f"PRAGMA synchronous={'FULL' if is_durable else 'NORMAL'}")
-    if not tables:
-        connection.executescript(f"BEGIN; {_TABLES} PRAGMA application_id={_APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION}; COMMIT;")
-    return connection
+    return bool(tables)
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -286,8 +286,17 @@ class ChainStore:
             connection.execute("DELETE FROM snapshot")
 
     @contextmanager
+    def together(self) -> Iterator[None]:
+        """Let all that is written inside be written together, or not at all."""
+        with self._transaction():
+            yield
+
+    @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         connection = self._connection
+        if connection.in_transaction:  # opened by `together`
+            yield connection
+            return
         try:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
