@@ -6,18 +6,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from voisin.chain import Call, Chain, Deployment, Receipt, Rpc, Sender, calls, deployment_plan, execute_plan, open_chain
+from voisin.chain import Admission, Call, Chain, Deployment, Receipt, Rpc, Sender, calls, deployment_plan, execute_plan, open_chain
 from voisin.chain.devnet import Devnet, DevnetSettings, development_keys, serve_devnet
 from voisin.protocol.eip712 import sign_order
 from voisin.protocol.events import EntryTransferred, OrdersMatched
-from voisin.protocol.ids import ZERO_ADDRESS, Address, DealId, Hash32
+from voisin.protocol.ids import ZERO_ADDRESS, Address, DealId, Hash32, TaskId, task_id
 from voisin.protocol.orders import AppOrder, RequestOrder, WorkerpoolOrder
 from voisin.protocol.records import AppInfo
+from voisin.protocol.results import result_hash, result_seal, sign_authorization
 from voisin.protocol.signatures import KeySigner
 from voisin.units import NRLC
 
 RLC = 10**9
 SALT = Hash32("0x" + "5a" * 32)
+DIGEST = Hash32("0x" + "ab" * 32)
 APP_PRICE, POOL_PRICE = NRLC(3 * RLC), NRLC(10 * RLC)
 
 
@@ -79,6 +81,20 @@ class Rig:
         app, pool, request = self.orders(await self.create_app(), await self.create_pool(), volume=volume, trust=trust)
         receipt = await self.send(self.stranger, calls.match_orders(self.chain.hub_address, app, None, pool, request))
         return next(logged.event.deal_id for logged in receipt.events if isinstance(logged.event, OrdersMatched))
+
+    async def complete(self, deal: DealId, index: int = 0, *, digest: Hash32 = DIGEST) -> TaskId:
+        """Have the first two workers agree on a task of trust 3 at most, and settle it."""
+        hub, task, crew = self.chain.hub_address, task_id(deal, index), self.workers[:2]
+        await self.send(self.stranger, calls.initialize(hub, deal, index))
+        for worker in crew:
+            seal = result_seal(worker.address, task, digest)
+            admission = Admission(sign_authorization(self.scheduler, worker.address, task))
+            call = calls.contribute(hub, task, result_hash=result_hash(task, digest), result_seal=seal, admission=admission)
+            await self.send(worker, call)
+        for worker in crew:
+            await self.send(worker, calls.reveal(hub, task, digest))
+        await self.send(self.scheduler, calls.finalize(hub, task, b"over there"))
+        return task
 
 
 def _entry(receipt: Receipt) -> Address:
