@@ -27,7 +27,7 @@ from voisin.cli import (
     serve_commands,
     wallet_commands,
 )
-from voisin.cli.session import Globals, HomeOption, JsonOption, PasswordOption, WalletOption
+from voisin.cli.session import Globals, HomeOption, JsonOption, NetworkOption, PasswordOption, WalletOption
 from voisin.errors import VoisinError
 
 REFUSED, USAGE, INTERRUPTED = 1, 2, 130
@@ -65,10 +65,11 @@ def root(
     home: HomeOption = None,
     wallet: WalletOption = None,
     password_file: PasswordOption = None,
+    network: NetworkOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """The open marketplace for computing power: rent machines, sell machine time, settle in RLC."""
-    context.obj = Globals(home, wallet, password_file, as_json)
+    context.obj = Globals(home, wallet, password_file, as_json, network)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -46,6 +46,15 @@ PasswordOption = Annotated[
     Path | None,
     typer.Option("--password-file", metavar="FILE", help="File with the wallet's password; asked for otherwise.", rich_help_panel=_PANEL),
 ]
+NetworkOption = Annotated[
+    str | None,
+    typer.Option(
+        "--network",
+        metavar="NAME",
+        help="Public network to use instead of the home folder's market, for example arbitrum.",
+        rich_help_panel=_PANEL,
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Answer with one JSON document, for programs.", rich_help_panel=_PANEL)]
 
 
@@ -57,6 +66,7 @@ class Globals:
     wallet: str | None = None
     password_file: Path | None = None
     as_json: bool = False
+    network: str | None = None
 
     def over(self, other: Globals) -> Globals:
         """Prefer these to others where these are given."""
@@ -65,6 +75,7 @@ class Globals:
             wallet=self.wallet or other.wallet,
             password_file=self.password_file or other.password_file,
             as_json=self.as_json or other.as_json,
+            network=self.network or other.network,
         )
 
 
@@ -98,17 +109,20 @@ class Session:
 
     @cached_property
     def network(self) -> Network:
-        """The home's market."""
-        from voisin.client import load_network
+        """The market: the public network that was named, or else the home's."""
+        from voisin.client import load_network, named_network
 
-        return load_network(self.home)
+        own = self.settings
+        if own.network is None:
+            return load_network(self.home)
+        return named_network(own.network, rpc_url=own.rpc_url or "", market_url=own.market_url or "")
 
     @property
     def known_network(self) -> Network | None:
-        """The home's market, if it has one."""
+        """The market, if there is one."""
         from voisin.client.network import NETWORK_FILE
 
-        return self.network if (self.home / NETWORK_FILE).exists() else None
+        return self.network if self.settings.network or (self.home / NETWORK_FILE).exists() else None
 
     @cached_property
     def out(self) -> Console:
@@ -219,6 +233,16 @@ class Session:
         return anyio.run(connected)
 
 
+_SHARED = {
+    "home": (HomeOption, None),
+    "wallet": (WalletOption, None),
+    "password_file": (PasswordOption, None),
+    "network": (NetworkOption, None),
+    "as_json": (JsonOption, False),
+}
+"""Options of every command: type and default of each."""
+
+
 def command(app: typer.Typer, name: str, *, example: str) -> Callable[[Command], Command]:
     """
     Register a function as a command; its first parameter gets the `Session`, and every command's options are added.
@@ -256,7 +280,7 @@ def _shell(function: Callable[..., None]) -> Callable[..., None]:
     """Wrap a function into what Typer calls: it gets a session, and the options of every command become that session."""
 
     def shell(context: typer.Context, **values: object) -> None:
-        here = Globals(**{key: values.pop(key) for key in ("home", "wallet", "password_file", "as_json")})  # type: ignore[arg-type]
+        here = Globals(**{key: values.pop(key) for key in _SHARED})  # type: ignore[arg-type]
         above = context.obj if isinstance(context.obj, Globals) else Globals()
         context.obj = here.over(above)
         if context.invoked_subcommand is None:
@@ -273,14 +297,8 @@ def _parameters(function: Callable[..., None]) -> list[inspect.Parameter]:
     """List what the command line must give: what the function wants after its session, then every command's options."""
     own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
     keyword = inspect.Parameter.KEYWORD_ONLY
-    shared = {
-        "home": (HomeOption, None),
-        "wallet": (WalletOption, None),
-        "password_file": (PasswordOption, None),
-        "as_json": (JsonOption, False),
-    }
     return [
         inspect.Parameter("context", keyword, annotation=typer.Context),
         *(parameter.replace(kind=keyword) for parameter in own),
-        *(inspect.Parameter(name, keyword, default=default, annotation=kind) for name, (kind, default) in shared.items()),
+        *(inspect.Parameter(name, keyword, default=default, annotation=kind) for name, (kind, default) in _SHARED.items()),
     ]

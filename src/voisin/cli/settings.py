@@ -24,7 +24,9 @@ class CliSettings(BaseSettings):
     home: Path = Field(Path("~/.voisin"), description="Home folder with box.json and wallets.")
     wallet: str | None = Field(None, description="Wallet that signs and pays: a name in the home folder, or a keystore file.")
     password_file: Path | None = Field(None, description="File with the wallet's password on its first line.")
-    rpc_url: str | None = Field(None, description="The node of a chain that is not the box's.")
+    network: str | None = Field(None, description="Public network to use instead of the home folder's market, for example arbitrum.")
+    rpc_url: str | None = Field(None, description="Node of a chain that is not the box's: for `chain deploy`, and for a public network.")
+    market_url: str | None = Field(None, description="Order book that follows a public network's hub.")
     replicas: int = Field(2, ge=1, description="How many workers must agree on each result [workers].")
     max_price: str | None = Field(None, description='Most that one task may cost in all [RLC], for example "0.1 RLC".')
     workers: int = Field(3, ge=0, le=64, description="Worker processes of a box [processes].")
@@ -53,7 +55,7 @@ def read_settings(given: Globals) -> CliSettings:
     Raises:
         InputError: A setting has a wrong value, or there is no such setting.
     """
-    options = {"home": given.home, "wallet": given.wallet, "password_file": given.password_file}
+    options = {"home": given.home, "wallet": given.wallet, "password_file": given.password_file, "network": given.network}
     try:
         return CliSettings(**{name: value for name, value in options.items() if value is not None})  # type: ignore[arg-type]
     except ValidationError as error:

@@ -5,7 +5,7 @@ from voisin.client.cloud import AsyncCloud, connect_async
 from voisin.client.invoice import Invoice
 from voisin.client.job import AsyncJob, Ending
 from voisin.client.ledger import BalanceSheet, Holding
-from voisin.client.network import Network, home_folder, load_network, save_network
+from voisin.client.network import Network, home_folder, load_network, named_network, save_network
 from voisin.client.offers import Lot
 from voisin.client.quote import Quote
 from voisin.client.results import AppFailedError, Result
@@ -36,6 +36,7 @@ __all__ = [
     "expand_app",
     "home_folder",
     "load_network",
+    "named_network",
     "read_app",
     "save_network",
 ]

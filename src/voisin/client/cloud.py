@@ -24,7 +24,7 @@ from voisin.client.invoice import Invoice
 from voisin.client.job import AsyncJob, open_job
 from voisin.client.ledger import BalanceSheet, balance_sheet, holders
 from voisin.client.links import Links, open_links
-from voisin.client.network import Network, home_folder, load_network
+from voisin.client.network import Network, home_folder, load_network, named_network
 from voisin.client.quote import Quote, make_quote
 from voisin.client.requester import Requester
 from voisin.client.results import Result
@@ -303,7 +303,7 @@ def _amount(amount: int | str) -> NRLC:
 @asynccontextmanager
 async def connect_async(
     home: str | Path | None = None,
-    network: Network | None = None,
+    network: Network | str | None = None,
     *,
     wallet: WalletReference = None,
     password: str | None = None,
@@ -314,7 +314,7 @@ async def connect_async(
 
     Args:
         home: The home folder, with `box.json` and wallets; `$VOISIN_HOME` or `~/.voisin` unless given.
-        network: The market, when it is not the home folder's.
+        network: The market, when it is not the home folder's; a public one by its name, for example `"arbitrum"`.
         wallet: Who pays: a wallet's name or keystore file; the home's requester unless given. It is opened when first needed.
         password: The wallet's password; from the box's or `VOISIN_PASSWORD_FILE`'s file unless given.
         ask: Asks a person for the password when nothing else gives it.
@@ -324,7 +324,7 @@ async def connect_async(
         UnavailableError: The market does not answer.
     """
     folder = home_folder(home)
-    where = network if network is not None else load_network(folder)
+    where = named_network(network) if isinstance(network, str) else network or load_network(folder)
 
     def unlock() -> KeySigner:
         if isinstance(wallet, KeySigner):

@@ -50,5 +50,5 @@ async def open_links(network: Network) -> AsyncIterator[Links]:
     ):
         if chain.chain_id != network.chain_id:
             words = f"the node at {network.rpc_url} serves chain {chain.chain_id}, not {network.chain_id}"
-            raise InputError(words, hint="check rpc_url and chain_id in box.json")
+            raise InputError(words, hint="check the address of the node, and chain_id in box.json")
         yield Links(network, chain, OrderBook(market), PoolDesk(pool) if network.pool_url else None, storage)

@@ -1,7 +1,7 @@
 """
 Where a market is: the addresses of its chain and services, kept in `box.json` of a home folder.
 
-`voisin up` writes the file; a network that runs elsewhere is described by hand in the same form.
+`voisin up` writes the file; a network that runs elsewhere is described by hand in the same form, or known by its name.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from voisin.chain.networks import known_network
 from voisin.errors import InputError, StateError
 from voisin.protocol.codec import decode
 from voisin.protocol.ids import Address, as_address
@@ -28,7 +29,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         chain_id: The chain's id, checked against the node.
         rpc_url: The node's JSON-RPC address.
         hub: The one contract address of the market.
-        market_url: The order book.
+        market_url: The order book; empty without one.
         storage_url: Where apps, inputs and results lie.
         pool_url: The default workerpool's service; empty without one.
         workerpool: The default workerpool's entry; None without one.
@@ -86,6 +87,28 @@ def read_network(path: Path) -> Network:
     except OSError as error:
         raise InputError(f"the network file {path} cannot be read: {error.strerror}", hint="check the path") from None
     return decode(data, Network, f"the network file {path}")
+
+
+def named_network(name: str, *, rpc_url: str = "", market_url: str = "") -> Network:
+    """
+    Describe a public network of the original by its name: its chain can be read, and its contracts used.
+
+    Args:
+        name: Its name, for example `arbitrum`.
+        rpc_url: The node to use; a public one unless given.
+        market_url: An order book that follows its hub, run by whoever; none unless given.
+
+    Raises:
+        InputError: There is no network of this name.
+    """
+    known = known_network(name)
+    return Network(
+        chain_id=known.chain_id,
+        rpc_url=rpc_url or known.rpc_url,
+        hub=known.hub,
+        market_url=market_url,
+        storage_url=known.storage_url,
+    )
 
 
 def save_network(home: Path, network: Network) -> Path:

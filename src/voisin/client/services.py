@@ -15,7 +15,7 @@ import anyio
 import httpx
 import msgspec
 
-from voisin.errors import UnavailableError, VoisinError
+from voisin.errors import StateError, UnavailableError, VoisinError
 from voisin.protocol.api import (
     DealEntry,
     DealPage,
@@ -99,6 +99,9 @@ class Service:
         await self._send(httpx.Request("DELETE", self._url(path), headers=headers))
 
     def _url(self, path: str) -> httpx.URL:
+        if not self.base_url:
+            hint = "run one that follows its hub with `python -m voisin.market`, and name it as the network's market_url"
+            raise StateError(f"this network has no {self.what} that Voisin can ask", hint=hint)
         return httpx.URL(self.base_url.rstrip("/") + path)
 
     async def _exchange(self, request: httpx.Request, kind: type[T]) -> T:

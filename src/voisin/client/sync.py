@@ -138,7 +138,7 @@ class Cloud(CloudFace):
 @contextmanager
 def connect(
     home: str | Path | None = None,
-    network: Network | None = None,
+    network: Network | str | None = None,
     *,
     wallet: WalletReference = None,
     password: str | None = None,
@@ -149,7 +149,7 @@ def connect(
 
     Args:
         home: The home folder, with `box.json` and wallets; `$VOISIN_HOME` or `~/.voisin` unless given.
-        network: The market, when it is not the home folder's.
+        network: The market, when it is not the home folder's; a public one by its name, for example `"arbitrum"`.
         wallet: Who pays: a wallet's name or keystore file; the home's requester unless given. It is opened when first needed.
         password: The wallet's password; from the box's or `VOISIN_PASSWORD_FILE`'s file unless given.
         ask: Asks a person for the password when nothing else gives it.
