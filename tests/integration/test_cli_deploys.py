@@ -115,18 +115,19 @@ def test_what_was_changed_is_named(rig: Rig) -> None:
     as_owner("setCallbackGas", 1)
     as_owner("createCategory", "XXL", "", 7)
     task = next(s for s, _ in load_artifact("TasksFacet").return_sizes.items())
-    as_owner("diamondCut", [(PLAN.facets["OrdersFacet"], 1, [task])], ZERO_ADDRESS, b"")
+    as_owner("diamondCut", [(PLAN.facets["OrdersFacet"], 1, [task]), (PLAN.facets["OrdersFacet"], 0, ["0x01020304"])], ZERO_ADDRESS, b"")
     as_owner("transferOwnership", ADDRESSES[1])
     found = {item["what"]: (item["expected"], item["found"]) for item in rig.answer("--check", code=1)["check"]["differences"]}
     assert found.pop("callbackgas of Hub") == ("200000", "1")
     assert found.pop("countCategory of Hub") == ("5", "6")
     assert found.pop("owner of Hub") == (OWNER, ADDRESSES[1])
+    assert found.pop("routes of other functions") == ("none", f"0x01020304 to {PLAN.facets['OrdersFacet']}")
     ((what, (expected, got)),) = found.items()
     assert what.startswith(f"route of {task} ")
     assert expected.startswith("TasksFacet")
     assert got == "OrdersFacet, long answers"
     _, err = rig.run("--check", code=1)
-    assert "error: 4 things on the chain are not as expected" in err
+    assert "error: 5 things on the chain are not as expected" in err
     rig.file.write_text(hub.replace(PLAN.app_registry, ADDRESSES[2]))
     found = {item["what"]: item["found"] for item in rig.answer("--check", code=1)["check"]["differences"]}
     assert found[f"AppRegistry at {ADDRESSES[2]}"].startswith("code hash")

@@ -5,7 +5,7 @@ of every function. It reads only what anybody can read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -14,7 +14,6 @@ from eth_utils.crypto import keccak
 from voisin.chain.artifacts import load_abi, load_artifact
 from voisin.chain.deploy import (
     CALLBACK_GAS,
-    FACETS,
     HUB,
     REGISTRIES,
     STAKE_DECIMALS,
@@ -216,7 +215,15 @@ def _routes(deployment: Deployment) -> Iterator[_Comparison]:
             ("eth_getStorageAt", (deployment.hub, place, "latest")),
             lambda answer: _route(facets, int(answer.read(str), 16) % 2**_PLACE),
         )
-    yield _view(HUB, deployment.hub, "facetAddresses", tuple(deployment.facets[name] for name in FACETS))
+    wanted = {to_hex(selector) for selector, _, _ in routes}
+    question = Read(deployment.hub, function(HUB, "facets"), (), lambda table: _others(table, wanted))
+    yield _Comparison("routes of other functions", "none", question.request(), question.answer)
+
+
+def _others(table: tuple[tuple[Address, tuple[str, ...]], ...], wanted: Container[str]) -> str:
+    """List what the hub answers beyond what it should."""
+    others = [f"{selector} to {facet}" for facet, selectors in table for selector in selectors if selector not in wanted]
+    return ", ".join(others) or "none"
 
 
 def _route(facets: Mapping[Address, str], word: int) -> str:
