@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from eth_hash.auto import keccak
 
 from tests.support.accounts import Signer
+from tests.support.boost import match_boost, push, sponsor_boost
 from tests.support.compiled import deploy_double, encode_call
 from tests.support.evm import Receipt
 from tests.support.market import DIGEST, RLC, Market, Terms, deploy_market, furnish
@@ -264,6 +265,38 @@ def endings(market: Market) -> Measure:
     yield "claimArray, 10", hub.send("claimArray", claims, by=stranger)
 
 
+def boost(market: Market) -> Measure:
+    """Deals without a record of their replication."""
+    roles = market.roles
+    shapes = {
+        "no dataset": PLAIN,
+        "TEE": replace(PLAIN, tag=TEE_TAG),
+        "dataset, TEE": replace(PLAIN, tag=TEE_TAG, with_dataset=True),
+        "params of 111 bytes": replace(PLAIN, params=PARAMS),
+        "callback": replace(PLAIN, callback=roles.stranger.address),
+        "1,000 tasks": replace(PLAIN, volume=1_000, price=RLC // 100, app_price=1),
+    }
+    deals: dict[str, bytes] = {}
+    for place, (label, terms) in enumerate(shapes.items()):
+        deals[label], receipt = match_boost(market, replace(terms, salt=bytes([place + 1]) * 32))
+        yield f"matchOrdersBoost, {label}", receipt
+    sponsored, receipt = sponsor_boost(market, replace(PLAIN, salt=b"\x51" * 32))
+    yield "sponsorMatchOrdersBoost", receipt
+    for label, deal in deals.items():
+        enclave = roles.enclave if "TEE" in label else None
+        yield (
+            f"pushResultBoost, {label}",
+            push(market, deal, results=LINK, callback=b"v" * 64 if label == "callback" else b"", enclave=enclave),
+        )
+    bag = deals["1,000 tasks"]
+    yield "pushResultBoost, no results", push(market, bag, 1, results=b"")
+    market.evm.warp(2_100)
+    yield "claimBoost", market.hub.send("claimBoost", bag, 2, by=roles.stranger.address)
+    yield "claimBoost, sponsored", market.hub.send("claimBoost", sponsored, 0, by=roles.stranger.address)
+    fresh, _ = match_boost(market, replace(PLAIN, salt=b"\x52" * 32))
+    yield "pushResultBoost, kitty", push(market, fresh, results=LINK)
+
+
 def _revealed(market: Market, terms: Terms, count: int) -> bytes:
     task = market.initialize(market.match(terms)[0])
     for worker in market.roles.workers[:count]:
@@ -297,6 +330,7 @@ PATHS: tuple[Callable[[Market], Measure], ...] = (
     settlements,
     at_once,
     endings,
+    boost,
 )
 
 if __name__ == "__main__":

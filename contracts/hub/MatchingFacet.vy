@@ -8,6 +8,7 @@ import events as E
 import hub_state as S
 import ledger as L
 import order_hashes as H
+import order_use as U
 import orders as T
 import signatures as G
 
@@ -15,6 +16,7 @@ initializes: S
 initializes: D[S := S]
 initializes: L[S := S]
 initializes: H[S := S]
+initializes: U[S := S]
 initializes: G[S := S]
 
 WORKERPOOL_STAKE_RATIO: constant(uint256) = 30
@@ -51,18 +53,6 @@ struct Draft:
     tag: uint256
     first: uint256
     volume: uint256
-
-
-# hash of each order, and how much of it earlier deals have used
-struct Hashes:
-    app: bytes32
-    app_used: uint256
-    dataset: bytes32
-    dataset_used: uint256
-    workerpool: bytes32
-    workerpool_used: uint256
-    request: bytes32
-    request_used: uint256
 
 
 @external
@@ -207,7 +197,7 @@ def _match(
     assert G._is_authorized(workerpool.datasetrestrict, dataset.dataset), "iExecV5-matchOrders-0x1a"
     assert G._is_authorized(workerpool.requesterrestrict, request.requester), "iExecV5-matchOrders-0x1b"
     # --- has each owner agreed, and for how many tasks
-    h: Hashes = empty(Hashes)
+    h: U.Hashes = empty(U.Hashes)
     d: Draft = empty(Draft)
     d.app_owner = staticcall Resource(app.app).owner()
     assert staticcall Registry(S.app_registry).isRegistered(app.app), "iExecV5-matchOrders-0x20"
@@ -244,10 +234,10 @@ def _match(
     d.sponsor = sponsor
     d.tag = tag
     d.first = h.request_used
-    self._consume(h, d.volume)
+    U._consume(h, d.volume)
     L._lock(sponsor, (d.app_price + d.dataset_price + d.workerpool_price) * d.volume)
     L._lock(d.workerpool_owner, d.workerpool_price * WORKERPOOL_STAKE_RATIO // 100 * d.volume)
-    dealid: bytes32 = keccak256(concat(h.request, convert(h.request_used, bytes32)))
+    dealid: bytes32 = U._deal_id(h)
     self._record(dealid, request, d)
     log E.SchedulerNotice(workerpool=d.workerpool, dealid=dealid)
     log E.OrdersMatched(
@@ -259,15 +249,6 @@ def _match(
         volume=d.volume,
     )
     return dealid
-
-
-@internal
-def _consume(h: Hashes, volume: uint256):
-    S.consumed[h.app] = unsafe_add(h.app_used, volume)
-    if h.dataset != empty(bytes32):
-        S.consumed[h.dataset] = unsafe_add(h.dataset_used, volume)
-    S.consumed[h.workerpool] = unsafe_add(h.workerpool_used, volume)
-    S.consumed[h.request] = unsafe_add(h.request_used, volume)
 
 
 @internal

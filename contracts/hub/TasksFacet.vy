@@ -7,6 +7,7 @@ import category_record as C
 import deal_record as D
 import events as E
 import hub_state as S
+import kitty as K
 import ledger as L
 import signatures as G
 import task_record as R
@@ -15,13 +16,11 @@ initializes: S
 initializes: C[S := S]
 initializes: D[S := S]
 initializes: L[S := S]
+initializes: K[L := L]
 initializes: G[S := S]
 initializes: R[S := S]
 
 WORKERPOOL_STAKE_RATIO: constant(uint256) = 30
-KITTY: constant(address) = 0x99c2268479b93fDe36232351229815DF80837e23
-KITTY_RATIO: constant(uint256) = 10
-KITTY_MIN: constant(uint256) = 1_000_000_000
 MAX_CONTRIBUTORS: constant(uint256) = 256
 
 
@@ -264,8 +263,7 @@ def _claim(taskid: bytes32):
     cost: uint256 = price + D._price(S.deals[dealid].app) + D._price(D._dataset(dealid, owner))
     scheduler_stake: uint256 = price * WORKERPOOL_STAKE_RATIO // 100
     L._unlock(D._sponsor(dealid, owner, S.deals[dealid].requester), cost)
-    L._seize(D._address(owner), scheduler_stake, taskid)
-    L._keep(KITTY, scheduler_stake, taskid)
+    K._fill(D._address(owner), scheduler_stake, taskid)
     worker_stake: uint256 = D._worker_stake(owner)
     for i: uint256 in range(R._contributors(state), bound=MAX_CONTRIBUTORS):
         L._unlock(S.tasks[taskid].contributors[i], worker_stake)
@@ -279,13 +277,7 @@ def _check_worker(taskid: bytes32, owner: uint256, enclave: address, authorizati
     @notice The scheduler, or the broker of enclaves, has sent this worker.
     """
     assert enclave != empty(address) or owner & D.TEE == 0
-    signer: address = D._address(owner)
-    if enclave != empty(address):
-        broker: address = S.tee_broker
-        if broker != empty(address):
-            signer = broker
-    digest: bytes32 = keccak256(concat(convert(msg.sender, bytes20), taskid, convert(enclave, bytes20)))
-    assert G._is_signed(signer, self._message(digest), authorization)
+    assert G._is_sent(taskid, D._address(owner), enclave, authorization)
 
 
 @internal
@@ -293,16 +285,7 @@ def _check_worker(taskid: bytes32, owner: uint256, enclave: address, authorizati
 def _check_enclave(result_hash: bytes32, result_seal: bytes32, enclave: address, signature: Bytes[1_024]):
     if enclave != empty(address):
         digest: bytes32 = keccak256(concat(result_hash, result_seal))
-        assert G._is_signed(enclave, self._message(digest), signature)
-
-
-@internal
-@pure
-def _message(digest: bytes32) -> bytes32:
-    """
-    @notice What a wallet signs when it is asked to sign 32 bytes (EIP-191).
-    """
-    return keccak256(concat(b"\x19Ethereum Signed Message:\n32", digest))
+        assert G._is_message_signed(enclave, digest, signature)
 
 
 @internal
@@ -414,10 +397,8 @@ def _settle_owners(taskid: bytes32, dealid: bytes32, owner: uint256, workerpool:
         L._reward(S.deals[dealid].dataset_owner, dataset_price, taskid)
     scheduler: address = D._address(owner)
     L._unlock(scheduler, price * WORKERPOOL_STAKE_RATIO // 100)
-    kitty: uint256 = L._locked_of(KITTY)
-    if kitty > 0:
-        share: uint256 = min(max(kitty * KITTY_RATIO // 100, KITTY_MIN), kitty)
-        L._seize(KITTY, share, taskid)
+    share: uint256 = K._take(taskid)
+    if share > 0:
         L._reward(scheduler, share, taskid)
 
 

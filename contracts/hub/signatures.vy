@@ -89,6 +89,30 @@ def _is_approved(account: address, digest: bytes32, signature: Bytes[1_024]) -> 
 
 @internal
 @view
+def _is_message_signed(account: address, digest: bytes32, signature: Bytes[1_024]) -> bool:
+    """
+    @notice The same for what a wallet signs when it is asked to sign 32 bytes (EIP-191).
+    """
+    return self._is_signed(account, keccak256(concat(b"\x19Ethereum Signed Message:\n32", digest)), signature)
+
+
+@internal
+@view
+def _is_sent(taskid: bytes32, scheduler: address, enclave: address, authorization: Bytes[1_024]) -> bool:
+    """
+    @notice Whether the scheduler of a task, or the broker of enclaves, has sent the caller to work on it.
+    """
+    signer: address = scheduler
+    if enclave != empty(address):
+        broker: address = S.tee_broker
+        if broker != empty(address):
+            signer = broker
+    digest: bytes32 = keccak256(concat(convert(msg.sender, bytes20), taskid, convert(enclave, bytes20)))
+    return self._is_message_signed(signer, digest, authorization)
+
+
+@internal
+@view
 def _is_authorized(restriction: address, account: address) -> bool:
     """
     @notice Whether a restriction lets an account pass: it is empty, the account itself, or a group with this member.

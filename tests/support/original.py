@@ -33,6 +33,8 @@ FACETS = (
     "IexecPoco2Facet",
     "IexecPocoAccessorsFacet",
     "IexecAccessorsABILegacyFacet",
+    "IexecPocoBoostFacet",
+    "IexecPocoBoostAccessorsFacet",
 )
 DIAMOND_FACETS = ("DiamondCutFacet", "DiamondLoupeFacet", "OwnershipFacet")
 LIBRARY = "IexecLibOrders_v5"

@@ -27,6 +27,7 @@ FACETS: Final = (
     "OrdersFacet",
     "MatchingFacet",
     "TasksFacet",
+    "BoostFacet",
     "AccessorsFacet",
     "CallbackFacet",
 )

@@ -17,9 +17,10 @@ from voisin.chain.artifacts import AbiEntry, load_abi
 
 POCO = ("@iexec/poco", "abis", "contracts")
 DIAMOND = ("@iexec/poco", "deployments", "arbitrum")
+IMPLEMENTED = ("IexecPocoAccessorsFacet", "IexecPoco1Facet", "IexecPoco2Facet", "IexecPocoBoostFacet", "IexecPocoBoostAccessorsFacet")
 COMMON = (
     # what implements the interface comes after it: where the interface says `view` of a constant, the facet says `pure`
-    *((*POCO, "facets", f"{name}.json") for name in ("IexecPocoAccessorsFacet", "IexecPoco1Facet", "IexecPoco2Facet")),
+    *((*POCO, "facets", f"{name}.json") for name in IMPLEMENTED),
     (*POCO, "Diamond.json"),
     *((*DIAMOND, f"{name}.json") for name in ("DiamondCutFacet", "DiamondLoupeFacet", "OwnershipFacet")),
 )

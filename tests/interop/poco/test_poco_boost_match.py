@@ -1,0 +1,3 @@
+"""What the unit tests say of these deals holds for the original too."""
+
+from tests.unit.contracts.test_boost_match import *  # noqa: F403
