@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -12,11 +11,11 @@ from typing import Any
 import anyio
 import pytest
 
+from tests.support.anvil import require_anvil
 from tests.support.devnet import ADDRESSES, COIN, GWEI, KEYS, notebook, signed
 from tests.support.programs import deployer, padded, program
 from voisin.chain.devnet import Devnet, DevnetSettings, RpcError, serve_devnet
-from voisin.chain.devnet.anvil import find_anvil
-from voisin.errors import InputError, RevertError, UnavailableError, VoisinError
+from voisin.errors import InputError, RevertError, VoisinError
 
 pytestmark = pytest.mark.anyio
 DEADLINE_S = 20
@@ -39,12 +38,7 @@ COMPARED = (
 
 @pytest.fixture(autouse=True)
 def anvil_is_installed() -> None:
-    try:
-        find_anvil()
-    except UnavailableError as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(error))
+    require_anvil()
 
 
 async def ask(node: Devnet, method: str, *params: object) -> Any:
