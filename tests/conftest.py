@@ -1,4 +1,8 @@
-"""What every test shares: the loop, logs that end with their test, and hypothesis without wall-clock judgements."""
+"""
+What every test shares: the loop, logs that end with their test, and hypothesis without wall-clock judgements.
+
+The profile `night` (`make night`) has ten times the examples, in the tests that ask `tests.support.nights` how many they should try.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("voisin", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("night", settings.get_profile("voisin"))
 settings.load_profile("voisin")
 
 

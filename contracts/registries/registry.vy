@@ -59,8 +59,14 @@ def isRegistered(_entry: address) -> bool:
 @view
 @external
 def tokenURI(tokenId: uint256) -> String[590]:
+    """
+    @notice Where the metadata of a token are; nowhere as long as the registry has no base URI.
+    """
     erc721._owner_of(tokenId)
-    return concat(self.baseURI, uint2str(tokenId))
+    base: String[512] = self.baseURI
+    if len(base) == 0:
+        return ""
+    return concat(base, uint2str(tokenId))
 
 
 @external

@@ -186,15 +186,23 @@ class Evm:
         """Let time pass."""
         self.time += seconds
 
+    def mark(self) -> tuple[int, int, int, int]:
+        """Remember the present, time included."""
+        return self._db.mark(), self.time, self.block, self._version
+
+    def rewind(self, mark: tuple[int, int, int, int]) -> None:
+        """Undo all that happened since `mark`."""
+        self._db.rewind(mark[0])
+        self.time, self.block, self._version = mark[1:]
+
     @contextmanager
     def anchor(self) -> Iterator[None]:
         """Undo at the end all that happens inside, time included."""
-        mark, before = self._db.mark(), (self.time, self.block, self._version)
+        mark = self.mark()
         try:
             yield
         finally:
-            self._db.rewind(mark)
-            self.time, self.block, self._version = before
+            self.rewind(mark)
 
     def _execute(self, sender: str, to: str | None, data: bytes, value: int, gas: int) -> _Outcome:
         account, mark = to_canonical_address(sender), self._db.mark()

@@ -67,6 +67,8 @@ def test_base_uri(market: Market, roles: Roles) -> None:
         registry.send("setBaseURI", "elsewhere/", by=roles.stranger.address)
     registry.send("setBaseURI", "elsewhere/", by=roles.owner.address)
     assert registry.read("tokenURI", token) == f"elsewhere/{token}"
+    registry.send("setBaseURI", "", by=roles.owner.address)
+    assert registry.read("tokenURI", token) == ""
 
 
 def test_names_on_other_chains_are_not_supported(market: Market, roles: Roles) -> None:

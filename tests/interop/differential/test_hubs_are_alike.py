@@ -1,0 +1,90 @@
+"""
+Random sequences of valid and invalid calls: our hub does, says, keeps and pays what the original does.
+
+Where it does not on purpose, `tests.support.pair_differences` says so. `make test` tries 210 sequences of calls of the hubs and 30 of the
+registries, `make night` 2,100 and 300.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, run_state_machine_as_test
+
+from tests.support.nights import examples
+from tests.support.npm import requires_npm
+from tests.support.original import PACKAGES
+from tests.support.pair_entries import EntriesMachine
+from tests.support.pair_machine import the_world
+from tests.support.pair_orders import NUMBERS
+from tests.support.pair_steps_money import MoneySteps
+from tests.support.pair_steps_orders import OrderSteps
+from tests.support.pair_steps_owner import OwnerSteps
+from tests.support.pair_steps_tasks import TaskSteps
+
+STEPS = 12
+LIFE = {
+    "which": NUMBERS,
+    "count": st.integers(1, 4),
+    "wrong": st.integers(0, 15),
+    "missing": st.integers(0, 15),
+    "ending": st.integers(0, 5),
+}
+
+
+class Trade(OrderSteps, MoneySteps):
+    """Orders and money."""
+
+
+class Work(TaskSteps):
+    """The lives of tasks, of which every sequence has at least one."""
+
+    @initialize(**LIFE)
+    def first_life(self, which: int, count: int, wrong: int, missing: int, ending: int) -> None:
+        """Single steps seldom meet on one task."""
+        self.live(which=which, count=count, wrong=wrong, missing=missing, ending=ending)
+
+
+class Everything(OrderSteps, TaskSteps, MoneySteps, OwnerSteps):
+    """All calls there are."""
+
+
+MACHINES = [
+    pytest.param(Trade, 70, ("matchOrders", "sponsorMatchOrders"), id="trade"),
+    pytest.param(Work, 70, ("initialize", "contribute", "reveal", "finalize", "claim"), id="work"),
+    pytest.param(Everything, 70, (), id="everything"),
+]
+
+
+def _run(machine: type[RuleBasedStateMachine], sequences: int) -> None:
+    requires_npm(*PACKAGES)
+    chosen = settings(max_examples=examples(sequences), stateful_step_count=STEPS, deadline=None)
+    run_state_machine_as_test(machine, settings=chosen)  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize(("machine", "sequences", "done"), MACHINES)
+def test_hubs(machine: type[RuleBasedStateMachine], sequences: int, done: tuple[str, ...]) -> None:
+    """Both hubs in step; what the machine is about must have been done, else little was compared."""
+    requires_npm(*PACKAGES)
+    outcomes = the_world().pair.outcomes
+    outcomes.clear()
+    _run(machine, sequences)
+    assert all(outcomes[function, True] for function in done), outcomes
+
+
+@pytest.mark.timeout(0)
+def test_registries() -> None:
+    """Entries, their tokens, their owners."""
+    _run(EntriesMachine, 30)
+
+
+def test_names_and_numbers_of_the_protocol() -> None:
+    """What never changes."""
+    requires_npm(*PACKAGES)
+    for view in (
+        *("name", "symbol", "decimals", "domain", "owner", "kitty_address", "kitty_min", "kitty_ratio", "groupmember_purpose"),
+        *("contribution_deadline_ratio", "reveal_deadline_ratio", "final_deadline_ratio", "workerpool_stake_ratio", "datasetregistry"),
+    ):
+        the_world().pair.ask(view)

@@ -1,0 +1,14 @@
+"""How much a random test tries: the usual number, or ten times that at night (`make night`)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hypothesis import settings
+
+NIGHT_FACTOR: Final = 10
+
+
+def examples(usual: int) -> int:
+    """Number of examples to try, by the profile that hypothesis was started with."""
+    return usual * NIGHT_FACTOR if settings.get_current_profile_name() == "night" else usual

@@ -1,0 +1,86 @@
+"""Steps with orders: match them in every way, sign, close and broadcast them, ask whether they would do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import rule
+
+from tests.support.evm import Receipt
+from tests.support.orders import CLOSE, SIGN, as_tuple, operation_hash, order_hash
+from tests.support.pair_machine import PairMachine
+from tests.support.pair_orders import FITTING, KINDS, NUMBERS, PLANS, SIGNS, SUBJECT, Plan, forge, sign_orders, write_orders
+
+OPERATIONS = st.sampled_from([SIGN, SIGN, CLOSE, 2])
+
+
+class OrderSteps(PairMachine):
+    """What requesters, owners and brokers do."""
+
+    @rule(plan=PLANS, who=NUMBERS, is_sponsored=st.booleans())
+    def match(self, plan: Plan, who: int, is_sponsored: bool) -> None:
+        """Orders of any terms, faults and signatures."""
+        orders = sign_orders(self.world, write_orders(self.world, plan), plan.signs)
+        self.seen_orders.append(orders)
+        self._match(orders, self.person(who).address, is_sponsored)
+
+    @rule(plan=FITTING, who=NUMBERS, is_sponsored=st.booleans())
+    def match_well(self, plan: Plan, who: int, is_sponsored: bool) -> None:
+        """Orders that fit each other, so that sequences have something to go on with."""
+        self.match(plan=plan, who=who, is_sponsored=is_sponsored)
+
+    @rule(first=NUMBERS, second=NUMBERS, kind=st.sampled_from(KINDS), is_sponsored=st.booleans())
+    def match_again(self, first: int, second: int, kind: str, is_sponsored: bool) -> None:
+        """Orders that were there before: partly used up, closed, or one of another set."""
+        if not self.seen_orders:
+            return
+        orders = dict(self.seen_orders[first % len(self.seen_orders)])
+        orders[kind] = self.seen_orders[second % len(self.seen_orders)][kind]
+        self._match(orders, self.person(first).address, is_sponsored)
+
+    def _match(self, orders: dict[str, dict[str, Any]], by: str, is_sponsored: bool) -> None:
+        hub, arguments = self.market.hub.address, [as_tuple(values) for values in orders.values()]
+        self.pair.ask("computeDealVolume", *arguments)
+        outcome = self.do("sponsorMatchOrders" if is_sponsored else "matchOrders", *arguments, by=by)
+        self.hashes |= {order_hash(kind, values, hub) for kind, values in orders.items()}
+        if isinstance(outcome, Receipt):
+            self.world.note_deal(outcome.output)
+
+    @rule(plan=PLANS, which=NUMBERS, kind=st.sampled_from(KINDS), operation=OPERATIONS, sign=SIGNS, who=NUMBERS)
+    def manage(self, plan: Plan, which: int, kind: str, operation: int, sign: str, who: int) -> None:
+        """Sign or close an order, as its owner, with its owner's word, or without any right."""
+        orders = self.seen_orders[which % len(self.seen_orders)] if self.seen_orders and which % 2 else write_orders(self.world, plan)
+        values = orders[kind]
+        owner = self.world.owner_of(values[SUBJECT[kind]])
+        by = owner.address if who % 3 == 0 else self.person(who).address
+        word = forge("right" if sign == "presigned" else sign, operation_hash(kind, values, operation, self.market.hub.address), owner.key)
+        self.do(f"manage{kind}", (as_tuple(values), operation, word), by=by)
+        digest = order_hash(kind, values, self.market.hub.address)
+        self.hashes.add(digest)
+        for view in ("verifyPresignature", "viewPresigned", "viewConsumed"):
+            self.pair.ask(view, *((owner.address, digest) if view == "verifyPresignature" else (digest,)))
+        if all(values is not seen[kind] for seen in self.seen_orders):
+            self.seen_orders.append({name: {**found, "sign": b""} for name, found in orders.items()})
+
+    @rule(plan=PLANS, kind=st.sampled_from(KINDS), who=NUMBERS)
+    def broadcast(self, plan: Plan, kind: str, who: int) -> None:
+        """Show an order, whatever it says."""
+        values = write_orders(self.world, plan)[kind]
+        self.do(f"broadcast{kind}", as_tuple({**values, "sign": bytes(who % 66)}), by=self.person(who).address)
+
+    @rule(sign=SIGNS, who=NUMBERS, whom=NUMBERS, digest=st.binary(min_size=32, max_size=32))
+    def verify(self, sign: str, who: int, whom: int, digest: bytes) -> None:
+        """Ask whose signature it is."""
+        word = forge("right" if sign == "presigned" else sign, digest, self.person(who).key)
+        addresses = [self.person(who).address, *self.world.odd]
+        for view in ("verifySignature", "verifyPresignatureOrSignature"):
+            self.pair.ask(view, addresses[whom % len(addresses)], digest, word)
+
+    @rule(plan=PLANS, which=NUMBERS, sign=SIGNS)
+    def check_dataset(self, plan: Plan, which: int, sign: str) -> None:
+        """Ask whether a dataset may be opened by a deal that was made without."""
+        terms = {"dataset": 0, **plan.terms}
+        orders = sign_orders(self.world, write_orders(self.world, plan._replace(terms=terms)), ("right", sign, "right", "right"))
+        deal = self.world.deals[which % len(self.world.deals)].identity if which % 9 else bytes(32)
+        self.pair.ask("assertDatasetDealCompatibility", as_tuple(orders["DatasetOrder"]), deal)
