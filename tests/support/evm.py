@@ -69,7 +69,7 @@ class RevertedError(Exception):
 
 
 @dataclass(frozen=True)
-class _Outcome:
+class Outcome:
     """What a transaction did to one state; the same transaction on the same state need not be executed again."""
 
     result: Receipt | RevertedError
@@ -103,7 +103,7 @@ class Evm:
         self._state = _State(self._db, self._context(), bytes(32))
         self._version = 0
         self._versions = 0
-        self._memory: dict[tuple[object, ...], _Outcome] = {}
+        self._memory: dict[tuple[object, ...], Outcome] = {}
 
     def send(self, sender: str, to: str | None, data: bytes = b"", *, value: int = 0, gas: int = GAS_LIMIT) -> Receipt:
         """
@@ -204,14 +204,14 @@ class Evm:
         finally:
             self.rewind(mark)
 
-    def _execute(self, sender: str, to: str | None, data: bytes, value: int, gas: int) -> _Outcome:
+    def _execute(self, sender: str, to: str | None, data: bytes, value: int, gas: int) -> Outcome:
         account, mark = to_canonical_address(sender), self._db.mark()
         transaction = PragueTransactionBuilder.create_unsigned_transaction(
             nonce=self._db.get_nonce(account), gas_price=0, gas=gas, to=to_canonical_address(to) if to else b"", value=value, data=data
         )
         self._begin()
         computation = self._state.apply_transaction(SpoofTransaction(transaction, from_=account))
-        return _Outcome(_result(computation, gas, to), self._new_version(), self._db.changes_since(mark))
+        return Outcome(_result(computation, gas, to), self._new_version(), self._db.changes_since(mark))
 
     def _new_version(self) -> int:
         """A number for a state that no other state of this chain has."""

@@ -119,34 +119,47 @@ class FlatState(AccountDatabaseAPI):  # type: ignore[misc]
             self._write(self._warm, (address, slot), True)
 
     # --- accounts
-    def _account(self, address: bytes) -> AccountRecord:
+    def account(self, address: bytes) -> AccountRecord:
+        """The whole record of an account."""
         return self._accounts.get(address, ABSENT)
 
+    def put_account(self, address: bytes, record: AccountRecord) -> None:
+        """Write the whole record of an account."""
+        self._write(self._accounts, address, record)
+
+    def code(self, code_hash: bytes) -> bytes:
+        """Code by its hash."""
+        return self._codes[code_hash]
+
+    def keep_code(self, code_hash: bytes, code: bytes) -> None:
+        """Keep code, whether or not an account has it."""
+        self._codes[code_hash] = code
+
     def get_nonce(self, address: bytes) -> int:
-        return self._account(address).nonce
+        return self.account(address).nonce
 
     def set_nonce(self, address: bytes, nonce: int) -> None:
-        self._write(self._accounts, address, self._account(address)._replace(nonce=nonce))
+        self._write(self._accounts, address, self.account(address)._replace(nonce=nonce))
 
     def increment_nonce(self, address: bytes) -> None:
         self.set_nonce(address, self.get_nonce(address) + 1)
 
     def get_balance(self, address: bytes) -> int:
-        return self._account(address).balance
+        return self.account(address).balance
 
     def set_balance(self, address: bytes, balance: int) -> None:
-        self._write(self._accounts, address, self._account(address)._replace(balance=balance))
+        self._write(self._accounts, address, self.account(address)._replace(balance=balance))
 
     def get_code(self, address: bytes) -> bytes:
-        return self._codes[self._account(address).code_hash]
+        return self._codes[self.account(address).code_hash]
 
     def get_code_hash(self, address: bytes) -> bytes:
-        return self._account(address).code_hash
+        return self.account(address).code_hash
 
     def set_code(self, address: bytes, code: bytes) -> None:
         code_hash = keccak(code)
         self._codes[code_hash] = bytes(code)
-        self._write(self._accounts, address, self._account(address)._replace(code_hash=code_hash))
+        self._write(self._accounts, address, self.account(address)._replace(code_hash=code_hash))
 
     def delete_code(self, address: bytes) -> None:
         self.set_code(address, b"")
@@ -156,18 +169,18 @@ class FlatState(AccountDatabaseAPI):  # type: ignore[misc]
         self._write(self._accounts, address, ABSENT)
 
     def account_exists(self, address: bytes) -> bool:
-        return self._account(address) != ABSENT
+        return self.account(address) != ABSENT
 
     def account_is_empty(self, address: bytes) -> bool:
-        return self._account(address) == ABSENT
+        return self.account(address) == ABSENT
 
     def account_has_code_or_nonce(self, address: bytes) -> bool:
-        account = self._account(address)
+        account = self.account(address)
         return account.nonce != 0 or account.code_hash != NO_CODE
 
     def copy_account(self, source: bytes, target: bytes) -> None:
         """Give another address the same record and storage."""
-        self._write(self._accounts, target, self._account(source))
+        self._write(self._accounts, target, self.account(source))
         for (address, slot), value in list(self._slots.items()):
             if address == source:
                 self._write(self._slots, (target, slot), value)

@@ -16,6 +16,7 @@ from tests.support.contracts import Contract
 from tests.support.evm import NOBODY, Evm, Receipt, RevertedError
 from tests.support.orders import ZERO
 from tests.support.original import registry_code
+from tests.support.quick_evm import QuickEvm
 from voisin.chain.artifacts import load_artifact
 
 KINDS = ("App", "Dataset", "Workerpool")
@@ -51,7 +52,7 @@ def both_sides() -> tuple[Side, Side]:
 
 
 def _side(*, is_original: bool) -> Side:
-    evm, registries = Evm(), {}
+    evm, registries = QuickEvm(), {}
     for kind in KINDS:
         if is_original:
             code = registry_code(kind)

@@ -11,6 +11,7 @@ from tests.support.evm import Receipt
 from tests.support.market import RLC, Market, furnish
 from tests.support.orders import TEE_TAG, ZERO, as_tuple, order, sign_order, task_id
 from tests.support.pair import Pair
+from tests.support.quick_evm import QuickEvm
 from tests.support.twin import twin_market
 
 SCORES = (0, 12, 30, 17, 100)
@@ -70,7 +71,7 @@ class World:
     """Both hubs, and who and what is there."""
 
     def __init__(self) -> None:
-        self.market: Market = furnish(twin_market())
+        self.market: Market = furnish(twin_market(chain=QuickEvm))
         self.pair = Pair(self.market)
         roles = self.market.roles
         self.wallet = self._wallet()

@@ -7,7 +7,7 @@ and balances can be compared as they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -89,14 +89,15 @@ class TwinContract(Contract):
         return ours
 
 
-def twin_market(*, registries: str = "original") -> Market:
+def twin_market(*, registries: str = "original", chain: Callable[[], Evm] = Evm) -> Market:
     """
     Bring up both markets.
 
     Args:
         registries: Whose registries both hubs use: `original` or `ours`.
+        chain: Makes the chain of each.
     """
-    markets = (deploy_market(), deploy_original())
+    markets = (deploy_market(chain()), deploy_original(chain()))
     evm: Any = TwinEvm(markets[0].evm, markets[1].evm)
     keeper = signer(f"keeper of the {registries} registries")
     addresses = [_registry(evm, kind, keeper, registries) for kind in KINDS]
