@@ -6,7 +6,7 @@ Every step looks at the chain first and does only what is missing, so a start th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -14,8 +14,10 @@ import msgspec
 from voisin.box.settings import BoxSettings
 from voisin.box.wallets import REQUESTER, SCHEDULER, Wallets
 from voisin.chain import Call, Chain, Deployment, DeploymentTerms, Rpc, Sender, calls, deployment_plan, execute_plan
+from voisin.client.together import each
 from voisin.protocol.codec import decode
 from voisin.protocol.ids import Address
+from voisin.protocol.records import Account
 from voisin.protocol.signatures import KeySigner
 from voisin.units import NRLC, Wei
 
@@ -23,6 +25,14 @@ DEPLOYMENT_FILE = "deployment.json"
 POOL_DESCRIPTION = "voisin-box"
 GAS_MONEY = Wei(1_000 * 10**18)
 """Native coin that each role gets for its gas."""
+
+GAS_OF_COINS = 21_000
+GAS_OF_TOKENS = 100_000
+GAS_OF_DEPOSIT = 200_000
+"""
+Gas limits of what the founding sends [gas]. The box's own contracts use at most 53k for a transfer and 85k for a deposit, whoever else
+is on the chain; with a limit of their own, many transactions of one wallet can be under way.
+"""
 
 
 async def deployed(rpc_url: str, founder: KeySigner, settings: BoxSettings) -> Deployment:
@@ -62,24 +72,33 @@ class Founder:
     purse: Sender
 
     async def endow(self, owner: KeySigner, amount: NRLC) -> None:
-        """Give an owner that never had anything RLC and native coin for gas."""
-        if await self.chain.native_balance(owner.address) == 0:
-            await self.purse.send(Call(owner.address, b"", "gas money", value=GAS_MONEY))
-            await self.purse.send(calls.transfer(self.chain.token_address, owner.address, amount))
+        """Give an owner that never had anything RLC and native coin for gas; each of the two only if it is missing."""
+        chain, address = self.chain, owner.address
+        if await chain.native_balance(address) == 0:
+            await self.purse.send(Call(address, b"", "gas money", value=GAS_MONEY, gas=GAS_OF_COINS))
+        if await self._never_had_rlc(address):
+            await self.purse.send(replace(calls.transfer(chain.token_address, address, amount), gas=GAS_OF_TOKENS))
+
+    async def _never_had_rlc(self, address: Address) -> bool:
+        """Who has sent nothing yet has spent nothing either: what it was given is still there."""
+        if await self.chain.nonce(address) > 0 or await self.chain.token.balance(address) > 0:
+            return False
+        return await self.chain.hub.account(address) == Account(stake=NRLC(0), locked=NRLC(0))
 
 
-async def deposit_all(chain: Chain, owner: KeySigner) -> None:
+async def deposit_all(chain: Chain, wallet: Sender) -> None:
     """Move all RLC of an owner's wallet into its account inside the hub, where it can be staked."""
-    held = await chain.token.balance(owner.address)
+    held = await chain.token.balance(wallet.address)
     if held > 0:
-        await Sender(chain, owner).send(calls.approve_and_call(chain.token_address, chain.hub_address, held, b""))
+        call = calls.approve_and_call(chain.token_address, chain.hub_address, held, b"")
+        await wallet.send(replace(call, gas=GAS_OF_DEPOSIT))
 
 
-async def pool_entry(chain: Chain, scheduler: KeySigner) -> Address:
+async def pool_entry(chain: Chain, scheduler: Sender) -> Address:
     """Create the entry of the box's workerpool unless it is there; answers its address."""
     entry = await chain.registries.predict_workerpool(scheduler.address, POOL_DESCRIPTION)
     if not await chain.registries.is_workerpool(entry):
-        await Sender(chain, scheduler).send(calls.create_workerpool(chain.workerpool_registry, scheduler.address, POOL_DESCRIPTION))
+        await scheduler.send(calls.create_workerpool(chain.workerpool_registry, scheduler.address, POOL_DESCRIPTION))
     return entry
 
 
@@ -91,12 +110,18 @@ async def found_market(chain: Chain, founder: KeySigner, wallets: Wallets, setti
         The workerpool's address.
     """
     bank = Founder(chain, Sender(chain, founder))
-    for role, signer in wallets.signers.items():
+    purses = {role: Sender(chain, signer) for role, signer in wallets.signers.items()}
+
+    async def furnish(role: str) -> None:
         first = {REQUESTER: settings.requester_rlc, SCHEDULER: settings.scheduler_rlc}.get(role, settings.worker_rlc)
-        await bank.endow(signer, first)
+        await bank.endow(wallets.signers[role], first)
         if role != REQUESTER:
-            await deposit_all(chain, signer)
-    return await pool_entry(chain, wallets.signers[SCHEDULER])
+            await deposit_all(chain, purses[role])
+        if role == SCHEDULER:
+            await pool_entry(chain, purses[role])
+
+    await each(purses, furnish)
+    return await chain.registries.predict_workerpool(purses[SCHEDULER].address, POOL_DESCRIPTION)
 
 
 def _write(path: Path, data: bytes) -> None:

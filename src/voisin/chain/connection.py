@@ -102,6 +102,10 @@ class Chain:
         """Tell how much native coin, which pays for gas, an owner has [wei]."""
         return Wei(quantity(await self.rpc.fetch(str, "eth_getBalance", owner, "latest")))
 
+    async def nonce(self, owner: Address) -> int:
+        """Tell how many transactions an owner has sent."""
+        return quantity(await self.rpc.fetch(str, "eth_getTransactionCount", owner, "latest"))
+
     async def is_signed_by(self, owner: Address, digest: bytes, signature: str) -> bool:
         """Tell whether an owner signed a 32-byte digest: with its key, or as a contract (ERC-1271)."""
         return await self.hub.is_signed_by(owner, digest, signature)
