@@ -8,7 +8,7 @@ same on every machine; those of signed orders vary by a few units of gas with th
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from tests.support.accounts import Signer
 from tests.support.boost import match_boost, push, sponsor_boost
 from tests.support.compiled import deploy_double, encode_call
 from tests.support.evm import Receipt
-from tests.support.market import DIGEST, RLC, Market, Terms, deploy_market, furnish
+from tests.support.market import DIGEST, RLC, WEI, Market, Terms, deploy_market, furnish
 from tests.support.npm import has_package
 from tests.support.orders import CLOSE, SIGN, TEE_TAG, ZERO, as_tuple, result_hash, result_seal
 from tests.support.original import PACKAGES, deploy_original
@@ -38,7 +38,7 @@ def main() -> int:
     if missing:
         sys.stderr.write(f"{', '.join(missing)} not installed: run `npm ci`\n")
         return 1
-    ours, theirs = measure(furnish(deploy_market())), measure(furnish(deploy_original()))
+    ours, theirs = measure_all(deploy_market), measure_all(deploy_original)
     print("| call | ours | original | ours / original |")
     print("| --- | ---: | ---: | ---: |")
     for label, gas in ours.items():
@@ -49,11 +49,16 @@ def main() -> int:
     return 1 if dearer else 0
 
 
-def measure(market: Market) -> dict[str, int]:
+def measure_all(deploy: Callable[..., Market]) -> dict[str, int]:
+    """Measure a hub of tokens, and what is particular about one of native coin; gives gas by label."""
+    return measure(furnish(deploy()), PATHS) | measure(furnish(deploy(is_native=True)), NATIVE_PATHS)
+
+
+def measure(market: Market, paths: Iterable[Callable[[Market], Measure]]) -> dict[str, int]:
     """Run every path once, each from the same furnished market with a settled task in its past; gives gas by label."""
     _settle_one(market)
     found: dict[str, int] = {}
-    for path in PATHS:
+    for path in paths:
         with market.evm.anchor():
             for label, receipt in path(market):
                 assert label not in found, label
@@ -95,6 +100,24 @@ def money(market: Market) -> Measure:
     yield "approveAndCall", hub.send("approveAndCall", spender, RLC, b"hello", by=requester)
     token.send("transfer", hub.address, 5, by=roles.owner.address)
     yield "recover", hub.send("recover", by=roles.owner.address)
+
+
+def coin(market: Market) -> Measure:
+    """Deposits and withdrawals of native coin."""
+    roles, hub, evm = market.roles, market.hub, market.evm
+    requester, stranger, worker = roles.requester.address, roles.stranger.address, roles.workers[0].address
+    for account in (requester, worker, roles.owner.address):
+        evm.fund(account, 10**20)
+    yield "native: deposit", hub.send("deposit", by=requester, value=RLC * WEI)
+    yield "native: deposit, with a rest", hub.send("deposit", by=requester, value=RLC * WEI + 1)
+    yield "native: depositFor", hub.send("depositFor", worker, by=requester, value=RLC * WEI)
+    yield "native: depositForArray, 3", hub.send("depositForArray", [1, 2, 3], [requester, worker, stranger], by=requester, value=6 * WEI)
+    yield "native: coin that just comes", evm.send(requester, hub.address, b"", value=RLC * WEI)
+    yield "native: withdraw", hub.send("withdraw", RLC, by=requester)
+    yield "native: withdrawTo", hub.send("withdrawTo", RLC, worker, by=requester)
+    yield "native: transfer", hub.send("transfer", worker, RLC, by=requester)
+    evm.fund(hub.address, evm.balance(hub.address) + 5 * WEI)
+    yield "native: recover", hub.send("recover", by=roles.owner.address)
 
 
 def configuration(market: Market) -> Measure:
@@ -332,6 +355,7 @@ PATHS: tuple[Callable[[Market], Measure], ...] = (
     endings,
     boost,
 )
+NATIVE_PATHS = (coin,)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,18 +1,28 @@
 # pragma version 0.4.3
 """
-@title Money in and out of the hub, and its ERC-20 face (SPEC 5)
+@title Tokens in and out of the hub, and its ERC-20 face (SPEC 5)
 @license Apache-2.0
 """
+import erc20_face as F
 import hub_state as S
 import ledger as L
+import ownership as O
 import routing
 
 initializes: S
 initializes: L[S := S]
+initializes: F[S := S, L := L]
+initializes: O[S := S]
 initializes: routing[S := S]
 
+exports: F.transfer
+exports: F.transferFrom
+exports: F.approve
+exports: F.increaseAllowance
+exports: F.decreaseAllowance
+exports: F.approveAndCall
+
 MATCH_ORDERS: constant(bytes4) = 0x156194d4
-RECEIVE_APPROVAL: constant(bytes4) = method_id("receiveApproval(address,uint256,address,bytes)", output_type=bytes4)
 
 
 interface Token:
@@ -41,9 +51,9 @@ def depositFor(amount: uint256, target: address) -> bool:
 
 
 @external
-def depositForArray(amounts: DynArray[uint256, 512], targets: DynArray[address, 512]) -> bool:
+def depositForArray(amounts: DynArray[uint256, 128], targets: DynArray[address, 128]) -> bool:
     assert len(amounts) == len(targets), "invalid-array-length"
-    for i: uint256 in range(len(amounts), bound=512):
+    for i: uint256 in range(len(amounts), bound=128):
         self._deposit(msg.sender, targets[i], amounts[i])
     return True
 
@@ -68,7 +78,7 @@ def recover() -> uint256:
     """
     @notice Book RLC that was sent to the hub without a deposit on the owner's account.
     """
-    assert msg.sender == S.owner, "Ownable: caller is not the owner"
+    O._check_owner()
     held: uint256 = staticcall Token(S.token).balanceOf(self)
     supply: uint256 = S.supply
     if held < supply:
@@ -101,50 +111,6 @@ def receiveApproval(sender: address, amount: uint256, token: address, data: Byte
         raw_revert(method_id("OperationFailed()"))
     if not success:
         raw_revert(answer)
-    return True
-
-
-@external
-def transfer(recipient: address, amount: uint256) -> bool:
-    L._transfer(msg.sender, recipient, amount)
-    return True
-
-
-@external
-def transferFrom(sender: address, recipient: address, amount: uint256) -> bool:
-    L._transfer(sender, recipient, amount)
-    allowed: uint256 = S.allowances[sender][msg.sender]
-    assert allowed >= amount
-    L._approve(sender, msg.sender, allowed - amount)
-    return True
-
-
-@external
-def approve(spender: address, amount: uint256) -> bool:
-    L._approve(msg.sender, spender, amount)
-    return True
-
-
-@external
-def increaseAllowance(spender: address, addedValue: uint256) -> bool:
-    L._approve(msg.sender, spender, S.allowances[msg.sender][spender] + addedValue)
-    return True
-
-
-@external
-def decreaseAllowance(spender: address, subtractedValue: uint256) -> bool:
-    L._approve(msg.sender, spender, S.allowances[msg.sender][spender] - subtractedValue)
-    return True
-
-
-@external
-def approveAndCall(spender: address, amount: uint256, extraData: Bytes[2_048]) -> bool:
-    L._approve(msg.sender, spender, amount)
-    assert spender.is_contract
-    answer: Bytes[32] = raw_call(
-        spender, abi_encode(msg.sender, amount, self, extraData, method_id=RECEIVE_APPROVAL), max_outsize=32
-    )
-    assert abi_decode(answer, bool), "approval-refused"
     return True
 
 

@@ -12,10 +12,12 @@ from tests.support.contracts import Contract, Event, decode_logs
 from tests.support.evm import Evm, Receipt
 from tests.support.orders import ZERO, as_tuple, order, order_hash, result_hash, result_seal, sign_order
 from voisin.chain.artifacts import load_artifact
-from voisin.chain.deploy import deployment_plan
+from voisin.chain.deploy import DeploymentTerms, deployment_plan
 from voisin.protocol.ids import Address
 
 RLC: Final = 10**9
+WEI: Final = 10**9
+"""What 1 nRLC is where money is native coin."""
 TIME_REF: Final = (300, 1200, 3600, 10800, 36000)
 KITTY: Final = "0x99c2268479b93fDe36232351229815DF80837e23"
 ORIGINAL_SCORES: Final = 0x5862653C6982C162832160CF30593645E8487B257E44D77CDD6B51EEE2651B00 + 18
@@ -71,6 +73,7 @@ class Market:
     dataset: str = ""
     workerpool: str = ""
     is_original: bool = False
+    is_native: bool = False
 
     @property
     def contracts(self) -> list[Contract]:
@@ -96,6 +99,10 @@ class Market:
     # --- what everything begins with
     def fund(self, account: Signer, amount: int) -> None:
         """Give an account money inside the hub [nRLC]."""
+        if self.is_native:
+            self.evm.fund(account.address, self.evm.balance(account.address) + amount * WEI)
+            self.hub.send("deposit", by=account.address, value=amount * WEI)
+            return
         self.token.send("transfer", account.address, amount, by=self.roles.owner.address)
         self.token.send("approve", self.hub.address, amount, by=account.address)
         self.hub.send("deposit", amount, by=account.address)
@@ -231,21 +238,23 @@ class Market:
         return [self.hub.read("viewAccount", account) for account in accounts]
 
 
-def deploy_market(evm: Evm | None = None) -> Market:
-    """Bring up our market, by the plan that everybody uses."""
+def deploy_market(evm: Evm | None = None, *, is_native: bool = False) -> Market:
+    """Bring up our market, by the plan that everybody uses; of tokens or of native coin."""
     evm = evm or Evm()
     roles = Roles()
-    plan = deployment_plan(Address(roles.owner.address), evm.chain_id, nonce=evm.nonce(roles.owner.address))
+    terms = DeploymentTerms(is_native=is_native)
+    plan = deployment_plan(Address(roles.owner.address), evm.chain_id, nonce=evm.nonce(roles.owner.address), terms=terms)
     for transaction in plan.transactions:
         evm.send(roles.owner.address, transaction.to, transaction.data, gas=transaction.gas or 0)
     return Market(
         evm=evm,
-        hub=Contract(evm, "hub", plan.hub, "Hub"),
+        hub=Contract(evm, "hub", plan.hub, "HubNative" if is_native else "Hub"),
         token=Contract(evm, "token", plan.token, "Rlc"),
         app_registry=Contract(evm, "apps", plan.app_registry, "AppRegistry"),
         dataset_registry=Contract(evm, "datasets", plan.dataset_registry, "DatasetRegistry"),
         workerpool_registry=Contract(evm, "workerpools", plan.workerpool_registry, "WorkerpoolRegistry"),
         roles=roles,
+        is_native=is_native,
     )
 
 

@@ -22,7 +22,6 @@ from voisin.protocol.ids import Address
 
 PACKAGES = ("@iexec/poco", "rlc-faucet-contract")
 FACETS = (
-    "IexecEscrowTokenFacet",
     "IexecERC20Facet",
     "IexecConfigurationFacet",
     "IexecConfigurationExtraFacet",
@@ -39,34 +38,40 @@ FACETS = (
 DIAMOND_FACETS = ("DiamondCutFacet", "DiamondLoupeFacet", "OwnershipFacet")
 LIBRARY = "IexecLibOrders_v5"
 CATEGORY_NAMES = ("XS", "S", "M", "L", "XL")
-HUB_NONCE = 1 + len(OUR_FACETS)  # of the owner, as in our plan
 BUILDER = signer("builder of the original").address
 _RECEIVE, _FALLBACK = bytes(4), b"\xff" * 4
 
 
-def deploy_original(evm: Evm | None = None) -> Market:
-    """Bring up the original hub, registries and token; hub, registries and token have the addresses of `deploy_market`."""
+def deploy_original(evm: Evm | None = None, *, is_native: bool = False) -> Market:
+    """
+    Bring up the original hub, registries and token; hub, registries and token have the addresses of `deploy_market`.
+
+    Args:
+        is_native: With the escrow of native coin, and no token.
+    """
     evm = evm or Evm()
     roles = Roles()
     owner = Address(roles.owner.address)
     assert evm.nonce(owner) == 0
-    token = evm.send(owner, None, _token_code()).contract
-    facets = _deploy_facets(evm)
-    while evm.nonce(owner) < HUB_NONCE:
+    token = ZERO if is_native else evm.send(owner, None, _token_code()).contract
+    facets = _deploy_facets(evm, "IexecEscrowNativeFacet" if is_native else "IexecEscrowTokenFacet")
+    hub_nonce = len(OUR_FACETS) + (not is_native)  # as in our plan: token and facets come first
+    while evm.nonce(owner) < hub_nonce:
         evm.send(owner, owner)
     interfaces = evm.send(BUILDER, None, _code("DiamondInit")).contract
     hub = evm.send(owner, None, _code("Diamond") + _cut(facets, owner, interfaces)).contract
     registries = [evm.send(owner, None, registry_code(kind)).contract for kind in ("App", "Dataset", "Workerpool")]
-    assert registries[0] == contract_address(owner, HUB_NONCE + 1)
+    assert registries[0] == contract_address(owner, hub_nonce + 1)
     market = Market(
         evm=evm,
-        hub=Contract(evm, "hub", hub, "Hub"),
+        hub=Contract(evm, "hub", hub, "HubNative" if is_native else "Hub"),
         token=Contract(evm, "token", token, "Rlc"),
         app_registry=Contract(evm, "apps", registries[0], "AppRegistry"),
         dataset_registry=Contract(evm, "datasets", registries[1], "DatasetRegistry"),
         workerpool_registry=Contract(evm, "workerpools", registries[2], "WorkerpoolRegistry"),
         roles=roles,
         is_original=True,
+        is_native=is_native,
     )
     _configure(market, registries)
     return market
@@ -88,10 +93,10 @@ def _configure(market: Market, registries: list[str]) -> None:
         market.hub.send("createCategory", name, '""', time_ref, by=owner)
 
 
-def _deploy_facets(evm: Evm) -> dict[str, list[bytes]]:
+def _deploy_facets(evm: Evm, escrow: str) -> dict[str, list[bytes]]:
     """Deploy the facets from an account of their own; gives their selectors by address."""
     library = evm.send(BUILDER, None, _code(LIBRARY)).contract
-    return {evm.send(BUILDER, None, _code(name, library)).contract: _selectors(name) for name in (*FACETS, *DIAMOND_FACETS)}
+    return {evm.send(BUILDER, None, _code(name, library)).contract: _selectors(name) for name in (escrow, *FACETS, *DIAMOND_FACETS)}
 
 
 def _cut(facets: dict[str, list[bytes]], owner: str, interfaces: str) -> bytes:

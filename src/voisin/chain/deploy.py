@@ -31,7 +31,8 @@ FACETS: Final = (
     "AccessorsFacet",
     "CallbackFacet",
 )
-FALLBACK_FACET: Final = "EscrowFacet"
+ESCROW, NATIVE_ESCROW = "EscrowFacet", "EscrowNativeFacet"
+"""Who answers plain transfers and unknown selectors: the facet that keeps tokens, or the one that keeps the chain's own coin."""
 SMALL_ANSWER: Final = 320
 """Longest answer of a selector that is marked small [bytes]; the constant `SMALL` of `Hub.vy`."""
 LARGE_ANSWER: Final = 20_480
@@ -58,12 +59,19 @@ class DeploymentTerms(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         token: The chain's RLC; a new token is deployed if None.
         categories: The sizes of tasks on offer, in the order of their ids.
+        is_native: Whether money is the chain's own coin; there is no token then.
         metadata_uri: Where the tokens of the registries are described; `/app/<chain id>/<token id>` and so on follow.
     """
 
     token: Address | None = None
     categories: tuple[Category, ...] = DEFAULT_CATEGORIES
     metadata_uri: str = METADATA_URI
+    is_native: bool = False
+
+    @property
+    def facets(self) -> tuple[str, ...]:
+        """Names of the hub's facets."""
+        return tuple(NATIVE_ESCROW if name == ESCROW and self.is_native else name for name in FACETS)
 
     def base_uri(self, registry: str, chain_id: int) -> str:
         """Tell what the metadata address of every token of a registry begins with."""
@@ -151,8 +159,8 @@ def deployment_plan(
     Source: poco-protocol.md 1.5.
     """
     draft = _Draft(owner, nonce, done or {})
-    token = terms.token or draft.create(TOKEN)
-    facets = {name: draft.create(name) for name in FACETS}
+    token = ZERO_ADDRESS if terms.is_native else terms.token or draft.create(TOKEN)
+    facets = {name: draft.create(name) for name in terms.facets}
     cuts = facet_cuts(facets)
     # the registries come right after the hub, which must know them
     calls = [_configuration(token, registry_addresses(owner, draft.nonce)), *(_category(category) for category in terms.categories)]
@@ -207,14 +215,15 @@ def facet_cuts(facets: dict[str, Address]) -> tuple[Cut, ...]:
         The functions of the hub's ABI by facet; what facets only ask of each other has no route; plain transfers and unknown
         selectors go to the escrow facet.
     """
-    public = {entry.selector for entry in load_abi("Hub") if entry.type == "function"}
+    abi = load_abi("HubNative" if NATIVE_ESCROW in facets else HUB)
+    public = {entry.selector for entry in abi if entry.type == "function"}
     return tuple(_cut(name, address, public) for name, address in facets.items())
 
 
 def _cut(name: str, address: Address, public: set[bytes]) -> Cut:
     sizes = {bytes.fromhex(selector.removeprefix("0x")): size for selector, size in load_artifact(name).return_sizes.items()}
     sizes = {selector: size for selector, size in sizes.items() if selector in public}
-    if name == FALLBACK_FACET:
+    if name in (ESCROW, NATIVE_ESCROW):
         sizes |= dict.fromkeys((_PLAIN_TRANSFER, _UNKNOWN_SELECTOR), 0)
     return Cut(address, tuple(sizes), tuple(selector for selector, size in sizes.items() if size <= SMALL_ANSWER))
 

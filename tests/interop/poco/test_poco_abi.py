@@ -26,6 +26,7 @@ COMMON = (
 )
 PUBLISHED = {
     "Hub": ((*POCO, "IexecInterfaceToken.json"), *COMMON),
+    "HubNative": ((*POCO, "IexecInterfaceNative.json"), *COMMON),
     "AppRegistry": ((*POCO, "registries", "apps", "AppRegistry.json"),),
     "DatasetRegistry": ((*POCO, "registries", "datasets", "DatasetRegistry.json"),),
     "WorkerpoolRegistry": ((*POCO, "registries", "workerpools", "WorkerpoolRegistry.json"),),
