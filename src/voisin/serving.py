@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from typing import Literal
 
 import anyio
 import uvicorn
@@ -18,6 +19,9 @@ from voisin.errors import InputError, UnavailableError
 
 ASGIApp = Callable[..., Awaitable[None]]
 """An ASGI application; frameworks spell the types of its three arguments each in their own way."""
+
+HttpProtocol = Literal["h11"] | type[asyncio.Protocol]
+"""uvicorn's careful reader of HTTP, or another."""
 
 SHUTDOWN_S = 3
 KEEP_ALIVE_S = 60
@@ -56,7 +60,9 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 @contextlib.asynccontextmanager
-async def serve_app(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0, max_message_bytes: int = 1 << 20) -> AsyncIterator[str]:
+async def serve_app(
+    app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0, max_message_bytes: int = 1 << 20, http: HttpProtocol = "h11"
+) -> AsyncIterator[str]:
     """
     Serve an application for as long as the context lasts.
 
@@ -65,6 +71,7 @@ async def serve_app(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0, max
         host: The address to listen on.
         port: The port; 0 takes any free one.
         max_message_bytes: The longest WebSocket message that is accepted [bytes].
+        http: What reads requests: uvicorn's name of it, or a class of its own.
 
     Yields:
         The base URL, for example `http://127.0.0.1:8545`.
@@ -80,6 +87,7 @@ async def serve_app(app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0, max
         log_config=None,
         access_log=False,
         lifespan="on",
+        http=http,
         ws="websockets-sansio",
         ws_max_size=max_message_bytes,
         timeout_graceful_shutdown=SHUTDOWN_S,

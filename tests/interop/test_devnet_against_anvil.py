@@ -187,7 +187,7 @@ async def test_what_anvil_cannot_do_is_refused(change: dict[str, Any]) -> None:
 
 async def test_engines_do_not_share_a_file(tmp_path: Path) -> None:
     await start_and_stop(DevnetSettings(db=tmp_path / "a"))
-    with pytest.raises(InputError, match="holds a chain of the engine pyevm"):
+    with pytest.raises(InputError, match="holds a chain of the embedded engines"):
         await start_and_stop(DevnetSettings(engine="anvil", db=tmp_path / "a"))
     await start_and_stop(DevnetSettings(engine="anvil", db=tmp_path / "b"))
     with pytest.raises(InputError, match="choose another file"):

@@ -43,7 +43,7 @@ class BoxSettings:
     host: str = "127.0.0.1"
     port: int = 8545
     chain_id: int = 31337
-    engine: EngineName = "pyevm"
+    engine: EngineName = "jit"
     price: NRLC = NRLC(NRLC_PER_RLC // 10)
     categories: tuple[Category, ...] = DEFAULT_CATEGORIES
     sold_categories: tuple[int, ...] = (0, 1, 2)

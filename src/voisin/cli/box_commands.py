@@ -29,7 +29,7 @@ def up(
     port: Annotated[int | None, typer.Option(help="First of four ports; 0 takes free ones.", min=0, max=65_532)] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; anything but loopback opens the box to the network.")] = "127.0.0.1",
     price: Annotated[NRLC | None, typer.Option(parser=amount, metavar="AMOUNT", help="What the box's pool charges for a task.")] = None,
-    engine: Annotated[str, typer.Option(help=f"What runs the chain's contracts: {', '.join(ENGINES)}.")] = "pyevm",
+    engine: Annotated[str, typer.Option(help=f"What runs the chain's contracts: {', '.join(ENGINES)}.")] = "jit",
     classes: Annotated[
         list[str] | None,
         typer.Option("--category", metavar="NAME=SECONDS", help="Class of duration of a new market; repeat for more."),

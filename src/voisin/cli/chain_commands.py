@@ -42,7 +42,7 @@ def serve_chain(
         Path | None, typer.Option("--db", help="File that keeps the chain; `chain.db` in the home folder unless given.")
     ] = None,
     chain_id: Annotated[int, typer.Option(help="The chain's id.", min=1)] = 31337,
-    engine: Annotated[str, typer.Option(help=f"What runs the contracts: {', '.join(ENGINES)}.")] = "pyevm",
+    engine: Annotated[str, typer.Option(help=f"What runs the contracts: {', '.join(ENGINES)}.")] = "jit",
 ) -> None:
     """Run the embedded chain alone until Ctrl-C; web3.py, ethers and wallets can use its JSON-RPC port."""
     from voisin.chain.devnet import DevnetSettings
@@ -68,7 +68,7 @@ def _run_chain(session: Session, settings: DevnetSettings) -> None:
             sys.stdout.flush()
             await until_signal()
 
-    anyio.run(serve)
+    anyio.run(serve, backend_options={"use_uvloop": True})
 
 
 def _show_chain(out: Console, rpc_url: str, settings: DevnetSettings, accounts: Sequence[str]) -> None:

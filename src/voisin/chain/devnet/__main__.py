@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 import structlog
+import uvloop
 
 from voisin.chain.devnet.serve import serve_devnet
 from voisin.chain.devnet.settings import DevnetSettings, EngineName
@@ -32,7 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
             db=options.db, host=options.host, port=options.port, chain_id=options.chain_id, base_fee=options.base_fee,
             accounts=options.accounts, engine=options.engine, nonce_settle_ms=options.nonce_settle_ms, is_durable=options.durable,
         )  # fmt: skip
-        asyncio.run(_serve(settings))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(settings))
     except VoisinError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

@@ -118,9 +118,7 @@ def find_anvil(start: Path | None = None) -> Path:
         for program in sorted(folder.glob("node_modules/@foundry-rs/anvil-*/bin/anvil")):
             if os.access(program, os.X_OK):
                 return program
-    raise UnavailableError(
-        "anvil is not installed", hint='run "npm install @foundry-rs/anvil", or use the engine pyevm, which needs nothing'
-    )
+    raise UnavailableError("anvil is not installed", hint='run "npm install @foundry-rs/anvil", or use the engine jit, which needs nothing')
 
 
 def _require_possible(settings: DevnetSettings) -> None:
@@ -131,11 +129,11 @@ def _require_possible(settings: DevnetSettings) -> None:
     }
     for what, is_asked in impossible.items():
         if is_asked:
-            raise InputError(f"anvil cannot {what}", hint="use the engine pyevm")
+            raise InputError(f"anvil cannot {what}", hint="use the engine jit")
     if settings.db is not None and settings.db.is_file():
         with settings.db.open("rb") as file:
             if file.read(len(_SQLITE_MAGIC)) == _SQLITE_MAGIC:
-                raise InputError(f"{settings.db} holds a chain of the engine pyevm", hint="use that engine, or choose another file")
+                raise InputError(f"{settings.db} holds a chain of the embedded engines", hint="use that engine, or choose another file")
 
 
 def _arguments(settings: DevnetSettings, port: int) -> list[str]:

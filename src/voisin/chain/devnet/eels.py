@@ -1,5 +1,5 @@
 """
-The second engine: the executable specification of Ethereum (`ethereum-execution`), Prague fork. Slow, and right by definition.
+The third engine: the executable specification of Ethereum (`ethereum-execution`), Prague fork. Slow, and right by definition.
 
 A transaction is processed by the specification from its bytes on, with its own reading of fees and checks, so that it is an
 independent opinion on all of it. The state that it works on is filled lazily from a `StateReader`, see `eels_state`.

@@ -13,17 +13,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
+from typing import NamedTuple
 
-from eth_bloom.bloom import BloomFilter
-from eth_hash.auto import keccak
 from rlp import decode as rlp_decode
-from rlp.codec import encode_raw
 
 from voisin.chain.devnet.engine import BlockContext, Outcome
+from voisin.chain.devnet.hashing import keccak
+from voisin.chain.devnet.rlp_writer import Item, encode, number_bytes
 from voisin.chain.devnet.values import ZERO_HASH, Block, Changes, Header, Log, Receipt, Transaction
 
-EMPTY_TRIE_ROOT = keccak(encode_raw(b""))
-NO_UNCLES_HASH = keccak(encode_raw([]))
+EMPTY_TRIE_ROOT = keccak(encode(b""))
+NO_UNCLES_HASH = keccak(encode([]))
 NO_REQUESTS_HASH = hashlib.sha256().digest()
 HEADER_NONCE = b"\0" * 8
 _ONE_LEAF_PATH = b"\x20\x80"
@@ -73,21 +74,26 @@ def seal_transaction(context: BlockContext, parent: Header, *, tx: Transaction, 
     """
     bloom = logs_bloom(outcome.logs)
     receipt = Receipt(outcome.error is None, outcome.gas_used, tx.price(context.base_fee), outcome.created, bloom, outcome.logs)
-    header = replace(
-        _header(context, parent, changes=outcome.changes, bloom=bloom),
-        gas_used=outcome.gas_used,
-        transactions_root=one_leaf_root(tx.raw),
-        receipts_root=one_leaf_root(_encode_receipt(tx, receipt)),
-    )
-    return Block(replace(header, hash=header_hash(header)), tx, receipt)
+    roots = _Roots(one_leaf_root(tx.raw), one_leaf_root(_encode_receipt(tx, receipt)))
+    return Block(_header(context, parent, changes=outcome.changes, bloom=bloom, gas_used=outcome.gas_used, roots=roots), tx, receipt)
 
 
-def _header(context: BlockContext, parent: Header | None, *, changes: Changes, bloom: bytes) -> Header:
+class _Roots(NamedTuple):
+    transactions: bytes
+    receipts: bytes
+
+
+_NO_ROOTS = _Roots(EMPTY_TRIE_ROOT, EMPTY_TRIE_ROOT)
+
+
+def _header(
+    context: BlockContext, parent: Header | None, *, changes: Changes, bloom: bytes, gas_used: int = 0, roots: _Roots = _NO_ROOTS
+) -> Header:
     header = Header(
         number=context.number, hash=b"", parent=parent.hash if parent else ZERO_HASH, timestamp=context.timestamp,
-        gas_limit=context.gas_limit, gas_used=0, base_fee=context.base_fee, coinbase=context.coinbase,
-        state_root=commit_state(parent.state_root if parent else ZERO_HASH, changes), transactions_root=EMPTY_TRIE_ROOT,
-        receipts_root=EMPTY_TRIE_ROOT, bloom=bloom, randao=context.randao,
+        gas_limit=context.gas_limit, gas_used=gas_used, base_fee=context.base_fee, coinbase=context.coinbase,
+        state_root=commit_state(parent.state_root if parent else ZERO_HASH, changes), transactions_root=roots.transactions,
+        receipts_root=roots.receipts, bloom=bloom, randao=context.randao,
     )  # fmt: skip
     return replace(header, hash=header_hash(header))
 
@@ -102,7 +108,7 @@ def header_hash(header: Header) -> bytes:
     Returns:
         The block's hash.
     """
-    return bytes(keccak(encode_raw(_header_fields(header))))
+    return keccak(encode(_header_fields(header)))
 
 
 def block_size(block: Block) -> int:
@@ -117,15 +123,15 @@ def block_size(block: Block) -> int:
     """
     tx = block.transaction
     transactions = [] if tx is None else [tx.raw if tx.kind else rlp_decode(tx.raw)]
-    return len(encode_raw([_header_fields(block.header), transactions, [], []]))
+    return len(encode([_header_fields(block.header), transactions, [], []]))
 
 
 def _header_fields(header: Header) -> list[bytes]:
     return [
         header.parent, NO_UNCLES_HASH, header.coinbase, header.state_root, header.transactions_root, header.receipts_root,
-        header.bloom, _integer(0), _integer(header.number), _integer(header.gas_limit), _integer(header.gas_used),
-        _integer(header.timestamp), b"", header.randao, HEADER_NONCE, _integer(header.base_fee), EMPTY_TRIE_ROOT,
-        _integer(0), _integer(0), ZERO_HASH, NO_REQUESTS_HASH,
+        header.bloom, number_bytes(0), number_bytes(header.number), number_bytes(header.gas_limit), number_bytes(header.gas_used),
+        number_bytes(header.timestamp), b"", header.randao, HEADER_NONCE, number_bytes(header.base_fee), EMPTY_TRIE_ROOT,
+        number_bytes(0), number_bytes(0), ZERO_HASH, NO_REQUESTS_HASH,
     ]  # fmt: skip
 
 
@@ -139,10 +145,19 @@ def logs_bloom(logs: Iterable[Log]) -> bytes:
     Returns:
         256 bytes.
     """
-    bloom = BloomFilter()
+    bloom = 0
     for log in logs:
-        bloom.extend((log.address, *log.topics))
-    return int(bloom).to_bytes(256, "big")
+        bloom |= _bloom_bits(log.address)
+        for topic in log.topics:
+            bloom |= _bloom_bits(topic)
+    return bloom.to_bytes(256)
+
+
+@lru_cache(maxsize=4096)
+def _bloom_bits(item: bytes) -> int:
+    """The three bits of an address or topic. Source: the Yellow Paper, section 4.3.1."""
+    digest = keccak(item)
+    return sum({1 << (int.from_bytes(digest[at : at + 2]) & 2047) for at in (0, 2, 4)})
 
 
 def one_leaf_root(value: bytes) -> bytes:
@@ -155,7 +170,7 @@ def one_leaf_root(value: bytes) -> bytes:
     Returns:
         32 bytes.
     """
-    return bytes(keccak(encode_raw([_ONE_LEAF_PATH, value])))
+    return keccak(encode([_ONE_LEAF_PATH, value]))
 
 
 def commit_state(previous: bytes, changes: Changes) -> bytes:
@@ -169,16 +184,14 @@ def commit_state(previous: bytes, changes: Changes) -> bytes:
     Returns:
         32 bytes.
     """
-    accounts = [[address, _integer(a.nonce), _integer(a.balance), a.code_hash] for address, a in sorted(changes.accounts.items())]
-    slots = [[address, _integer(slot), _integer(value)] for (address, slot), value in sorted(changes.slots.items())]
-    return bytes(keccak(previous + encode_raw([accounts, slots])))
+    accounts: list[Item] = [
+        [address, number_bytes(new.nonce), number_bytes(new.balance), new.code_hash] for address, new in sorted(changes.accounts.items())
+    ]
+    slots: list[Item] = [[address, number_bytes(slot), number_bytes(value)] for (address, slot), value in sorted(changes.slots.items())]
+    return keccak(previous + encode([accounts, slots]))
 
 
 def _encode_receipt(tx: Transaction, receipt: Receipt) -> bytes:
-    logs = [[log.address, list(log.topics), log.data] for log in receipt.logs]
-    body = encode_raw([b"\x01" if receipt.is_success else b"", _integer(receipt.gas_used), receipt.bloom, logs])
-    return bytes([tx.kind]) + body if tx.kind else bytes(body)
-
-
-def _integer(number: int) -> bytes:
-    return number.to_bytes((number.bit_length() + 7) // 8, "big")
+    logs: list[Item] = [[log.address, list(log.topics), log.data] for log in receipt.logs]
+    body = encode([b"\x01" if receipt.is_success else b"", number_bytes(receipt.gas_used), receipt.bloom, logs])
+    return bytes([tx.kind]) + body if tx.kind else body

@@ -1,5 +1,5 @@
 """
-The default engine: py-evm's interpreter for the Prague fork, over flat state.
+The second engine: py-evm's interpreter for the Prague fork, over flat state.
 
 Only the interpreter is py-evm's. What surrounds a message (fees, nonce, access list, refunds) is written here after the Yellow
 Paper, and checked against the executable specification (`eels`) by differential tests.

@@ -53,7 +53,7 @@ class DevnetSettings:
     host: str = "127.0.0.1"
     port: int = 0
     chain_id: int = DEFAULT_CHAIN_ID
-    engine: EngineName = "pyevm"
+    engine: EngineName = "jit"
     base_fee: int = 10**9
     gas_limit: int = 30_000_000
     accounts: int = 10

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from typing import cast
 
 from coincurve import PublicKey
-from eth_hash.auto import keccak
 from rlp import decode as rlp_decode
-from rlp.codec import encode_raw
 from rlp.exceptions import DecodingError
 
+from voisin.chain.devnet.hashing import keccak
+from voisin.chain.devnet.rlp_writer import encode, number_bytes
 from voisin.chain.devnet.rpc_errors import BadParamsError, RefusedTransactionError
 from voisin.chain.devnet.values import AccessList, Authorization, Transaction
 
@@ -85,7 +85,7 @@ def _decode_legacy(raw: bytes, sender: bytes | None) -> Transaction:
     signed_chain: int | None = None
     if v >= _FIRST_REPLAY_PROTECTED_V:
         signed_chain, parity = divmod(v - _FIRST_REPLAY_PROTECTED_V, 2)
-        unsigned += [_big_endian(signed_chain), b"", b""]
+        unsigned += [number_bytes(signed_chain), b"", b""]
     elif v in (27, 28):
         parity = v - 27
     else:
@@ -93,7 +93,7 @@ def _decode_legacy(raw: bytes, sender: bytes | None) -> Transaction:
     fee = _integer(price, "gasPrice", _WORD)
     r_int, s_int = _signature(r, s)
     return Transaction(
-        kind=0, hash=keccak(raw), raw=raw, sender=sender or _recover(keccak(encode_raw(unsigned)), parity, r_int, s_int),
+        kind=0, hash=keccak(raw), raw=raw, sender=sender or _recover(keccak(encode(unsigned)), parity, r_int, s_int),
         chain_id=signed_chain, nonce=_integer(nonce, "nonce", _UINT64), priority_fee=fee, max_fee=fee,
         gas=_integer(gas, "gas", _UINT64), to=_receiver(to), value=_integer(value, "value", _WORD), data=_bytes(data, "data"),
         access_list=(), parity=parity, r=r_int, s=s_int,
@@ -116,7 +116,7 @@ def _decode_typed(raw: bytes, sender: bytes | None) -> Transaction:
     signed_chain = _integer(chain, "chainId", _WORD)
     parity = _integer(y, "yParity", 2)
     r_int, s_int = _signature(r, s)
-    digest = keccak(raw[:1] + encode_raw(fields[:-_SIGNATURE_FIELDS]))
+    digest = keccak(raw[:1] + encode(fields[:-_SIGNATURE_FIELDS]))
     return Transaction(
         kind=kind, hash=keccak(raw), raw=raw, sender=sender or _recover(digest, parity, r_int, s_int),
         chain_id=signed_chain, nonce=_integer(nonce, "nonce", _UINT64), priority_fee=_integer(tip, "maxPriorityFeePerGas", _WORD),
@@ -217,7 +217,7 @@ def signed_authorization(given: Authorization) -> Authorization:
     is_possible = given.parity < 2 and 0 < given.r < SECP256K1_ORDER and 0 < given.s <= SECP256K1_ORDER // 2
     if not is_possible:
         return given._replace(authority=None)
-    unsigned = encode_raw([_big_endian(given.chain_id), given.address, _big_endian(given.nonce)])
+    unsigned = encode([number_bytes(given.chain_id), given.address, number_bytes(given.nonce)])
     try:
         return given._replace(authority=_recover(keccak(_AUTHORIZATION_MAGIC + unsigned), given.parity, given.r, given.s))
     except RefusedTransactionError:
@@ -238,7 +238,3 @@ def _recover(digest: bytes, parity: int, r: int, s: int) -> bytes:
     except ValueError as error:  # coincurve: no point of the curve has this r
         raise RefusedTransactionError("invalid transaction v, r, s values: no key can have signed this") from error
     return keccak(key.format(compressed=False)[1:])[12:]
-
-
-def _big_endian(number: int) -> bytes:
-    return number.to_bytes((number.bit_length() + 7) // 8, "big")

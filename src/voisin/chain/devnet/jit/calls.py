@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from rlp.codec import encode_raw
-
 from voisin.chain.devnet.fees import GAS_INIT_CODE_WORD, MAX_INIT_CODE_SIZE, MAX_NONCE
+from voisin.chain.devnet.hashing import keccak
 from voisin.chain.devnet.jit.code import Code
 from voisin.chain.devnet.jit.effects import ADDRESS_MASK, GAS_HASHED_WORD, GAS_NEW_ACCOUNT, GAS_STIPEND, words
 from voisin.chain.devnet.jit.frame import ENDED, FAILED, MAX_DEPTH, Frame
 from voisin.chain.devnet.jit.halts import HaltError, out_of_gas, write_protection
-from voisin.chain.devnet.jit.hashing import keccak
 from voisin.chain.devnet.jit.instructions import CALL, CALLCODE, CREATE, CREATE2, DELEGATECALL, STATICCALL
 from voisin.chain.devnet.jit.precompiles import run_precompile
 from voisin.chain.devnet.jit.world import PRECOMPILES, World
+from voisin.chain.devnet.rlp_writer import encode, number_bytes
 from voisin.chain.devnet.values import EMPTY_ACCOUNT, EMPTY_CODE_HASH
 
 GAS_VALUE: Final = 9_000
@@ -233,7 +232,7 @@ def created_address(sender: bytes, nonce: int) -> bytes:
     Returns:
         The address.
     """
-    return keccak(encode_raw([sender, nonce.to_bytes((nonce.bit_length() + 7) // 8)]))[12:]
+    return keccak(encode([sender, number_bytes(nonce)]))[12:]
 
 
 def _salted_address(sender: bytes, salt: int, init: bytes) -> bytes:

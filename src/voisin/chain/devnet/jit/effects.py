@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from voisin.chain.devnet.hashing import keccak_int
 from voisin.chain.devnet.jit.frame import Frame
 from voisin.chain.devnet.jit.halts import HaltError, out_of_gas, write_protection
-from voisin.chain.devnet.jit.hashing import keccak_int
 from voisin.chain.devnet.values import EMPTY_ACCOUNT, Log
 
 ADDRESS_MASK: Final = 2**160 - 1

@@ -18,9 +18,9 @@ from typing import Final, cast
 from coincurve import PublicKey
 from Crypto.Hash import RIPEMD160
 
+from voisin.chain.devnet.hashing import keccak
 from voisin.chain.devnet.jit.effects import words
 from voisin.chain.devnet.jit.halts import HaltError, out_of_gas
-from voisin.chain.devnet.jit.hashing import keccak
 
 SECP256K1_ORDER: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 _SIGNATURE_INPUT: Final = 128

@@ -25,12 +25,12 @@ from __future__ import annotations
 import re
 from typing import Final, cast
 
+from voisin.chain.devnet.hashing import keccak_int
 from voisin.chain.devnet.jit import arithmetic, effects
 from voisin.chain.devnet.jit.arithmetic import MASK, PURE
 from voisin.chain.devnet.jit.code import Code, Trace
 from voisin.chain.devnet.jit.frame import MAX_STACK, grow
 from voisin.chain.devnet.jit.halts import HaltError, bad_jump, out_of_gas
-from voisin.chain.devnet.jit.hashing import keccak_int
 from voisin.chain.devnet.jit.instructions import (
     DUP1,
     INSTRUCTIONS,

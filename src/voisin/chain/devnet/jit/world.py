@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Final, NamedTuple, cast
 
 from voisin.chain.devnet.engine import BlockContext, IsExpired, RunOutOfTimeError, StateReader
+from voisin.chain.devnet.hashing import keccak
 from voisin.chain.devnet.jit.code import Code, CodeBook
-from voisin.chain.devnet.jit.hashing import keccak
 from voisin.chain.devnet.values import EMPTY_ACCOUNT, EMPTY_CODE_HASH, AccessList, Account, Changes, Log
 
 GAS_WARM: Final = 100
