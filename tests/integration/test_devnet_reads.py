@@ -193,7 +193,7 @@ async def test_answers_that_never_change(node: Devnet) -> None:
     assert await ask(node, "eth_gasPrice") == hex(2 * GWEI)
     assert await ask(node, "eth_maxPriorityFeePerGas") == hex(GWEI)
     assert await ask(node, "web3_sha3", "0x") == "0x" + keccak(b"").hex()
-    assert "py-evm" in await ask(node, "web3_clientVersion")
+    assert "voisin-jit" in await ask(node, "web3_clientVersion")
     assert await ask(node, "eth_coinbase") == "0x" + "00" * 20
     assert (await ask(node, "eth_mining"), await ask(node, "eth_hashrate")) == (False, "0x0")
     assert await ask(node, "eth_getUncleCountByBlockNumber", "0x0") == "0x0"

@@ -189,6 +189,7 @@ class DevLedger(Ledger):
         self._store.set_setting(OFFSET_KEY, str(snapshot.offset_s).encode())
 
     def _begin_again(self, snapshot: Snapshot) -> None:
+        self.recent.forget()
         head = self._store.head()
         assert head is not None
         self.head = head

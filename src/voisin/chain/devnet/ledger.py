@@ -1,7 +1,7 @@
 """
 The chain itself: one author, one block a transaction, sealed the moment it arrives.
 
-All methods run on one thread (see `lanes`), one after another; `head` alone may be read from any thread.
+All methods run on one thread (see `lanes`), one after another; `head` and `recent` alone may be read from any thread.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from voisin.chain.devnet.fees import require_affordable, require_sendable
 from voisin.chain.devnet.headers import randao_of, seal_empty, seal_transaction
 from voisin.chain.devnet.nonce_queue import NonceQueue
 from voisin.chain.devnet.pretended import LATEST_PLACE, Place, PretendedState
+from voisin.chain.devnet.recent import RecentBlocks
 from voisin.chain.devnet.rpc_errors import RefusedTransactionError, RpcError
 from voisin.chain.devnet.store import ChainStore
 from voisin.chain.devnet.txcodec import decode_transaction, reread_transaction
@@ -76,6 +77,7 @@ class Ledger:
             self._require_same_genesis(allocation)
         self._ancestors = store.ancestors(self.head.number + 1)
         self.engine_name = engine.name
+        self.recent = RecentBlocks()
 
     # Transactions.
 
@@ -128,6 +130,7 @@ class Ledger:
 
     def _append(self, block: Block, changes: Changes, *, is_clocked: bool = True) -> None:
         self._store.seal(block, changes)
+        self.recent.add(block)
         self.head = block.header
         self._ancestors = (block.header.hash, *self._ancestors[:255])
         if is_clocked and self._clock.was_sealed(block.header.timestamp):

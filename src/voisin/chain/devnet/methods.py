@@ -18,15 +18,15 @@ from voisin.chain.devnet.dev_methods import DevMethods, with_aliases
 from voisin.chain.devnet.fees import GWEI
 from voisin.chain.devnet.filters import Filters, Kind
 from voisin.chain.devnet.lanes import Lane
-from voisin.chain.devnet.params import Json, LogParams, Params, block_ref, boolean, data, log_params, quantity
+from voisin.chain.devnet.params import Json, LogParams, Params, block_ref, boolean, data, hash32, log_params, quantity
 from voisin.chain.devnet.rare_reads import RareReads
 from voisin.chain.devnet.receipt_hold import ReceiptHold
-from voisin.chain.devnet.render import data_text, pending_json
+from voisin.chain.devnet.render import data_text, pending_json, receipt_json, transaction_json
 from voisin.chain.devnet.rpc import Method
 from voisin.chain.devnet.rpc_errors import UnknownMethodError
 from voisin.chain.devnet.settings import DevnetSettings
 from voisin.chain.devnet.trace_methods import TraceMethods
-from voisin.chain.devnet.values import ZERO_ADDRESS
+from voisin.chain.devnet.values import ZERO_ADDRESS, Block
 from voisin.chain.devnet.wallet import DevWallet
 
 _SUGGESTED_TIP = GWEI
@@ -87,6 +87,8 @@ class MethodTable:
         table |= {name: Method(partial(self._on_ledger, handler), most) for name, (handler, most) in self._runs(runs).items()}
         table |= {
             "eth_getBlockByNumber": Method(partial(self._block_by_number, table["eth_getBlockByNumber"]), 2),
+            "eth_getTransactionByHash": Method(partial(self._by_hash, table["eth_getTransactionByHash"], _transaction_json), 1),
+            "eth_getTransactionReceipt": Method(partial(self._by_hash, table["eth_getTransactionReceipt"], receipt_json), 1),
             "eth_getFilterChanges": Method(self._filter_changes, 1),
             "eth_getFilterLogs": Method(self._filter_logs, 1),
         }
@@ -104,6 +106,11 @@ class MethodTable:
             return await sealed.run(params)
         params.read_or(1, boolean, default=False)
         return await self._ledger_lane.run(lambda: pending_json(self._ledger.coming_block()))
+
+    async def _by_hash(self, stored: Method, write: Callable[[Block], Json], params: Params) -> Json:
+        """Answer at once what is asked for a transaction just sealed."""
+        block = self._ledger.recent.find(params.read(0, hash32))
+        return await stored.run(params) if block is None else write(block)
 
     def _answers(self) -> dict[str, tuple[Handler, int]]:
         """What is answered from memory, on the loop itself."""
@@ -173,6 +180,10 @@ class MethodTable:
 
         held = {"eth_getTransactionCount": Method(read_nonce, count.most), "eth_getTransactionReceipt": Method(read_receipt, receipt.most)}
         return table | held
+
+
+def _transaction_json(block: Block) -> Json:
+    return None if block.transaction is None else transaction_json(block.transaction, block)
 
 
 def _refusing(name: str, why: str) -> Handler:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from voisin.chain.devnet.values import delegate_of
@@ -28,7 +28,7 @@ _MAX_TRANSLATED: Final = 150_000
 _BUDGET: Final = 20_000
 _EARNED_BY_ENTRY: Final = 0.25
 _PUSHES: Final = b"|".join(re.escape(bytes([opcode])) + b"(?s:.{%d})" % (opcode - 0x5F) for opcode in range(0x60, 0x80))
-_NEXT_JUMPDEST: Final = re.compile(rb"(?:[^\x5b\x60-\x7f]++|" + _PUSHES + rb")*+\x5b")
+_TO_NEXT_JUMPDEST: Final = re.compile(rb"(?:[^\x5b\x60-\x7f]++|" + _PUSHES + rb")*+\x5b")
 
 
 class Code:
@@ -62,9 +62,15 @@ class Code:
     def jump_destinations(self) -> frozenset[int]:
         """Places of all JUMPDESTs that are no data of a PUSH."""
         if self._jump_destinations is None:
-            places = (match.end() - 1 for match in _NEXT_JUMPDEST.finditer(self.padded))
-            self._jump_destinations = frozenset(place for place in places if place < len(self.raw))
+            self._jump_destinations = frozenset(_find_jump_destinations(self.padded))
         return self._jump_destinations
+
+
+def _find_jump_destinations(padded: bytes) -> Iterator[int]:
+    end = 0
+    while (found := _TO_NEXT_JUMPDEST.match(padded, end)) is not None:  # each from where the last ended: a search would skip bytes
+        end = found.end()
+        yield end - 1
 
 
 class CodeBook:
