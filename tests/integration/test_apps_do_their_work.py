@@ -13,6 +13,7 @@ from PIL import Image
 
 from tests.support.guests import APPS, Bench, tighter
 from voisin.protocol.manifest import load_manifest
+from voisin.protocol.results import callback_data, result_digest
 from voisin.sandbox import Cause, Limits
 
 pytestmark = pytest.mark.anyio
@@ -30,7 +31,7 @@ def _colours(path: Path) -> list[tuple[int, int, int]]:
 
 
 def test_every_app_has_a_manifest() -> None:
-    assert APP_NAMES == ["noop", "pathtracer", "wordcount"]
+    assert APP_NAMES == ["median", "noop", "pathtracer", "wordcount"]
 
 
 @pytest.mark.parametrize("name", APP_NAMES)
@@ -172,3 +173,32 @@ async def test_many_words_are_counted(bench: Bench, tmp_path: Path) -> None:
     (inputs / "many").write_text(" ".join(f"w{number % 20_011}" for number in range(50_000)))
     outcome = await bench.run("wordcount", inputs=inputs, limits=ROOMY)
     assert outcome.stdout == b"50000 words in 1 files, 20011 different\n"
+
+
+@pytest.mark.parametrize(
+    ("numbers", "median"),
+    [
+        (["7"], 7),
+        (["3,1,2"], 2),
+        (["4", "1,9", "-5"], 1),
+        (["-3,-1"], -3),
+        ([f"{2**63 - 1},{-(2**63)},{2**63 - 1}"], 2**63 - 1),
+        (["-1"], -1),
+    ],
+)
+async def test_the_median_is_an_answer_for_a_contract(bench: Bench, numbers: list[str], median: int) -> None:
+    outcome = await bench.run("median", *numbers)
+    assert outcome.cause is None
+    assert (bench.output / "median.txt").read_text() == f"{median}\n"
+    computed = (bench.output / "computed.json").read_bytes()
+    assert callback_data(computed) == median.to_bytes(32, "big", signed=True)
+    assert (
+        result_digest({"median.txt": b"of it", "computed.json": b""}, computed=computed, is_failure=False, has_callback=False)
+        == "0x" + b"of it".hex()
+    )
+
+
+@pytest.mark.parametrize("numbers", [[], [""], ["1,"], [",1"], ["1;2"], ["one"], ["1.5"], [f"{2**63}"], ["1", "x"]])
+async def test_what_has_no_median_is_refused(bench: Bench, numbers: list[str]) -> None:
+    outcome = await bench.run("median", *numbers)
+    assert (outcome.exit_code, outcome.stderr.startswith(b"median: ")) == (2, True)

@@ -19,6 +19,8 @@ from voisin.protocol import events
 # poco-protocol.md 18: name, fields ("*" for indexed), the value's type, what stands before the fields in the value
 TABLE: list[tuple[str, str, type, tuple[object, ...]]] = [
     ("AccurateContribution", "address* bytes32*", events.AccurateContribution, ()),
+    ("CallbackFailed", "bytes32*", events.CallbackFailed, ()),  # these two are ours: SPEC 8.5 and 8.6
+    ("CallbackRetried", "bytes32*", events.CallbackRetried, ()),
     ("ClosedAppOrder", "bytes32", events.OrderClosed, ("app",)),
     ("ClosedDatasetOrder", "bytes32", events.OrderClosed, ("dataset",)),
     ("ClosedRequestOrder", "bytes32", events.OrderClosed, ("request",)),

@@ -216,6 +216,11 @@ def initialize_and_claim_array(hub: Address, tasks: Sequence[tuple[DealId, int]]
     return Call(hub, data, f"initialize and claim {len(tasks)} tasks")
 
 
+def retry_callback(hub: Address, task: TaskId, gas: int | None = None) -> Call:
+    """Hand a completed task's result again to the contract that failed to take it; `gas` as in `Call`."""
+    return Call(hub, function("Hub", "retryCallback").encode(task), f"retry the callback of task {task}", gas=gas)
+
+
 # --- the registries --------------------------------------------------------------------------------------------------
 
 

@@ -108,6 +108,15 @@ class Hub:
         """Tell how much gas a callback gets when a task is finalized."""
         return await read(self._rpc, Read(self.address, function("Hub", "callbackgas"), (), int))
 
+    async def has_failed_callback(self, task_id: TaskId) -> bool | None:
+        """Tell whether a contract failed to take a task's result; None where the hub, one of the original's, does not say."""
+
+        def _silent() -> bool | None:
+            return None
+
+        question: Read[bool | None] = Read(self.address, function("Hub", "hasFailedCallback"), (task_id,), bool, _silent)
+        return await read(self._rpc, question)
+
     async def is_signed_by(self, owner: Address, digest: bytes, signature: str) -> bool:
         """
         Tell whether an owner signed a digest: with its key, or as a contract (ERC-1271).

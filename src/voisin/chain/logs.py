@@ -18,6 +18,8 @@ from voisin.chain.node_values import RawLog
 from voisin.errors import InputError, UnavailableError
 from voisin.protocol.events import (
     AccurateContribution,
+    CallbackFailed,
+    CallbackRetried,
     CategoryCreated,
     ConsensusReached,
     DealSponsored,
@@ -66,6 +68,8 @@ _HUB_EVENTS: dict[str, Maker] = {
     "TaskReopen": TaskReopened,
     "TaskFinalize": TaskFinalized,
     "TaskClaimed": TaskClaimed,
+    "CallbackFailed": CallbackFailed,
+    "CallbackRetried": CallbackRetried,
     "AccurateContribution": AccurateContribution,
     "FaultyContribution": FaultyContribution,
     "Transfer": Transferred,

@@ -1,4 +1,4 @@
-"""Deals and tasks: `deal show`, `task show`, `task result`."""
+"""Deals and tasks: `deal show`, `task show`, `task callback`, `task result`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from voisin.cli.tasks import TaskDocument
-    from voisin.client import AsyncCloud, Result
+    from voisin.client import AsyncCloud, Callback, Result
     from voisin.client.invoice import Invoice
 
 deals = typer.Typer(name="deal", help="Deals: bought tasks, and their invoices.")
@@ -83,6 +83,29 @@ def task_result(
     session.answer(document, lambda console: _show_result(console, result, saved))
 
 
+def task_callback(
+    session: Session,
+    task: TaskArgument,
+    retry: Annotated[bool, typer.Option("--retry", help="Send the result again, if the contract did not take it.")] = False,
+    gas: Annotated[
+        int | None, typer.Option(metavar="GAS", min=21_000, help="Gas limit of the retry; the node's estimate unless given.")
+    ] = None,
+) -> None:
+    """Show whether a task's result went to the contract that its deal names; send it again if it did not."""
+
+    async def work(cloud: AsyncCloud) -> Callback:
+        return await (cloud.retry_callback(task, gas) if retry else cloud.callback(task))
+
+    found = session.with_wallet(work) if retry else session.with_cloud(work)
+
+    def show(out: Console) -> None:
+        from voisin.cli.tasks import show_callback
+
+        show_callback(out, found)
+
+    session.answer(found, show)
+
+
 def _show_result(out: Console, result: Result, saved: list[str]) -> None:
     from voisin.cli.show import short
 
@@ -99,4 +122,5 @@ def _show_result(out: Console, result: Result, saved: list[str]) -> None:
 
 command(deals, "show", example="voisin deal show 0x…")(show_deal)
 command(tasks, "show", example="voisin task show 0x…")(show_task)
+command(tasks, "callback", example="voisin task callback 0x… --retry")(task_callback)
 command(tasks, "result", example="voisin task result 0x… --out result")(task_result)

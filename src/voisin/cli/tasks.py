@@ -6,7 +6,7 @@ import msgspec
 from rich.console import Console
 
 from voisin.cli.show import moment, pairs, table
-from voisin.client import AsyncCloud, Result
+from voisin.client import AsyncCloud, Callback, CallbackState, Result
 from voisin.errors import StateError, VoisinError
 from voisin.protocol.api import PoolTaskView
 from voisin.protocol.ids import Address, DealId, Hash32, TaskId
@@ -108,6 +108,16 @@ def show_task(out: Console, task: TaskDocument) -> None:
         out.print()
         story = [(moment(line.at), line.what, line.detail) for line in task.pool.story]
         out.print(table("Story", ("when", "what", ""), story))
+
+
+def show_callback(out: Console, found: Callback) -> None:
+    """Print how a task's callback stands, and what mends it."""
+    rows = [("Task", str(found.task_id)), ("contract", str(found.contract)), ("callback", f"{found.state}: {found.why}")]
+    if found.result != "0x":
+        rows.append(("result", found.result))
+    out.print(pairs(rows))
+    if found.state is CallbackState.FAILED:
+        out.print(f"[dim]send it again with[/dim] voisin task callback {found.task_id} --retry", soft_wrap=True)
 
 
 async def _pool_view(cloud: AsyncCloud, task_id: TaskId) -> PoolTaskView | None:

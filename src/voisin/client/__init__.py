@@ -1,6 +1,7 @@
 """The Python SDK: buy runs of apps on a market, follow them, get verified results and the invoice."""
 
 from voisin.client.apps import AppFile, TargetApp, expand_app, read_app
+from voisin.client.callbacks import Callback, CallbackState
 from voisin.client.cloud import AsyncCloud, connect_async
 from voisin.client.invoice import Invoice
 from voisin.client.job import AsyncJob, Ending
@@ -18,6 +19,8 @@ __all__ = [
     "AsyncCloud",
     "AsyncJob",
     "BalanceSheet",
+    "Callback",
+    "CallbackState",
     "Cloud",
     "Ending",
     "Holding",

@@ -19,6 +19,7 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from voisin.client.apps import AppReference, find_app
+from voisin.client.callbacks import Callback, find_callback, retry_callback
 from voisin.client.history import deal_invoice
 from voisin.client.invoice import Invoice
 from voisin.client.job import AsyncJob, open_job
@@ -32,7 +33,7 @@ from voisin.client.terms import Progress, RunTerms, TaskLike, TaskSpec, read_tas
 from voisin.client.wallets import PasswordPrompt, find_wallet, open_wallet
 from voisin.client.watch import Watch
 from voisin.errors import StateError, UnavailableError, VoisinError
-from voisin.protocol.ids import Address, DealId, as_hash32
+from voisin.protocol.ids import Address, DealId, TaskId, as_hash32
 from voisin.protocol.records import Account
 from voisin.protocol.signatures import KeySigner
 from voisin.units import NRLC, parse_amount
@@ -165,6 +166,33 @@ class AsyncCloud:
             TrustError: The sums do not add up.
         """
         return await deal_invoice(self.links.chain, DealId(as_hash32(deal_id)))
+
+    async def callback(self, task_id: str) -> Callback:
+        """
+        Find out whether a task's result went to the contract that its deal names.
+
+        Args:
+            task_id: The task.
+
+        Raises:
+            StateError: The hub has no such task.
+        """
+        return await find_callback(self.links.chain, TaskId(as_hash32(task_id)))
+
+    async def retry_callback(self, task_id: str, gas: int | None = None) -> Callback:
+        """
+        Send a task's result again to the contract that failed to take it; the wallet pays the gas.
+
+        Args:
+            task_id: The task.
+            gas: Gas limit of the transaction; what the contract needs, by the node's estimate, unless given.
+
+        Raises:
+            StateError: There is no such task, or its callback has not failed.
+            RevertError: The contract failed again; the error carries its reason.
+        """
+        sender = (await self.requester()).sender
+        return await retry_callback(self.links.chain, sender, TaskId(as_hash32(task_id)), gas)
 
     async def deploy(self, app: AppReference) -> Address:
         """

@@ -19,7 +19,10 @@ FACES = {
     "AsyncCloud": (
         "cloud.py",
         "CloudFace",
-        ("run", "map", "quote", "invoice", "deploy", "account", "wallet_balance", "deposit", "withdraw", "balances"),
+        (
+            *("run", "map", "quote", "invoice", "callback", "retry_callback", "deploy"),
+            *("account", "wallet_balance", "deposit", "withdraw", "balances"),
+        ),
     ),
 }
 """For each asynchronous class its file, the name of its blocking face, and the methods that get a blocking twin."""
@@ -37,6 +40,7 @@ from typing import Unpack
 
 from voisin.client.apps import AppReference
 from voisin.client.blocking import Face
+from voisin.client.callbacks import Callback
 from voisin.client.cloud import AsyncCloud
 from voisin.client.invoice import Invoice
 from voisin.client.job import AsyncJob

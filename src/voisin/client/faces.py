@@ -11,6 +11,7 @@ from typing import Unpack
 
 from voisin.client.apps import AppReference
 from voisin.client.blocking import Face
+from voisin.client.callbacks import Callback
 from voisin.client.cloud import AsyncCloud
 from voisin.client.invoice import Invoice
 from voisin.client.job import AsyncJob
@@ -131,6 +132,32 @@ class CloudFace(Face[AsyncCloud]):
             TrustError: The sums do not add up.
         """
         return self._wait(self._inner.invoice, deal_id)
+
+    def callback(self, task_id: str) -> Callback:
+        """
+        Find out whether a task's result went to the contract that its deal names.
+
+        Args:
+            task_id: The task.
+
+        Raises:
+            StateError: The hub has no such task.
+        """
+        return self._wait(self._inner.callback, task_id)
+
+    def retry_callback(self, task_id: str, gas: int | None = None) -> Callback:
+        """
+        Send a task's result again to the contract that failed to take it; the wallet pays the gas.
+
+        Args:
+            task_id: The task.
+            gas: Gas limit of the transaction; what the contract needs, by the node's estimate, unless given.
+
+        Raises:
+            StateError: There is no such task, or its callback has not failed.
+            RevertError: The contract failed again; the error carries its reason.
+        """
+        return self._wait(self._inner.retry_callback, task_id, gas)
 
     def deploy(self, app: AppReference) -> Address:
         """

@@ -114,6 +114,20 @@ class TaskClaimed:
 
 
 @dataclass(frozen=True, slots=True)
+class CallbackFailed:
+    """The deal's contract did not take the result of a completed task; anybody may retry. An event of our hub alone."""
+
+    task_id: TaskId
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackRetried:
+    """The deal's contract took, at a later time, the result that it had failed to take."""
+
+    task_id: TaskId
+
+
+@dataclass(frozen=True, slots=True)
 class AccurateContribution:
     """A worker's contribution was right; its score grew."""
 
@@ -193,8 +207,8 @@ class EntryTransferred:
 
 Event = (
     OrdersMatched | SchedulerNotice | DealSponsored | OrderSigned | OrderClosed | TaskInitialized | TaskContributed | ConsensusReached
-    | TaskRevealed | TaskReopened | TaskFinalized | TaskClaimed | AccurateContribution | FaultyContribution | Transferred | Locked
-    | Unlocked | Rewarded | Seized | CategoryCreated | EntryTransferred
+    | TaskRevealed | TaskReopened | TaskFinalized | TaskClaimed | CallbackFailed | CallbackRetried | AccurateContribution
+    | FaultyContribution | Transferred | Locked | Unlocked | Rewarded | Seized | CategoryCreated | EntryTransferred
 )  # fmt: skip
 
 
