@@ -21,6 +21,9 @@ from voisin.protocol.orders import OrderKind
 from voisin.protocol.rules import GROUP_MEMBER_PURPOSE
 from voisin.units import UnixSeconds, Wei
 
+ARBITRUM_CHAINS = frozenset({42_161, 42_170, 421_614})
+"""Arbitrum One, Nova and Sepolia (EIP-155 numbers)."""
+
 _NO_CODE = "0x"
 # the one function of ERC-734 that the hub asks; poco-protocol.md 4.4
 _KEY_HAS_PURPOSE = Function(
@@ -58,6 +61,16 @@ class Chain:
     def chain_id(self) -> int:
         """The chain's number (EIP-155)."""
         return self.domain.chain_id
+
+    @property
+    def has_fixed_costs(self) -> bool:
+        """
+        Whether a call's gas follows from what it does alone, so that a limit may be known beforehand.
+
+        On Arbitrum a transaction's gas also pays for its bytes on the parent chain, at a price that changes from minute to minute:
+        only the node's estimate knows it.
+        """
+        return self.chain_id not in ARBITRUM_CHAINS
 
     @property
     def hub_address(self) -> Address:

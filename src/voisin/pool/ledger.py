@@ -28,7 +28,7 @@ CALLBACK_MARGIN_GAS = 200_000
 """
 Gas limits [gas]: generous bounds over the measured costs of both hubs (findings/gas: at most 243k to initialize, 302k to
 finalize with one worker, 22k for each new slot of 32 bytes). A limit of our own saves the node's estimate, which costs a chain
-in one process as much as the transaction; what is not used is not paid.
+in one process as much as the transaction; what is not used is not paid. Where the node alone can tell the gas, it is asked.
 """
 
 
@@ -204,7 +204,7 @@ class ChainLedger:
         return self._chain.hub_address
 
     async def _send(self, call: Call, gas: int) -> Receipt:
-        limited = Call(call.to, call.data, call.label, call.value, gas)
+        limited = Call(call.to, call.data, call.label, call.value, gas) if self._chain.has_fixed_costs else call
         return await (await self._sender.submit(limited)).receipt()
 
     async def _gas_of_callback(self) -> int:
