@@ -13,11 +13,11 @@ import pytest
 
 from tests.support.devnet import ADDRESSES, KEYS, Rpc, node_process, open_rpc, signed
 from voisin.chain.artifacts import load_artifact
-from voisin.chain.deploy import deployment_plan
+from voisin.chain.deploy import contract_address, deployment_plan, facet_cuts
 from voisin.chain.functions import function
 from voisin.chain.keystore import create_keystore
 from voisin.cli import main
-from voisin.protocol.ids import ZERO_ADDRESS, Address
+from voisin.protocol.ids import ZERO_ADDRESS, Address, as_address
 
 OWNER = Address(ADDRESSES[0])
 PLAN = deployment_plan(OWNER, 31_337)
@@ -45,6 +45,15 @@ class Rig:
     def answer(self, *words: str, code: int = 0) -> Any:
         """Run the command here; answers its document."""
         return json.loads(self.run(*words, "--json", code=code)[0])
+
+    def as_owner(self, name: str, *arguments: object) -> None:
+        """Call the hub as its owner."""
+        data = function("Hub", name).encode(*arguments)  # type: ignore[arg-type]
+        assert self.rpc.send(signed(KEYS[0], self.nonce, to=PLAN.hub, data=data, gas=5_000_000))["status"] == "0x1"
+
+    def create(self, code: bytes) -> Address:
+        """Create a contract as the owner."""
+        return as_address(self.rpc.send(signed(KEYS[0], self.nonce, data=code, gas=8_000_000))["contractAddress"])
 
     @property
     def nonce(self) -> int:
@@ -107,16 +116,13 @@ def test_killed_as_a_process(rig: Rig) -> None:
 def test_what_was_changed_is_named(rig: Rig) -> None:
     rig.run("--yes")
     hub = rig.file.read_text()
-
-    def as_owner(name: str, *arguments: object) -> None:
-        data = function("Hub", name).encode(*arguments)  # type: ignore[arg-type]
-        rig.rpc.send(signed(KEYS[0], rig.nonce, to=PLAN.hub, data=data))
-
-    as_owner("setCallbackGas", 1)
-    as_owner("createCategory", "XXL", "", 7)
+    rig.as_owner("setCallbackGas", 1)
+    rig.as_owner("createCategory", "XXL", "", 7)
     task = next(s for s, _ in load_artifact("TasksFacet").return_sizes.items())
-    as_owner("diamondCut", [(PLAN.facets["OrdersFacet"], 1, [task]), (PLAN.facets["OrdersFacet"], 0, ["0x01020304"])], ZERO_ADDRESS, b"")
-    as_owner("transferOwnership", ADDRESSES[1])
+    rig.as_owner(
+        "diamondCut", [(PLAN.facets["OrdersFacet"], 1, [task]), (PLAN.facets["OrdersFacet"], 0, ["0x01020304"])], ZERO_ADDRESS, b""
+    )
+    rig.as_owner("transferOwnership", ADDRESSES[1])
     found = {item["what"]: (item["expected"], item["found"]) for item in rig.answer("--check", code=1)["check"]["differences"]}
     assert found.pop("callbackgas of Hub") == ("200000", "1")
     assert found.pop("countCategory of Hub") == ("5", "6")
@@ -132,6 +138,35 @@ def test_what_was_changed_is_named(rig: Rig) -> None:
     found = {item["what"]: item["found"] for item in rig.answer("--check", code=1)["check"]["differences"]}
     assert found[f"AppRegistry at {ADDRESSES[2]}"].startswith("code hash")
     assert found["owner of AppRegistry"] == "no such function"
+
+
+def test_a_hub_of_another_version_is_upgraded(rig: Rig) -> None:
+    rig.run("--yes")
+    tasks = load_artifact("TasksFacet")
+    # the last byte of the code, before what the compiler adds to it
+    end = len(tasks.init_code) - int.from_bytes(tasks.init_code[-2:], "big")
+    older = rig.create(tasks.init_code[: end - 1] + bytes([tasks.init_code[end - 1] ^ 1]) + tasks.init_code[end:])
+    cut = next(cut for cut in facet_cuts(PLAN.facets) if cut.facet == PLAN.facets["TasksFacet"])
+    cuts = [(older, 1, cut.selectors), (ZERO_ADDRESS, 2, [function("Hub", "viewScore").selector]), (older, 0, ["0x01020304"])]
+    rig.as_owner("diamondCut", cuts, ZERO_ADDRESS, b"")
+    assert len(rig.answer("--check", code=1)["check"]["differences"]) == len(cut.selectors) + 2
+    spent = rig.nonce
+    priced = rig.answer("--upgrade", "--dry-run")
+    assert priced["steps"] == ["TasksFacet", "change who answers which function", "mark short answers"]
+    assert {"function": "viewScore(address)", "before": "", "after": PLAN.facets["AccessorsFacet"]} in priced["changes"]
+    assert {"function": "0x01020304", "before": older, "after": ""} in priced["changes"]
+    assert len(priced["changes"]) == len(cut.selectors) + 2
+    _, err = rig.run("--upgrade", "--yes", "--wallet", "poor", code=1)
+    assert f"error: the hub belongs to {OWNER}" in err
+    assert rig.nonce == spent
+    out, err = rig.run("--upgrade", "--yes")
+    assert "What changes" in err
+    assert "Upgraded on chain 31337" in out
+    assert "all as expected" in out
+    assert rig.nonce == spent + 3
+    assert json.loads(rig.file.read_text())["facets"]["TasksFacet"] == contract_address(OWNER, spent)
+    assert rig.answer("--upgrade", "--yes")["status"] == "standing"
+    assert rig.nonce == spent + 3
 
 
 def test_a_token_that_is_there(rig: Rig) -> None:

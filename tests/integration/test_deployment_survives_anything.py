@@ -12,7 +12,7 @@ from voisin.chain import Call, Rpc, Sender
 from voisin.chain.deploy import DEFAULT_TERMS, DeploymentTerms, deployment_plan
 from voisin.chain.deploy_check import check_deployment
 from voisin.chain.deploy_journal import Heading, open_journal
-from voisin.chain.deploy_run import Bringup, StepDone
+from voisin.chain.deploy_run import Bringup, StepDone, deployment_of
 from voisin.chain.deployment import Deployment
 from voisin.chain.devnet import DevnetSettings, development_keys
 from voisin.chain.devnet.node import EmbeddedDevnet, serve_embedded
@@ -26,7 +26,7 @@ CHAIN_ID = 31_337
 async def bring_up(rpc: Rpc, journal: Path, told: list[StepDone], terms: DeploymentTerms = DEFAULT_TERMS) -> Deployment:
     async with rpc:
         with open_journal(journal, Heading(CHAIN_ID, OWNER.address, terms)) as opened:
-            return await Bringup(rpc, opened).carry_out(OWNER, told.append)
+            return await deployment_of(rpc, await Bringup(rpc, opened).carry_out(OWNER, told.append))
 
 
 async def nonce(node: EmbeddedDevnet) -> int:

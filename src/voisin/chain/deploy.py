@@ -158,7 +158,7 @@ def deployment_plan(
 
     Source: poco-protocol.md 1.5.
     """
-    draft = _Draft(owner, nonce, done or {})
+    draft = Draft(owner, nonce, done or {})
     token = ZERO_ADDRESS if terms.is_native else terms.token or draft.create(TOKEN)
     facets = {name: draft.create(name) for name in terms.facets}
     cuts = facet_cuts(facets)
@@ -247,8 +247,15 @@ def contract_address(creator: Address, nonce: int) -> Address:
     return as_address("0x" + keccak(bytes([0xC0 + len(sender + item)]) + sender + item)[12:].hex())
 
 
-class _Draft:
-    """Steps of one sender, in the order of their nonces; what is done takes no step."""
+class Draft:
+    """
+    Steps of one sender, in the order of their nonces; what is done takes no step.
+
+    Args:
+        owner: The sender.
+        nonce: Its next nonce.
+        done: Names of the steps that are done, and the contract of each.
+    """
 
     def __init__(self, owner: Address, nonce: int, done: Mapping[str, Address]) -> None:
         self.owner = owner
@@ -258,6 +265,18 @@ class _Draft:
         self._done = done
 
     def create(self, name: str, *arguments: AbiArgument, slots: int = 4, code: int = 0) -> Address:
+        """
+        Create a contract.
+
+        Args:
+            name: Name of its artifact.
+            arguments: What its constructor is told.
+            slots: How many storage slots that fills, for the gas.
+            code: How much code the constructor creates itself [bytes].
+
+        Returns:
+            Where it is or will be.
+        """
         if name in self._done:
             return self._done[name]
         artifact = load_artifact(name)
@@ -267,6 +286,7 @@ class _Draft:
         return address
 
     def call(self, transaction: Call) -> None:
+        """Call a contract; the call's label is the step's name."""
         if transaction.label not in self._done:
             self._add(transaction.label, transaction, None)
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 
 import msgspec
-from eth_utils.crypto import keccak
 
 from voisin.chain.artifacts import load_abi, load_artifact
 from voisin.chain.deploy import (
@@ -24,6 +23,7 @@ from voisin.chain.deploy import (
     contract_address,
     facet_cuts,
 )
+from voisin.chain.deploy_table import SMALL_FLAG, route_place
 from voisin.chain.deployment import Deployment
 from voisin.chain.functions import AbiArgument, AbiValue, function
 from voisin.chain.node_values import quantity
@@ -35,8 +35,8 @@ from voisin.protocol.ids import ZERO_ADDRESS, Address, as_address, from_hex, has
 
 MOST_SUPPLY = 2**128
 """The hub refuses a supply of so many nRLC; SPEC 3.4."""
-_SMALL, _PLACE = 1 << 160, 168
-"""The flag of a route whose answers are short, and the bit from which its place follows; the constants of `routing.vy`."""
+_PLACE = 168
+"""The bit of a route from which its place among the selectors follows; the constant of `routing.vy`."""
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -201,18 +201,16 @@ def _registries(deployment: Deployment, terms: DeploymentTerms) -> Iterator[_Com
 
 
 def _routes(deployment: Deployment) -> Iterator[_Comparison]:
-    """Read the table as the hub keeps it, for no view tells which routes are for short answers."""
-    slot = load_artifact(HUB).layout["routes"].slot
+    """Read the table as the hub keeps it."""
     names = {entry.selector: entry.signature for entry in load_abi(HUB) if entry.type == "function"}
     facets = {address: name for name, address in deployment.facets.items()}
     routes = [(selector, cut.facet, selector in cut.small) for cut in facet_cuts(deployment.facets) for selector in cut.selectors]
     for selector, facet, is_small in routes:
-        place = to_hex(keccak(slot.to_bytes(32, "big") + selector.ljust(32, b"\0")))
         what = f"route of {to_hex(selector)} {names.get(selector, '')}".rstrip()
         yield _Comparison(
             what,
-            _route(facets, int(facet, 16) | (_SMALL if is_small else 0)),
-            ("eth_getStorageAt", (deployment.hub, place, "latest")),
+            _route(facets, int(facet, 16) | (SMALL_FLAG if is_small else 0)),
+            ("eth_getStorageAt", (deployment.hub, route_place(selector), "latest")),
             lambda answer: _route(facets, int(answer.read(str), 16) % 2**_PLACE),
         )
     wanted = {to_hex(selector) for selector, _, _ in routes}
@@ -230,9 +228,9 @@ def _route(facets: Mapping[Address, str], word: int) -> str:
     """Spell a route as the hub keeps it; its place among the others may differ."""
     if word == 0:
         return "none"
-    address = as_address(f"0x{word % _SMALL:040x}")
+    address = as_address(f"0x{word % SMALL_FLAG:040x}")
     named = facets.get(address, address)
-    return named if word & _SMALL else f"{named}, long answers"
+    return named if word & SMALL_FLAG else f"{named}, long answers"
 
 
 def _view(contract: str, address: Address, name: str, expected: AbiArgument, *arguments: AbiArgument) -> _Comparison:

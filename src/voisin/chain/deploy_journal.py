@@ -27,11 +27,20 @@ _MODE = 0o600
 
 
 class Heading(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Which market a journal is about: the chain, who brings the market up, and what is particular about it."""
+    """
+    Which market a journal is about.
+
+    Attributes:
+        chain_id: The chain (EIP-155).
+        owner: Who sends the transactions.
+        terms: What is particular about the market.
+        hub: The hub that is changed; None for a market that is brought up.
+    """
 
     chain_id: int
     owner: Address
     terms: DeploymentTerms
+    hub: Address | None = None
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -8,14 +8,14 @@ the same: there is no other way through this code.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 import anyio
 import msgspec
 
 from voisin.chain.calls import Call
-from voisin.chain.deploy import DeploymentPlan, Step, contract_address
+from voisin.chain.deploy import Step, contract_address
 from voisin.chain.deploy_journal import Journal, Sent
 from voisin.chain.deploy_standing import Standing, survey
 from voisin.chain.deployment import Deployment, code_hashes
@@ -41,13 +41,13 @@ class Quote:
     What it costs to do what is left of a plan.
 
     Attributes:
-        plan: What is left.
+        steps: What is left.
         gas: Gas limits of all steps together.
         price: What gas costs now, with headroom.
         balance: What the owner holds [wei].
     """
 
-    plan: DeploymentPlan
+    steps: Sequence[Step]
     gas: int
     price: Price
     balance: Wei
@@ -82,6 +82,13 @@ class StepDone:
 
 
 Tell = Callable[[StepDone], None]
+Planner = Callable[[Standing], Awaitable[Sequence[Step]]]
+"""Says what is left to do, by what stands; asked again after every wave."""
+
+
+async def whole_market(standing: Standing) -> Sequence[Step]:
+    """Plan what is missing of a market."""
+    return standing.plan().steps
 
 
 class Bringup:
@@ -91,12 +98,14 @@ class Bringup:
     Args:
         rpc: The node, of the chain that the journal names.
         journal: What was sent so far.
+        planner: Says what is left to do.
         settings: How long to wait, and when to send again or pay more.
     """
 
-    def __init__(self, rpc: Rpc, journal: Journal, settings: SenderSettings | None = None) -> None:
+    def __init__(self, rpc: Rpc, journal: Journal, planner: Planner = whole_market, *, settings: SenderSettings | None = None) -> None:
         self._rpc = rpc
         self._journal = journal
+        self._planner = planner
         self._settings = settings or SenderSettings()
         self._fees = FeeMeter(rpc, ttl_s=self._settings.fee_ttl_s)
 
@@ -113,16 +122,16 @@ class Bringup:
             RevertError: A step would fail.
             UnavailableError: The node does not answer.
         """
-        plan = (await survey(self._rpc, self._journal)).plan()
-        bounds = [step.call.gas or 0 for step in plan.steps]
-        known = await self._estimates(_first_wave(plan.steps))
+        steps = await self._planner(await survey(self._rpc, self._journal))
+        bounds = [step.call.gas or 0 for step in steps]
+        known = await self._estimates(_first_wave(steps))
         # a chain that counts otherwise than the plan (for data that it keeps elsewhere, say) will do so for the other steps too
         dearer = max([1, *(gas / bound for gas, bound in zip(known, bounds, strict=False))])
         gas = sum(known) + sum(int(bound * dearer) for bound in bounds[len(known) :])
         balance = quantity(await self._rpc.fetch(str, "eth_getBalance", self.owner, "latest"))
-        return Quote(plan, gas, await self._fees.price(), Wei(balance))
+        return Quote(steps, gas, await self._fees.price(), Wei(balance))
 
-    async def carry_out(self, signer: Signer, tell: Tell) -> Deployment:
+    async def carry_out(self, signer: Signer, tell: Tell) -> Standing:
         """
         Do all that is left.
 
@@ -131,7 +140,7 @@ class Bringup:
             tell: Hears of every step that is done.
 
         Returns:
-            Where the market stands.
+            What stands then.
 
         Raises:
             RevertError: A step failed; the others are kept.
@@ -144,10 +153,10 @@ class Bringup:
             if standing.pending:
                 await self._settle(signer, standing.pending, tell)
                 continue
-            plan = standing.plan()
-            if not plan.steps:
-                return await self._deployment(plan, standing)
-            await self._sign(signer, _first_wave(plan.steps), standing.next_nonce)
+            steps = await self._planner(standing)
+            if not steps:
+                return standing
+            await self._sign(signer, _first_wave(steps), standing.next_nonce)
 
     async def _estimates(self, steps: Sequence[Step]) -> list[int]:
         """Have the node try the steps; gas limits with a margin."""
@@ -224,22 +233,33 @@ class Bringup:
     async def _held(self) -> tuple[Address, Wei]:
         return self.owner, Wei(quantity(await self._rpc.fetch(str, "eth_getBalance", self.owner, "latest")))
 
-    async def _deployment(self, plan: DeploymentPlan, standing: Standing) -> Deployment:
-        """Say where the market stands, with the hashes of its codes."""
-        if not standing.receipts:
-            raise UnavailableError("the node does not know any more when the contracts were created", hint="use a node that keeps receipts")
-        found = Deployment(
-            chain_id=standing.heading.chain_id,
-            hub=plan.hub,
-            token=plan.token,
-            app_registry=plan.app_registry,
-            dataset_registry=plan.dataset_registry,
-            workerpool_registry=plan.workerpool_registry,
-            block=min(quantity(receipt.block_number) for receipt in standing.receipts),
-            owner=self.owner,
-            facets=plan.facets,
-        )
-        return msgspec.structs.replace(found, code_hashes=await code_hashes(self._rpc, found))
+
+async def deployment_of(rpc: Rpc, standing: Standing) -> Deployment:
+    """
+    Say where a whole market stands, with the hashes of its codes.
+
+    Args:
+        rpc: The node.
+        standing: What stands; nothing is missing.
+
+    Raises:
+        UnavailableError: The node does not answer, or has forgotten when the contracts were created.
+    """
+    if not standing.receipts:
+        raise UnavailableError("the node does not know any more when the contracts were created", hint="use a node that keeps receipts")
+    plan = standing.plan()
+    found = Deployment(
+        chain_id=standing.heading.chain_id,
+        hub=plan.hub,
+        token=plan.token,
+        app_registry=plan.app_registry,
+        dataset_registry=plan.dataset_registry,
+        workerpool_registry=plan.workerpool_registry,
+        block=min(quantity(receipt.block_number) for receipt in standing.receipts),
+        owner=standing.heading.owner,
+        facets=plan.facets,
+    )
+    return msgspec.structs.replace(found, code_hashes=await code_hashes(rpc, found))
 
 
 def _first_wave(steps: Sequence[Step]) -> Sequence[Step]:

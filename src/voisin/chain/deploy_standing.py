@@ -99,7 +99,8 @@ async def _done(rpc: Rpc, owner: Address, arrived: Sequence[Sent], proven: set[i
     creations = [sent for sent in arrived if sent.to is None]
     codes = await _codes(rpc, {sent.nonce: contract_address(owner, sent.nonce) for sent in creations}, proven)
     made = [sent for sent in creations if load_artifact(sent.step).is_code(codes[sent.nonce])]
-    calls = [(sent, sent.to) for sent in arrived if sent.to is not None]
+    # other calls, as those of an upgrade, show in what is planned after them
+    calls = [(sent, sent.to) for sent in arrived if sent.to is not None and sent.step in map(initialization, REGISTRIES)]
     # it is the same function in all three registries
     asked = [Read(registry, function("AppRegistry", "initialized"), (), bool) for _, registry in calls]
     answers = await read_many(rpc, asked)

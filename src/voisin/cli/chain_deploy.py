@@ -22,6 +22,9 @@ def deploy(
         typer.Option(metavar="FILE", help="Where it is written what stands where; deployments/CHAIN.json in the home folder unless given."),
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Send nothing: compare what is there with what should be.")] = False,
+    upgrade: Annotated[
+        bool, typer.Option("--upgrade", help="Bring the code of the hub that is there up to this version, as its owner.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Send nothing: show what is left to do, and its price.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether to spend.")] = False,
     record: Annotated[
@@ -37,20 +40,24 @@ def deploy(
 
     An interrupted deployment goes on where it was when the command is run again. What stands already is checked.
     """
-    from voisin.cli.chain_deploy_work import Order, deploy_on, record_only
+    from voisin.cli import chain_deploy_upgrade, chain_deploy_work
 
     node = rpc_url or session.settings.rpc_url
     if node is None:
-        if record is None or check or dry_run or token:
+        if record is None or check or upgrade or dry_run or token:
             raise typer.BadParameter("say which node to use, or set VOISIN_RPC_URL", param_hint="--rpc-url")
-        return record_only(session, record, chain_id or NO_NODE_CHAIN_ID)
+        return chain_deploy_work.record_only(session, record, chain_id or NO_NODE_CHAIN_ID)
     if chain_id is None:
         raise typer.BadParameter("say which chain you mean: what is sent to the wrong one is lost", param_hint="--chain-id")
-    if check and dry_run:
-        raise typer.BadParameter("choose one of --check and --dry-run", param_hint="--check")
+    if check and (dry_run or upgrade):
+        raise typer.BadParameter("it sends nothing, and goes with neither --dry-run nor --upgrade", param_hint="--check")
     place = (file or session.home / "deployments" / f"{chain_id}.json").expanduser()
-    order = Order(rpc_url=node, chain_id=chain_id, token=token, file=place, record=record, is_agreed=yes)
-    return deploy_on(session, order, "check" if check else "price" if dry_run else "all")
+    order = chain_deploy_work.Order(rpc_url=node, chain_id=chain_id, token=token, file=place, record=record, is_agreed=yes)
+    if check:
+        return chain_deploy_work.check(session, order)
+    if upgrade:
+        return chain_deploy_upgrade.upgrade(session, order, is_dry=dry_run)
+    return chain_deploy_work.deploy(session, order, is_dry=dry_run)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import msgspec
@@ -12,6 +12,7 @@ from voisin.chain import Deployment
 from voisin.chain.deploy_check import CheckReport
 from voisin.chain.deploy_journal import Heading
 from voisin.chain.deploy_run import Quote
+from voisin.chain.deploy_upgrade import Change
 from voisin.cli.show import coins, counted, pairs, table
 
 _GWEI = 10**9
@@ -22,7 +23,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     What came of a deployment.
 
     Attributes:
-        status: Deployed now; standing already; only its price was asked for; only recorded, on a chain in memory.
+        status: Deployed or upgraded now; standing already; only its price was asked for; only recorded, on a chain in memory.
         deployment: Where everything stands; None when only the price was asked for.
         file: The deployment file.
         record: The file with the transactions.
@@ -30,9 +31,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         gas: Gas that this used, or may need.
         cost_wei: What it cost, or costs at most [wei].
         check: What a comparison of all that stands has shown.
+        changes: What another facet will answer.
     """
 
-    status: Literal["deployed", "standing", "priced", "recorded"]
+    status: Literal["deployed", "upgraded", "standing", "priced", "recorded"]
     deployment: Deployment | None = None
     file: str = ""
     record: str = ""
@@ -40,11 +42,12 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     gas: int = 0
     cost_wei: int = 0
     check: CheckReport | None = None
+    changes: tuple[Change, ...] = ()
 
 
 def show_quote(out: Console, quote: Quote, heading: Heading) -> None:
     """Show what is left to do, and what that may cost."""
-    steps = quote.plan.steps
+    steps = quote.steps
     rows = [
         ("chain", str(heading.chain_id)),
         ("wallet", heading.owner),
@@ -56,11 +59,18 @@ def show_quote(out: Console, quote: Quote, heading: Heading) -> None:
     out.print(pairs(rows))
 
 
+def show_changes(out: Console, changes: Sequence[Change]) -> None:
+    """Show which functions another facet will answer."""
+    rows = [(change.function, change.before or "nobody", change.after or "nobody") for change in changes]
+    if rows:
+        out.print(table("What changes", ("function", "answered by", "then by"), rows))
+
+
 def show_outcome(out: Console, outcome: Outcome) -> None:
     """Show where everything stands, and whether it is as it should be."""
     deployment, check = outcome.deployment, outcome.check
     if deployment is not None:
-        title = {"deployed": "Deployed", "standing": "There already", "recorded": "Recorded"}.get(outcome.status, "")
+        title = "There already" if outcome.status == "standing" else outcome.status.capitalize()
         out.print(table(f"{title} on chain {deployment.chain_id}", ("contract", "address"), deployment.contracts.items()))
         out.print(pairs(_facts(outcome, deployment)))
     if check is not None and check.differences:

@@ -13,10 +13,10 @@ import msgspec
 import typer
 
 from voisin.chain import Deployment, DeploymentTerms, Rpc
-from voisin.chain.deploy_check import check_deployment, require_chain, require_token
+from voisin.chain.deploy_check import CheckReport, check_deployment, require_chain, require_token
 from voisin.chain.deploy_journal import Heading, Journal, open_journal
 from voisin.chain.deploy_record import Record, record_alone, record_deployment
-from voisin.chain.deploy_run import Bringup, Quote, StepDone
+from voisin.chain.deploy_run import Bringup, Quote, StepDone, deployment_of
 from voisin.chain.deployment import read_deployment, write_deployment
 from voisin.cli.chain_deploy_show import Outcome, show_outcome, show_quote
 from voisin.cli.session import Session
@@ -25,8 +25,6 @@ from voisin.client.wallets import find_wallet, wallet_address
 from voisin.errors import InputError, StateError
 from voisin.protocol.ids import as_address
 from voisin.protocol.signatures import KeySigner
-
-Scope = Literal["check", "price", "all"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,12 +69,29 @@ def record_only(session: Session, path: Path, chain_id: int) -> None:
     session.start_logs()
     record, deployment, report = anyio.run(record_alone, chain_id)
     _write_record(path, record)
-    _answer(session, Outcome(status="recorded", deployment=deployment, record=str(path), check=report))
+    answer(session, Outcome(status="recorded", deployment=deployment, record=str(path), check=report))
 
 
-def deploy_on(session: Session, order: Order, scope: Scope) -> None:
+def check(session: Session, order: Order) -> None:
     """
-    Put a market on a chain, or only tell the price of that, or only check it.
+    Compare what a deployment file tells with what is on the chain.
+
+    Raises:
+        InputError: There is no such file, or the node serves another chain.
+        StateError: Something is not as it should be.
+    """
+    session.start_logs()
+    answer(session, anyio.run(_standing, order))
+
+
+def deploy(session: Session, order: Order, *, is_dry: bool) -> None:
+    """
+    Put a market on a chain, or tell only what that costs; one that stands already is checked.
+
+    Args:
+        session: The command.
+        order: What was asked for.
+        is_dry: Whether to tell only the price.
 
     Raises:
         InputError: The node serves another chain, or the token is none.
@@ -84,84 +99,126 @@ def deploy_on(session: Session, order: Order, scope: Scope) -> None:
         StateError: It was not agreed to, or what stands is not as it should be.
         RevertError: A step failed.
     """
+    if order.file.exists() and not order.journal.exists():
+        return check(session, order)
     session.start_logs()
-    if scope == "check" or (order.file.exists() and not order.journal.exists()):
-        return _answer(session, anyio.run(_standing, order))
     wallet = find_wallet(session.home, session.known_network, session.settings.wallet)
-    with open_journal(order.journal, Heading(order.chain_id, wallet_address(wallet), order.terms)) as journal:
+    heading = Heading(order.chain_id, wallet_address(wallet), order.terms)
+    with open_journal(order.journal, heading) as journal:
         try:
             quote = anyio.run(_quote, order, journal)
-            if scope == "price":
-                outcome = Outcome(status="priced", steps=tuple(step.name for step in quote.plan.steps), gas=quote.gas, cost_wei=quote.most)
-                return session.answer(outcome, lambda out: show_quote(out, quote, journal.heading))
-            if not session.as_json:
-                show_quote(session.err, quote, journal.heading)
-            quote.require_funds(journal.heading.owner)
-            if not order.is_agreed:
-                _agree(session, quote)
-            signer = session.unlock(wallet)
-            outcome = anyio.run(_carry_out, order, journal, signer, _Progress(session, len(quote.plan.steps)))
+            if is_dry:
+                outcome = Outcome(status="priced", steps=tuple(step.name for step in quote.steps), gas=quote.gas, cost_wei=quote.most)
+                return session.answer(outcome, lambda out: show_quote(out, quote, heading))
+            signer = agreed_signer(session, order, quote, heading=heading, wallet=wallet)
+            outcome = anyio.run(_carry_out, order, journal, signer, Progress(session, len(quote.steps)))
         finally:
             if not journal.sent:  # nothing has happened that anybody would have to know
                 journal.remove()
         journal.remove()
-    return _answer(session, outcome)
+    return answer(session, outcome)
 
 
-class _Progress:
+def agreed_signer(session: Session, order: Order, quote: Quote, *, heading: Heading, wallet: Path) -> KeySigner:
+    """
+    Show the price, ask whether to spend it, and open the wallet.
+
+    Args:
+        session: The command.
+        order: What was asked for.
+        quote: The price.
+        heading: The market.
+        wallet: The keystore file.
+
+    Raises:
+        FundsError: The wallet cannot pay.
+        StateError: It was not agreed to.
+        InputError: The password is wrong or missing.
+    """
+    if not session.as_json:
+        show_quote(session.err, quote, heading)
+    quote.require_funds(heading.owner)
+    if not order.is_agreed:
+        _agree(session, quote)
+    return session.unlock(wallet)
+
+
+class Progress:
     """Says on standard error what is done, one line a step."""
 
     def __init__(self, session: Session, total: int) -> None:
-        self.done: list[StepDone] = []
+        """
+        Args:
+            session: The command.
+            total: How many steps there are.
+        """
+        self._done: list[StepDone] = []
         self._err = session.err
         self._total = total
 
     def __call__(self, step: StepDone) -> None:
         """Say that a step is done."""
-        self.done.append(step)
+        self._done.append(step)
         words = f"create {step.name} {step.creates}" if step.creates else step.name
-        self._err.print(f"{len(self.done):>3}/{self._total} {words} [dim]{step.gas_used:,} gas[/dim]")
+        self._err.print(f"{len(self._done):>3}/{self._total} {words} [dim]{step.gas_used:,} gas[/dim]")
+
+    def outcome(self, order: Order, deployment: Deployment, report: CheckReport, *, status: Literal["deployed", "upgraded"]) -> Outcome:
+        """Sum up."""
+        return Outcome(
+            status=status,
+            deployment=deployment,
+            file=str(order.file),
+            steps=tuple(step.name for step in self._done),
+            gas=sum(step.gas_used for step in self._done),
+            cost_wei=sum(step.fee for step in self._done),
+            check=report,
+        )
 
 
 @asynccontextmanager
-async def _node(order: Order) -> AsyncIterator[Rpc]:
+async def node_of(order: Order) -> AsyncIterator[Rpc]:
+    """Connect to the node, and make sure that it serves the chain that is meant."""
     async with Rpc(order.rpc_url) as rpc:
         await require_chain(rpc, order.chain_id)
         yield rpc
 
 
-async def _quote(order: Order, journal: Journal) -> Quote:
-    async with _node(order) as rpc:
-        if order.terms.token is not None:
-            await require_token(rpc, order.terms.token)
-        return await Bringup(rpc, journal).quote()
+def deployment_in(order: Order) -> Deployment:
+    """
+    Read the deployment file.
 
-
-async def _carry_out(order: Order, journal: Journal, signer: KeySigner, progress: _Progress) -> Outcome:
-    async with _node(order) as rpc:
-        deployment = await Bringup(rpc, journal).carry_out(signer, progress)
-        write_deployment(order.file, deployment)
-        report = await check_deployment(rpc, deployment, order.terms)
-    return Outcome(
-        status="deployed",
-        deployment=deployment,
-        file=str(order.file),
-        record=_record(order, deployment),
-        steps=tuple(step.name for step in progress.done),
-        gas=sum(step.gas_used for step in progress.done),
-        cost_wei=sum(step.fee for step in progress.done),
-        check=report,
-    )
-
-
-async def _standing(order: Order) -> Outcome:
-    """Check what the deployment file tells."""
+    Raises:
+        InputError: There is none, or it is about another chain.
+        StateError: It is about a market with another token.
+    """
     deployment = read_deployment(order.file)
     if deployment.chain_id != order.chain_id:
         raise InputError(f"{order.file} is about chain {deployment.chain_id}, not {order.chain_id}", hint="name another --file")
     if order.terms.token not in (None, deployment.token):
         raise StateError(f"{order.file} is about a market with the token {deployment.token}", hint="name another --file")
-    async with _node(order) as rpc:
+    return deployment
+
+
+async def _quote(order: Order, journal: Journal) -> Quote:
+    async with node_of(order) as rpc:
+        if order.terms.token is not None:
+            await require_token(rpc, order.terms.token)
+        return await Bringup(rpc, journal).quote()
+
+
+async def _carry_out(order: Order, journal: Journal, signer: KeySigner, progress: Progress) -> Outcome:
+    async with node_of(order) as rpc:
+        deployment = await deployment_of(rpc, await Bringup(rpc, journal).carry_out(signer, progress))
+        write_deployment(order.file, deployment)
+        report = await check_deployment(rpc, deployment, order.terms)
+    outcome = progress.outcome(order, deployment, report, status="deployed")
+    return msgspec.structs.replace(outcome, record=_record(order, deployment))
+
+
+async def _standing(order: Order) -> Outcome:
+    """Check what the deployment file tells."""
+    deployment = deployment_in(order)
+    async with node_of(order) as rpc:
         report = await check_deployment(rpc, deployment, order.terms)
     return Outcome(status="standing", deployment=deployment, file=str(order.file), record=_record(order, deployment), check=report)
 
@@ -188,7 +245,7 @@ def _agree(session: Session, quote: Quote) -> None:
         raise StateError("nothing was spent", hint="agree to the price to deploy")
 
 
-def _answer(session: Session, outcome: Outcome) -> None:
+def answer(session: Session, outcome: Outcome) -> None:
     """Answer, and fail where what stands is not as it should be."""
     session.answer(outcome, lambda out: show_outcome(out, outcome))
     differences = outcome.check.differences if outcome.check is not None else ()
