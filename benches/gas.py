@@ -1,12 +1,14 @@
 """
 Gas of every function of the hub, ours next to the original's: the same calls, on the same EVM, in one run.
 
-Prints a table and fails if any call costs more with us. Needs the packages of `package.json` (`npm ci`). The figures are exact and the
+Prints a table and fails if any call costs more with us; with `--keep`, keeps the figures in `contracts/gas.json`, from which
+`contracts/table.py` writes the specification's tables. Needs the packages of `package.json` (`npm ci`). The figures are exact and the
 same on every machine; those of signed orders vary by a few units of gas with the zero bytes in hashes, on both sides alike.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -14,17 +16,23 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from eth_abi.abi import encode
 from eth_hash.auto import keccak
 
 from tests.support.accounts import Signer
 from tests.support.boost import match_boost, push, sponsor_boost
 from tests.support.compiled import deploy_double, encode_call
+from tests.support.contracts import Contract
 from tests.support.evm import Receipt
 from tests.support.market import DIGEST, RLC, WEI, Market, Terms, deploy_market, furnish
 from tests.support.npm import has_package
 from tests.support.orders import CLOSE, SIGN, TEE_TAG, ZERO, as_tuple, result_hash, result_seal
-from tests.support.original import PACKAGES, deploy_original
+from tests.support.original import PACKAGES, deploy_original, original_code
+from voisin.chain.artifacts import load_artifact
+from voisin.chain.deploy import FACETS, facet_cuts
+from voisin.protocol.ids import Address
 
+KEPT = Path(__file__).parents[1] / "contracts" / "gas.json"
 BAD = keccak(b"a wrong result")
 LINK = b'{"storage":"ipfs","location":"/ipfs/QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG"}'
 PARAMS = '{"iexec_args":"--frames 0..23 --size 1920x1080","iexec_result_storage_provider":"ipfs","iexec_developer_logger":1}'
@@ -39,6 +47,9 @@ def main() -> int:
         sys.stderr.write(f"{', '.join(missing)} not installed: run `npm ci`\n")
         return 1
     ours, theirs = measure_all(deploy_market), measure_all(deploy_original)
+    if "--keep" in sys.argv:
+        rows = [f"  {json.dumps(label)}: [{gas}, {theirs[label]}]" for label, gas in ours.items()]
+        KEPT.write_text("{\n" + ",\n".join(rows) + "\n}\n")
     print("| call | ours | original | ours / original |")
     print("| --- | ---: | ---: | ---: |")
     for label, gas in ours.items():
@@ -87,7 +98,7 @@ def money(market: Market) -> Measure:
     yield "deposit", hub.send("deposit", RLC, by=requester)
     yield "depositFor", hub.send("depositFor", RLC, worker, by=requester)
     yield "depositForArray, 3", hub.send("depositForArray", [1, 2, 3], [requester, worker, stranger], by=requester)
-    yield "RLC.approveAndCall, deposit", token.send("approveAndCall", hub.address, RLC, b"", by=requester)
+    yield "receiveApproval, RLC.approveAndCall", token.send("approveAndCall", hub.address, RLC, b"", by=requester)
     yield "withdraw", hub.send("withdraw", RLC, by=requester)
     yield "withdrawTo", hub.send("withdrawTo", RLC, worker, by=requester)
     yield "transfer", hub.send("transfer", worker, RLC, by=requester)
@@ -131,6 +142,28 @@ def configuration(market: Market) -> Measure:
     yield "updateDomainSeparator", hub.send("updateDomainSeparator", by=owner)
 
 
+def founding(market: Market) -> Measure:
+    """A hub with the same facets, of which nothing else is known yet."""
+    roles, owner = market.roles, market.roles.owner.address
+    cuts = [(facet, 0, selectors) for facet, selectors in market.hub.read("facets")]
+    if market.is_original:
+        code = original_code("Diamond") + encode(["(address,uint8,bytes4[])[]", "(address,address,bytes)"], [cuts, (owner, ZERO, b"")])
+    else:
+        names = {market.hub.read("facetAddress", selectors[0]): name for name, selectors in _own_selectors().items()}
+        small = [selector for cut in facet_cuts({names[facet]: Address(facet) for facet, _, _ in cuts}) for selector in cut.small]
+        code = load_artifact("Hub").init_code + encode(["(address,uint8,bytes4[])[]", "bytes4[]", "bytes[]"], [cuts, small, []])
+    hub = Contract(market.evm, "hub", market.evm.send(owner, None, code).contract, "Hub")
+    former = deploy_double(market.evm, "FormerHub", roles.stranger.address)
+    registries = [contract.address for contract in market.contracts[2:]]
+    yield "configure", hub.send("configure", market.token.address, "Staked RLC", "SRLC", 9, *registries, former, by=owner)
+    yield "importScore", hub.send("importScore", roles.workers[0].address, by=roles.stranger.address)
+
+
+def _own_selectors() -> dict[str, tuple[bytes, ...]]:
+    """Our facets' selectors by the facet's name."""
+    return {name: facet_cuts({name: Address(ZERO)})[0].selectors for name in FACETS}
+
+
 def upgrades(market: Market) -> Measure:
     """Facets that come, move and go."""
     owner, stranger = market.roles.owner.address, market.roles.stranger.address
@@ -148,13 +181,31 @@ def entries(market: Market) -> Measure:
     roles = market.roles
     owner, stranger = roles.app_owner.address, roles.stranger.address
     app = ("second", "DOCKER", b"docker.io/somebody/some-application:1.2.3-beta", keccak(b"a"))
-    yield "createApp", market.app_registry.send("createApp", owner, *app, b"", by=owner)
-    yield "createApp, TEE", market.app_registry.send("createApp", owner, *app, b"x" * 174, by=owner)
-    yield "createDataset", market.dataset_registry.send("createDataset", owner, "data", b"/ipfs/" + b"Q" * 46, keccak(b"d"), by=owner)
-    yield "createWorkerpool", market.workerpool_registry.send("createWorkerpool", owner, "a second pool", by=owner)
+    yield "AppRegistry.createApp", market.app_registry.send("createApp", owner, *app, b"", by=owner)
+    yield "AppRegistry.createApp, TEE", market.app_registry.send("createApp", owner, *app, b"x" * 174, by=owner)
+    yield (
+        "DatasetRegistry.createDataset",
+        market.dataset_registry.send("createDataset", owner, "data", b"/ipfs/" + b"Q" * 46, keccak(b"d"), by=owner),
+    )
+    yield "WorkerpoolRegistry.createWorkerpool", market.workerpool_registry.send("createWorkerpool", owner, "a second pool", by=owner)
     scheduler = roles.scheduler.address
     yield "Workerpool.changePolicy", market.workerpool_contract.send("changePolicy", 35, 5, by=scheduler)
     yield "AppRegistry.transferFrom", market.app_registry.send("transferFrom", owner, stranger, int(market.app, 16), by=owner)
+
+
+def tokens(market: Market) -> Measure:
+    """Entries as tokens, and the registries' owner."""
+    owner, stranger, boss = market.roles.app_owner.address, market.roles.stranger.address, market.roles.owner.address
+    registry, token = market.app_registry, int(market.app, 16)
+    yield "AppRegistry.approve", registry.send("approve", stranger, token, by=owner)
+    yield "AppRegistry.setApprovalForAll", registry.send("setApprovalForAll", stranger, True, by=owner)
+    for name, more in (("safeTransferFrom(address,address,uint256)", ()), ("safeTransferFrom(address,address,uint256,bytes)", (b"data",))):
+        with market.evm.anchor():
+            yield f"AppRegistry.{name}", registry.send(name, owner, stranger, token, *more, by=owner)
+    yield "AppRegistry.setBaseURI", registry.send("setBaseURI", "https://metadata.somewhere.example/app/31337/", by=boss)
+    with market.evm.anchor():
+        yield "AppRegistry.renounceOwnership", registry.send("renounceOwnership", by=boss)
+    yield "AppRegistry.transferOwnership", registry.send("transferOwnership", stranger, by=boss)
 
 
 def orders(market: Market) -> Measure:
@@ -342,8 +393,10 @@ def _finish(market: Market, task: bytes, worker: Signer, enclave: Signer | None)
 PATHS: tuple[Callable[[Market], Measure], ...] = (
     money,
     configuration,
+    founding,
     upgrades,
     entries,
+    tokens,
     orders,
     matches,
     replicated(1, 1),

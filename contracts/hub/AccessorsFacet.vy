@@ -9,12 +9,14 @@ import hub_state as S
 import ledger as L
 import records as V
 import task_record as R
+import token_record as N
 
 initializes: S
 initializes: C[S := S]
 initializes: D[S := S]
 initializes: L[S := S]
 initializes: R[S := S]
+initializes: N[S := S]
 
 
 interface AppEntry:
@@ -158,19 +160,19 @@ def viewCategoryABILegacy(_catid: uint256) -> (String[256], String[1_024], uint2
 @view
 @external
 def name() -> String[64]:
-    return S.token_name
+    return N._name()
 
 
 @view
 @external
 def symbol() -> String[32]:
-    return S.token_symbol
+    return N._symbol()
 
 
 @view
 @external
 def decimals() -> uint8:
-    return S.token_decimals
+    return N._decimals()
 
 
 @view

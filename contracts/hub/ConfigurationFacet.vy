@@ -7,9 +7,11 @@ import category_record as C
 import events as E
 import hub_state as S
 import ownership as O
+import token_record as N
 
 initializes: S
 initializes: C[S := S]
+initializes: N[S := S]
 initializes: O[S := S]
 
 NAME: constant(String[9]) = "iExecODB"
@@ -51,9 +53,7 @@ def configure(
     assert S.domain_separator == empty(bytes32), "already-configured"
     S.domain_separator = self._separator()
     S.token = _token
-    S.token_name = _name
-    S.token_symbol = _symbol
-    S.token_decimals = _decimal
+    N._store(_name, _symbol, _decimal)
     S.app_registry = _appregistryAddress
     S.dataset_registry = _datasetregistryAddress
     S.workerpool_registry = _workerpoolregistryAddress

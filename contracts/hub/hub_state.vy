@@ -54,9 +54,9 @@ routes: HashMap[bytes4, uint256]  # see routing.vy
 
 # --- configuration
 token: address
-token_name: String[64]
-token_symbol: String[32]
-token_decimals: uint8
+token_name: bytes32[3]  # texts without a length of their own
+token_symbol: bytes32[2]
+token_numbers: uint256  # size of the name: 16 | size of the symbol: 16 | decimals: 8
 app_registry: address
 dataset_registry: address
 workerpool_registry: address

@@ -58,8 +58,8 @@ def deploy_original(evm: Evm | None = None, *, is_native: bool = False) -> Marke
     hub_nonce = len(OUR_FACETS) + (not is_native)  # as in our plan: token and facets come first
     while evm.nonce(owner) < hub_nonce:
         evm.send(owner, owner)
-    interfaces = evm.send(BUILDER, None, _code("DiamondInit")).contract
-    hub = evm.send(owner, None, _code("Diamond") + _cut(facets, owner, interfaces)).contract
+    interfaces = evm.send(BUILDER, None, original_code("DiamondInit")).contract
+    hub = evm.send(owner, None, original_code("Diamond") + _cut(facets, owner, interfaces)).contract
     registries = [evm.send(owner, None, registry_code(kind)).contract for kind in ("App", "Dataset", "Workerpool")]
     assert registries[0] == contract_address(owner, hub_nonce + 1)
     market = Market(
@@ -79,7 +79,18 @@ def deploy_original(evm: Evm | None = None, *, is_native: bool = False) -> Marke
 
 def registry_code(kind: str) -> bytes:
     """Creation code of a registry of the original."""
-    return _code(f"{kind}Registry")
+    return original_code(f"{kind}Registry")
+
+
+def original_code(name: str, library: str = ZERO) -> bytes:
+    """Creation code of a contract of the original."""
+    artifact = _artifact(name)
+    code: str = artifact["bytecode"][2:]
+    for places in artifact.get("linkReferences", {}).values():
+        for place in places[LIBRARY]:
+            start, end = 2 * place["start"], 2 * (place["start"] + place["length"])
+            code = code[:start] + library[2:].lower() + code[end:]
+    return bytes.fromhex(code)
 
 
 def _configure(market: Market, registries: list[str]) -> None:
@@ -95,8 +106,8 @@ def _configure(market: Market, registries: list[str]) -> None:
 
 def _deploy_facets(evm: Evm, escrow: str) -> dict[str, list[bytes]]:
     """Deploy the facets from an account of their own; gives their selectors by address."""
-    library = evm.send(BUILDER, None, _code(LIBRARY)).contract
-    return {evm.send(BUILDER, None, _code(name, library)).contract: _selectors(name) for name in (escrow, *FACETS, *DIAMOND_FACETS)}
+    library = evm.send(BUILDER, None, original_code(LIBRARY)).contract
+    return {evm.send(BUILDER, None, original_code(name, library)).contract: _selectors(name) for name in (escrow, *FACETS, *DIAMOND_FACETS)}
 
 
 def _cut(facets: dict[str, list[bytes]], owner: str, interfaces: str) -> bytes:
@@ -131,16 +142,6 @@ def _artifact(name: str) -> dict[str, Any]:
     assert len(found) == 1, f"{name}: {found}"
     artifact: dict[str, Any] = json.loads(found[0].read_text())
     return artifact
-
-
-def _code(name: str, library: str = ZERO) -> bytes:
-    artifact = _artifact(name)
-    code: str = artifact["bytecode"][2:]
-    for places in artifact.get("linkReferences", {}).values():
-        for place in places[LIBRARY]:
-            start, end = 2 * place["start"], 2 * (place["start"] + place["length"])
-            code = code[:start] + library[2:].lower() + code[end:]
-    return bytes.fromhex(code)
 
 
 def _token_code() -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from eth_abi.abi import encode
 from eth_hash.auto import keccak
 
@@ -140,3 +141,10 @@ def test_scores_can_be_brought_along_once(roles: Roles) -> None:
     assert hub.read("viewScore", worker) == 30
     with reverts("score-already-imported"):
         hub.send("importScore", worker, by=worker)
+
+
+@pytest.mark.parametrize(("name", "symbol"), [("", ""), ("a", "b"), ("n" * 31, "s" * 31), ("n" * 32, "s" * 32), ("n" * 33, "é"), ("n" * 64, "")])
+def test_names_of_any_length(roles: Roles, name: str, symbol: str) -> None:
+    hub = _bare_hub(Evm(), roles)
+    hub.send("configure", ZERO, name, symbol, 255, *[ZERO] * 4, by=roles.owner.address)
+    assert (hub.read("name"), hub.read("symbol"), hub.read("decimals")) == (name, symbol, 255)
