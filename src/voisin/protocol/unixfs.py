@@ -114,6 +114,8 @@ class FileTree:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._levels: list[list[_Part]] = [[]]
+        self.content = 0
+        """How much of the file has come [bytes]."""
 
     def add(self, chunk: bytes) -> Iterator[Built]:
         """
@@ -122,6 +124,7 @@ class FileTree:
         Yields:
             The blocks that are finished now, those below before those above.
         """
+        self.content += len(chunk)
         leaf = self._leaf(chunk)
         yield leaf
         yield from self._push(0, leaf)

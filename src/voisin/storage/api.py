@@ -1,20 +1,25 @@
 """
-The storage as an HTTP service: blobs are put by anybody who may reach it, and got by their identifier.
+The storage as an HTTP service: files, folders and blobs are put by anybody who may reach it, and got by their identifier.
 
 | method and path | answer |
 | --- | --- |
-| GET, HEAD /ipfs/{cid} | the bytes, whole or a range |
-| POST /v1/blobs | 201 and `StoredBlob`: the body is stored; `?cid=` says what it must be |
+| GET, HEAD /ipfs/{cid}[/path] | a file, whole or a range; a folder as a page; with `?format=raw` the block itself |
+| POST /v1/blobs | 201 and `StoredBlob`: the body is stored; `?cid=` says what it must be, `?keep=` why it is kept |
 | GET /v1/health | `StorageHealth` |
+| POST /api/v0/... | what clients of an IPFS node need, see `voisin.storage.kubo` |
 
-Errors are RFC 9457 problems.
+Errors are RFC 9457 problems; below /api/v0 they have the form of an IPFS node's.
 """
 
 from __future__ import annotations
 
+import html
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from http import HTTPStatus
+from urllib.parse import quote
 
+import anyio
 import anyio.to_thread
 import msgspec
 from litestar import HttpMethod, Litestar, Response, get, post, route
@@ -23,20 +28,47 @@ from litestar.datastructures import State
 from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 
+from voisin.errors import InputError
 from voisin.problems import AnyRequest, Problems
-from voisin.protocol.cid import Cid, parse_cid
-from voisin.storage.faults import ContentMissingError, ContentTooLargeError, StorageFullError
+from voisin.protocol.cid import Cid, digest_of, parse_cid
+from voisin.protocol.ipld import Codec, Name, parse_name
+from voisin.storage.catalog import Keep
+from voisin.storage.faults import STATUSES, ContentTooLargeError
+from voisin.storage.kubo import (  # noqa: F401  (the routes of this service, for its page in docs/reference)
+    add,
+    block_get,
+    block_put,
+    block_rm,
+    block_stat,
+    cat,
+    identity,
+    kubo_routes,
+    pin_add,
+    pin_ls,
+    pin_rm,
+    refuse,
+    version,
+)
+from voisin.storage.kubo_options import checked_path
+from voisin.storage.library import Found, Library
 from voisin.storage.ranges import RangeError, parse_range
-from voisin.storage.store import CHUNK_BYTES, BlobStore, BlobWriter
+from voisin.storage.sending import send
+from voisin.storage.store import BlobStore
+from voisin.storage.sweeper import RetentionRules, Sweeper
+from voisin.storage.writing import BlobWriter
 
-BLOB_TYPE = "application/octet-stream"
-_STATUSES = {
-    ContentMissingError: HTTPStatus.NOT_FOUND,
-    ContentTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    StorageFullError: HTTPStatus.INSUFFICIENT_STORAGE,
-    RangeError: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+BLOB_TYPE, BLOCK_TYPE, PAGE_TYPE = "application/octet-stream", "application/vnd.ipld.raw", "text/html; charset=utf-8"
+_HEADERS = {
+    "cache-control": "public, max-age=31536000, immutable",
+    "accept-ranges": "bytes",
+    "x-content-type-options": "nosniff",
+    "content-security-policy": "sandbox",
 }
-_PROBLEMS = Problems("storage", "the routes are /ipfs/{cid}, /v1/blobs and /v1/health", _STATUSES)
+_PROBLEMS = Problems(
+    "storage",
+    "the routes are /ipfs/{cid}, /v1/blobs, /v1/health and those below /api/v0",
+    {**STATUSES, RangeError: HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE},
+)
 
 
 class StoredBlob(msgspec.Struct, frozen=True):
@@ -57,67 +89,68 @@ class StorageHealth(msgspec.Struct, frozen=True):
 
 @route("/ipfs/{cid:str}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
 async def fetch(request: AnyRequest, cid: FromPath[str]) -> Response[bytes] | Stream:
-    """Hand a blob out, whole or in part; it never changes, so it may be kept for ever."""
-    name, store = parse_cid(cid), _store(request)
-    size = await anyio.to_thread.run_sync(store.size, name)
-    tag = f'"{name}"'
-    headers = {
-        "etag": tag,
-        "cache-control": "public, max-age=31536000, immutable",
-        "accept-ranges": "bytes",
-        "x-content-type-options": "nosniff",
-        "content-security-policy": "sandbox",
-    }
-    if _names(request.headers.get("if-none-match", ""), tag):
-        return Response(b"", status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    wanted = None
-    if request.method == HttpMethod.GET and request.headers.get("if-range", tag) == tag:
-        wanted = parse_range(request.headers.get("range", ""), size)
-    start, stop = wanted or (0, size)
-    headers["content-length"] = str(stop - start)
-    if wanted:
-        headers["content-range"] = f"bytes {start}-{stop - 1}/{size}"
-    status = HTTPStatus.PARTIAL_CONTENT if wanted else HTTPStatus.OK
-    if request.method == HttpMethod.HEAD:
-        return Response(b"", status_code=status, headers=headers, media_type=BLOB_TYPE)
-    return Stream(_chunks(store, name, start, stop), status_code=status, headers=headers, media_type=BLOB_TYPE)
+    """Hand a file or blob out, whole or in part; it never changes, so it may be kept for ever."""
+    return await _answer(request, parse_name(cid), [])
+
+
+@route("/ipfs/{cid:str}/{path:path}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
+async def fetch_inside(request: AnyRequest, cid: FromPath[str], path: FromPath[str]) -> Response[bytes] | Stream:
+    """Hand a file out that lies in a folder."""
+    return await _answer(request, parse_name(cid), checked_path([part for part in path.split("/") if part]))
 
 
 @post("/v1/blobs", request_max_body_size=None)
-async def keep(request: AnyRequest, cid: FromQuery[str | None] = None) -> StoredBlob:
-    """Store the body of the request."""
-    store, expected = _store(request), parse_cid(cid) if cid is not None else None
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > store.max_blob_bytes:
-        raise ContentTooLargeError(f"it is larger than {store.max_blob_bytes} bytes", hint="split it, or compress it")
-    writer = await anyio.to_thread.run_sync(store.writer)
-    with writer:
-        async for part in request.stream():
-            await anyio.to_thread.run_sync(writer.write, part)
-        stored = await anyio.to_thread.run_sync(_commit, writer, expected)
+async def keep(request: AnyRequest, cid: FromQuery[str | None] = None, keep: FromQuery[str | None] = None) -> StoredBlob:
+    """Store the body of the request: for ever, or as `keep` says: `result` or `loose`."""
+    library, expected, why = _library(request), parse_cid(cid) if cid is not None else None, _reason(keep)
+    announced, most = request.headers.get("content-length", ""), library.store.max_blob_bytes
+    if announced.isdecimal() and int(announced) > most:
+        raise ContentTooLargeError(f"it is larger than {most} bytes", hint="split it, or compress it")
+    with library.adding():
+        writer = await anyio.to_thread.run_sync(library.store.writer)
+        with writer:
+            async for part in request.stream():
+                await anyio.to_thread.run_sync(writer.write, part)
+            stored = await anyio.to_thread.run_sync(_commit, writer, expected)
+        await anyio.to_thread.run_sync(_keep, library, Name(digest_of(stored), Codec.RAW), writer.size, why)
     return StoredBlob(stored, writer.size)
 
 
 @get("/v1/health")
 async def health(request: AnyRequest) -> StorageHealth:
     """Say that the service is alive, and how full it is."""
-    store = _store(request)
+    store = _library(request).store
     return StorageHealth("ok", store.used_bytes, store.quota_bytes, store.max_blob_bytes)
 
 
-def create_storage_app(store: BlobStore) -> Litestar:
+def create_storage_app(store: BlobStore, rules: RetentionRules | None = None, *, allow_removal: bool = False) -> Litestar:
     """
     Make the service.
 
     Args:
         store: Where the blobs are.
+        rules: How long what is not pinned is kept; None for the defaults.
+        allow_removal: Whether whoever reaches the service may unpin and remove what is stored.
 
     Returns:
-        An ASGI application.
+        An ASGI application; while it runs, it sweeps.
     """
+    library, found = Library(store), rules or RetentionRules()
+
+    @asynccontextmanager
+    async def running(_app: Litestar) -> AsyncIterator[None]:
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_sweep, Sweeper(library, found), found.sweep_every_s)
+                yield
+                tasks.cancel_scope.cancel()
+        finally:
+            library.close()
+
     return Litestar(
-        [fetch, keep, health],
-        state=State({"store": store}),
+        [fetch, fetch_inside, keep, health, kubo_routes()],
+        state=State({"library": library, "allow_removal": allow_removal}),
+        lifespan=[running],
         cors_config=CORSConfig(allow_origins=["*"], expose_headers=["etag", "content-range", "accept-ranges"]),
         exception_handlers={**_PROBLEMS.handlers(), RangeError: answer_range_error},
         openapi_config=None,
@@ -132,10 +165,71 @@ def answer_range_error(request: AnyRequest, error: RangeError) -> Response[bytes
     return answer
 
 
-def _store(request: AnyRequest) -> BlobStore:
-    store = request.app.state.store
-    assert isinstance(store, BlobStore)
-    return store
+async def _sweep(sweeper: Sweeper, every_s: float) -> None:
+    while True:
+        await anyio.to_thread.run_sync(sweeper.sweep_or_log)
+        await anyio.sleep(every_s)
+
+
+async def _answer(request: AnyRequest, name: Name, path: list[str]) -> Response[bytes] | Stream:
+    library, is_block = _library(request), _wants_block(request)
+    if is_block and not path:
+        name = Name(name.digest, Codec.RAW)
+    found = await anyio.to_thread.run_sync(library.find, name, path)
+    if is_block:
+        block = Name(found.name.digest, Codec.RAW)
+        found = Found(block, await anyio.to_thread.run_sync(library.store.size, block.cid))
+    tag = f'"{Name(found.name.digest, found.name.codec)}"'
+    headers = {**_HEADERS, "etag": tag}
+    if _names(request.headers.get("if-none-match", ""), tag):
+        return Response(b"", status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    if found.folder is not None:
+        page = _page(f"/ipfs/{Name(found.name.digest, found.name.codec)}", [link.label for link in found.folder.links])
+        body = b"" if request.method == HttpMethod.HEAD else page
+        return Response(body, headers={**headers, "content-length": str(len(page))}, media_type=PAGE_TYPE)
+    wanted = None
+    if request.method == HttpMethod.GET and request.headers.get("if-range", tag) == tag:
+        wanted = parse_range(request.headers.get("range", ""), found.size)
+    start, stop = wanted or (0, found.size)
+    headers["content-length"] = str(stop - start)
+    if wanted:
+        headers["content-range"] = f"bytes {start}-{stop - 1}/{found.size}"
+    status, kind = HTTPStatus.PARTIAL_CONTENT if wanted else HTTPStatus.OK, BLOCK_TYPE if is_block else BLOB_TYPE
+    if request.method == HttpMethod.HEAD:
+        return Response(b"", status_code=status, headers=headers, media_type=kind)
+    return Stream(await send(library, found.name, start, stop), status_code=status, headers=headers, media_type=kind)
+
+
+def _wants_block(request: AnyRequest) -> bool:
+    """Whether the block itself is asked for, so that the asker can check its hash (IPFS, "Trustless Gateway")."""
+    asked = request.query_params.get("format")
+    if asked not in (None, "raw"):
+        raise InputError(f"nothing is handed out as {asked[:40]!r}", hint="ask for format=raw, or without it")
+    return asked == "raw" or BLOCK_TYPE in request.headers.get("accept", "")
+
+
+def _page(where: str, labels: list[str]) -> bytes:
+    """Lay a folder out as a page."""
+    lines = [f'<li><a href="{quote(f"{where}/{label}")}">{html.escape(label)}</a></li>' for label in labels]
+    return "\n".join(["<!doctype html>", f"<title>{where}</title>", "<ul>", *lines, "</ul>", ""]).encode()
+
+
+def _reason(text: str | None) -> Keep:
+    for reason in Keep:
+        if reason.name.lower() == (text or "pinned"):
+            return reason
+    raise InputError(f"nothing is kept as {(text or '')[:40]!r}", hint="give keep=pinned, keep=result or keep=loose")
+
+
+def _keep(library: Library, name: Name, size: int, why: Keep) -> None:
+    library.note(name, size)
+    library.keep(name, why)
+
+
+def _library(request: AnyRequest) -> Library:
+    library = request.app.state.library
+    assert isinstance(library, Library)
+    return library
 
 
 def _names(header: str, tag: str) -> bool:
@@ -145,15 +239,3 @@ def _names(header: str, tag: str) -> bool:
 
 def _commit(writer: BlobWriter, expected: Cid | None) -> Cid:
     return writer.commit(expected)
-
-
-async def _chunks(store: BlobStore, cid: Cid, start: int, stop: int) -> AsyncIterator[bytes]:
-    file = await anyio.to_thread.run_sync(store.open, cid)
-    with file:
-        await anyio.to_thread.run_sync(file.seek, start)
-        while start < stop:
-            chunk = await anyio.to_thread.run_sync(file.read, min(CHUNK_BYTES, stop - start))
-            if not chunk:  # the file is shorter than it was: end early, so that the length tells
-                return
-            start += len(chunk)
-            yield chunk

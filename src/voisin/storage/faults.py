@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from voisin.errors import InputError, UnavailableError
+from http import HTTPStatus
+from typing import Final
+
+from voisin.errors import InputError, UnavailableError, VoisinError
 
 
 class ContentMissingError(UnavailableError):
@@ -21,3 +24,11 @@ class StorageFullError(UnavailableError):
     """There is no room left until something is deleted."""
 
     code = "storage-full"
+
+
+STATUSES: Final[dict[type[VoisinError], HTTPStatus]] = {
+    ContentMissingError: HTTPStatus.NOT_FOUND,
+    ContentTooLargeError: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    StorageFullError: HTTPStatus.INSUFFICIENT_STORAGE,
+}
+"""Statuses of answers where they are others than those of the errors' branches."""

@@ -1,21 +1,21 @@
-"""A folder of immutable blobs, each named by its own hash. Everything here blocks on the disk."""
+"""Immutable blobs, each named by its own hash, in a folder or another back end. Everything here blocks on the disk or the network."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Self
 
 from voisin.errors import InputError, TrustError
-from voisin.protocol.cid import Cid, cid_from_digest, digest_of, parse_cid
-from voisin.storage.faults import ContentMissingError, ContentTooLargeError, StorageFullError
+from voisin.protocol.cid import Cid, digest_of, parse_cid
+from voisin.storage.backends import Backend, FolderBackend
+from voisin.storage.faults import ContentMissingError, StorageFullError
+from voisin.storage.writing import BlobWriter
 
 MAX_BLOB_BYTES = 1 << 30
 CHUNK_BYTES = 1 << 18
@@ -25,25 +25,31 @@ _ABANDONED_S = 3_600
 
 class BlobStore:
     """
-    Blobs in a folder. It belongs to one process; its methods may be called from several threads.
+    Blobs under their hashes, within a quota. It belongs to one process; its methods may be called from several threads.
 
-    A blob appears under its name only when all of it is safely on the disk, so a process that is killed leaves no half of one.
+    A blob appears under its name only when all of it is safely kept, so a process that is killed leaves no half of one. Where the back
+    end is on the network, all methods may raise `UnavailableError`.
 
     Args:
-        folder: Created when missing.
+        folder: For what is being written, and for the blobs themselves unless there is another back end; created when missing.
+        backend: Where the blobs lie; None for the folder.
         quota_bytes: What all blobs may take together; None for as much as the disk has.
         max_blob_bytes: What one blob may take.
     """
 
-    def __init__(self, folder: Path, *, quota_bytes: int | None = None, max_blob_bytes: int = MAX_BLOB_BYTES) -> None:
+    def __init__(
+        self, folder: Path, *, backend: Backend | None = None, quota_bytes: int | None = None, max_blob_bytes: int = MAX_BLOB_BYTES
+    ) -> None:
+        self.folder = folder
         self.quota_bytes = quota_bytes
         self.max_blob_bytes = max_blob_bytes
-        self._blobs, self._incoming = folder / _BLOBS, folder / _INCOMING
-        for part in (self._blobs, self._incoming):
-            part.mkdir(parents=True, exist_ok=True)
+        self._backend = backend or FolderBackend(folder / _BLOBS)
+        self._incoming = folder / _INCOMING
+        self._incoming.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(self._incoming)
-        self._lock = threading.Lock()
-        self._used = sum(path.stat().st_size for path in self._paths())
+        self._lock = threading.Condition()
+        self._busy: set[Cid] = set()
+        self._used = sum(size for _, size in self._backend.sizes())
 
     @property
     def used_bytes(self) -> int:
@@ -57,8 +63,17 @@ class BlobStore:
         Yields:
             The identifiers, in no order that means anything.
         """
-        for path in self._paths():
-            yield Cid(path.name)
+        for cid, _ in self._backend.sizes():
+            yield cid
+
+    def sizes(self) -> Iterator[tuple[Cid, int]]:
+        """
+        List what is here with its sizes.
+
+        Yields:
+            Identifiers and sizes [bytes], in no order that means anything.
+        """
+        yield from self._backend.sizes()
 
     def size(self, cid: Cid) -> int:
         """
@@ -74,10 +89,10 @@ class BlobStore:
             ContentMissingError: It is not here.
             InputError: It is not an identifier.
         """
-        try:
-            return self._path(cid).stat().st_size
-        except FileNotFoundError:
-            raise _missing(cid) from None
+        size = self._backend.size(parse_cid(cid))
+        if size is None:
+            raise _missing(cid)
+        return size
 
     def has(self, cid: Cid) -> bool:
         """
@@ -92,11 +107,11 @@ class BlobStore:
         Raises:
             InputError: It is not an identifier.
         """
-        return self._path(cid).exists()
+        return self._backend.size(parse_cid(cid)) is not None
 
     def open(self, cid: Cid) -> BufferedReader:
         """
-        Open a blob for reading. It stays readable when it is deleted meanwhile.
+        Open a blob for reading. In a folder it stays readable when it is deleted meanwhile.
 
         Args:
             cid: Its identifier.
@@ -109,7 +124,7 @@ class BlobStore:
             InputError: It is not an identifier.
         """
         try:
-            return self._path(cid).open("rb")
+            return self._backend.open(parse_cid(cid))
         except FileNotFoundError:
             raise _missing(cid) from None
 
@@ -216,14 +231,12 @@ class BlobStore:
         Raises:
             InputError: It is not an identifier.
         """
-        path = self._path(cid)
-        with self._lock:
-            try:
-                size = path.stat().st_size
-                path.unlink()
-            except FileNotFoundError:
-                return
-            self._used -= size
+        name = parse_cid(cid)
+        with self._alone(name):
+            size = self._backend.size(name)
+            if size is not None:
+                self._backend.delete(name)
+                self.reserve(-size)
 
     def reserve(self, count: int) -> None:
         """
@@ -248,89 +261,25 @@ class BlobStore:
             temporary: The file, complete and synchronised.
             cid: What it holds.
         """
-        path = self._path(cid)
-        path.parent.mkdir(exist_ok=True)
+        with self._alone(cid):
+            replaced = self._backend.size(cid) or 0
+            self._backend.keep(temporary, cid)
+            self.reserve(-replaced)
+        temporary.unlink(missing_ok=True)
+
+    @contextmanager
+    def _alone(self, cid: Cid) -> Iterator[None]:
+        """Wait until nobody else changes this blob, and let nobody meanwhile; other blobs do not wait for it."""
         with self._lock:
-            replaced = path.stat().st_size if path.exists() else 0
-            temporary.rename(path)
-            self._used -= replaced
-        _sync_folder(path.parent)
-
-    def _path(self, cid: Cid) -> Path:
-        name = parse_cid(cid)  # whatever came in, from here on it is 59 harmless characters
-        return self._blobs / name[-3:-1] / name
-
-    def _paths(self) -> Iterator[Path]:
-        for folder in self._blobs.iterdir():
-            yield from folder.iterdir()
-
-
-class BlobWriter:
-    """
-    A blob on its way into a store.
-
-    Args:
-        store: Where it goes.
-        temporary: The file that holds it until then.
-    """
-
-    def __init__(self, store: BlobStore, temporary: Path) -> None:
-        self._store = store
-        self._temporary = temporary
-        self._hash = hashlib.sha256()
-        self._file: BinaryIO = temporary.open("xb")
-        self._is_committed = False
-        self.size = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._file.close()
-        if not self._is_committed:
-            self._store.reserve(-self.size)
-            self._temporary.unlink(missing_ok=True)
-
-    def write(self, chunk: bytes) -> None:
-        """
-        Add bytes.
-
-        Args:
-            chunk: The bytes.
-
-        Raises:
-            ContentTooLargeError: The blob is now more than one may be.
-            StorageFullError: There is no room.
-        """
-        if self.size + len(chunk) > self._store.max_blob_bytes:
-            raise ContentTooLargeError(f"it is larger than {self._store.max_blob_bytes} bytes", hint="split it, or compress it")
-        self._store.reserve(len(chunk))
-        self.size += len(chunk)
-        self._hash.update(chunk)
-        self._file.write(chunk)
-
-    def commit(self, expected: Cid | None = None) -> Cid:
-        """
-        Finish the blob: from now on it is in the store.
-
-        Args:
-            expected: What the identifier must be; None for any.
-
-        Returns:
-            The identifier.
-
-        Raises:
-            TrustError: It is another one than expected; nothing is stored.
-        """
-        cid = cid_from_digest(self._hash.digest())
-        if expected is not None and cid != expected:
-            raise TrustError(f"the bytes are {cid}, not {expected}", hint="send the bytes unchanged and completely")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        self._store.adopt(self._temporary, cid)
-        self._is_committed = True
-        return cid
+            while cid in self._busy:
+                self._lock.wait()
+            self._busy.add(cid)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._busy.discard(cid)
+                self._lock.notify_all()
 
 
 def _missing(cid: Cid) -> ContentMissingError:
@@ -339,14 +288,6 @@ def _missing(cid: Cid) -> ContentMissingError:
 
 def _damaged(cid: Cid) -> TrustError:
     return TrustError(f"the stored bytes of {cid} are damaged", hint="delete the blob and store it again")
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _remove_abandoned(folder: Path) -> None:
