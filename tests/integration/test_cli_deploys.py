@@ -184,6 +184,25 @@ def test_a_token_that_is_there(rig: Rig) -> None:
     assert rig.nonce == 2 * ALL - 1
 
 
+def test_a_market_of_native_coin(rig: Rig) -> None:
+    done = rig.answer("--native", "--yes", "--record", "record.json")
+    assert done["check"]["differences"] == []
+    assert (done["deployment"]["token"], rig.nonce) == (ZERO_ADDRESS, ALL - 1)
+    assert "EscrowNativeFacet" in done["deployment"]["facets"]
+    assert "EscrowFacet" not in done["deployment"]["facets"]
+    deposit = function("HubNative", "deposit").encode()
+    rig.rpc.send(signed(KEYS[0], rig.nonce, to=done["deployment"]["hub"], data=deposit, value=7 * 10**9, gas=200_000))
+    stake = rig.rpc(
+        "eth_call", {"to": done["deployment"]["hub"], "data": "0x" + function("Hub", "balanceOf").encode(OWNER).hex()}, "latest"
+    )
+    assert int(stake, 16) == 7
+    assert rig.answer("--check")["check"]["compared"] > 150
+    assert rig.answer("--upgrade", "--yes")["status"] == "standing"
+    assert main(["chain", "deploy", "--native", "--record", "alone.json"]) == 0
+    assert Path("alone.json").read_bytes() == Path("record.json").read_bytes()
+    rig.run("--native", "--token", ADDRESSES[3], code=2)
+
+
 def test_what_is_refused(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     _, err = rig.run("--yes", code=1, chain_id=1)
     assert err.startswith("error: the node at http://127.0.0.1:")

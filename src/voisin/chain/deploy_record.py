@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from voisin.chain.deploy import DEFAULT_TERMS, FACETS, DeploymentPlan, DeploymentTerms, contract_address, deployment_plan
+from voisin.chain.deploy import DEFAULT_TERMS, DeploymentPlan, DeploymentTerms, contract_address, deployment_plan
 from voisin.chain.deploy_check import CheckReport, check_deployment
 from voisin.chain.deployment import Deployment, execute_plan
 from voisin.chain.devnet import DevnetSettings, development_keys, serve_devnet
@@ -78,7 +78,7 @@ def record_deployment(deployment: Deployment, terms: DeploymentTerms) -> tuple[R
 
     Args:
         deployment: Where it stands.
-        terms: What is particular about it; its token is taken from the deployment.
+        terms: What is particular about it; which token it has is taken from the deployment.
 
     Returns:
         The record, and the nonce that its sender must have before the first transaction.
@@ -86,7 +86,7 @@ def record_deployment(deployment: Deployment, terms: DeploymentTerms) -> tuple[R
     Raises:
         StateError: Other transactions of the owner came in between, or this version of Voisin would send others.
     """
-    first = {deployment.token: None, deployment.facets.get(FACETS[0]): deployment.token}
+    first = {deployment.token: None, deployment.facets.get(terms.facets[0]): None if deployment.is_native else deployment.token}
     for nonce in range(_SEARCHED):
         made = contract_address(deployment.owner, nonce)
         if made in first:

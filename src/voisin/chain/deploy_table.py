@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from eth_utils.crypto import keccak
 
 from voisin.chain.artifacts import load_artifact
-from voisin.chain.deploy import FACETS, HUB
+from voisin.chain.deploy import FACETS, HUB, NATIVE_ESCROW
 from voisin.chain.functions import function
 from voisin.chain.reading import Read, read_pair
 from voisin.chain.rpc import Rpc
@@ -68,7 +68,7 @@ async def read_table(rpc: Rpc, hub: Address) -> Table:
     codes = {facet: from_hex(answer.read(str)) for facet, answer in zip(facets, answers, strict=True)}
     words = await rpc.ask([("eth_getStorageAt", (hub, route_place(selector), "latest")) for selector in routes])
     small = {selector for selector, word in zip(routes, words, strict=True) if int(word.read(str), 16) & SMALL_FLAG}
-    current = {name: facet for name in FACETS for facet, code in codes.items() if load_artifact(name).is_code(code)}
+    current = {name: facet for name in (*FACETS, NATIVE_ESCROW) for facet, code in codes.items() if load_artifact(name).is_code(code)}
     return Table(owner, routes, frozenset(small), current)
 
 

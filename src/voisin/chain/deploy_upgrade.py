@@ -14,7 +14,7 @@ import msgspec
 
 from voisin.chain.artifacts import load_abi
 from voisin.chain.calls import Call
-from voisin.chain.deploy import ADD, FACETS, HUB, Draft, Step, facet_cuts
+from voisin.chain.deploy import ADD, HUB, Draft, Step, facet_cuts
 from voisin.chain.deploy_standing import Standing
 from voisin.chain.deploy_table import Table
 from voisin.chain.functions import function
@@ -59,9 +59,10 @@ def upgrade_plan(standing: Standing, hub: Address, table: Table) -> UpgradePlan:
         hub: The hub.
         table: What it answers now.
     """
-    made = {name: address for name, address in standing.made.items() if name in FACETS}
+    names = standing.heading.terms.facets
+    made = {name: address for name, address in standing.made.items() if name in names}
     draft = Draft(standing.heading.owner, standing.next_nonce, {**made, **table.current})
-    facets = {name: draft.create(name) for name in FACETS}
+    facets = {name: draft.create(name) for name in names}
     cuts = facet_cuts(facets)
     wanted = {selector: cut.facet for cut in cuts for selector in cut.selectors}
     draft.wave = 1

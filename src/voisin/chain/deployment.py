@@ -41,9 +41,15 @@ class Deployment(msgspec.Struct, frozen=True):
 
     @property
     def contracts(self) -> dict[str, Address]:
-        """Every contract by name, the token included."""
+        """Every contract by name, the token included where money is one."""
         registries = zip(REGISTRIES, (self.app_registry, self.dataset_registry, self.workerpool_registry), strict=True)
-        return {TOKEN: self.token, **self.facets, HUB: self.hub, **dict(registries)}
+        token = {TOKEN: self.token} if self.token != ZERO_ADDRESS else {}
+        return {**token, **self.facets, HUB: self.hub, **dict(registries)}
+
+    @property
+    def is_native(self) -> bool:
+        """Whether money is the chain's own coin."""
+        return self.token == ZERO_ADDRESS
 
 
 def read_deployment(path: Path) -> Deployment:

@@ -17,6 +17,7 @@ def deploy(
     rpc_url: Annotated[str | None, typer.Option(metavar="URL", help="The chain's node; VOISIN_RPC_URL unless given.")] = None,
     chain_id: Annotated[int | None, typer.Option(help="Id of the chain that you mean; another one is refused.", min=1)] = None,
     token: Annotated[str | None, typer.Option(metavar="ADDRESS", help="The chain's RLC; a new token is deployed unless given.")] = None,
+    native: Annotated[bool, typer.Option("--native", help="A market whose money is the chain's own coin: no token.")] = False,
     file: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Where it is written what stands where; deployments/CHAIN.json in the home folder unless given."),
@@ -42,17 +43,21 @@ def deploy(
     """
     from voisin.cli import chain_deploy_upgrade, chain_deploy_work
 
+    if native and token:
+        raise typer.BadParameter("a market of native coin has no token", param_hint="--native")
     node = rpc_url or session.settings.rpc_url
     if node is None:
         if record is None or check or upgrade or dry_run or token:
             raise typer.BadParameter("say which node to use, or set VOISIN_RPC_URL", param_hint="--rpc-url")
-        return chain_deploy_work.record_only(session, record, chain_id or NO_NODE_CHAIN_ID)
+        return chain_deploy_work.record_only(session, record, chain_id or NO_NODE_CHAIN_ID, is_native=native)
     if chain_id is None:
         raise typer.BadParameter("say which chain you mean: what is sent to the wrong one is lost", param_hint="--chain-id")
     if check and (dry_run or upgrade):
         raise typer.BadParameter("it sends nothing, and goes with neither --dry-run nor --upgrade", param_hint="--check")
     place = (file or session.home / "deployments" / f"{chain_id}.json").expanduser()
-    order = chain_deploy_work.Order(rpc_url=node, chain_id=chain_id, token=token, file=place, record=record, is_agreed=yes)
+    order = chain_deploy_work.Order(
+        rpc_url=node, chain_id=chain_id, token=token, is_native=native, file=place, record=record, is_agreed=yes
+    )
     if check:
         return chain_deploy_work.check(session, order)
     if upgrade:

@@ -18,7 +18,7 @@ from voisin.chain.deploy_table import read_table
 from voisin.chain.deploy_upgrade import Change, upgrade_plan
 from voisin.chain.deployment import code_hashes, write_deployment
 from voisin.cli.chain_deploy_show import Outcome, show_changes, show_quote
-from voisin.cli.chain_deploy_work import Order, Progress, agreed_signer, answer, check, deployment_in, node_of
+from voisin.cli.chain_deploy_work import Order, Progress, agreed_signer, answer, check, deployment_in, node_of, terms_of
 from voisin.cli.session import Session
 from voisin.client.wallets import find_wallet, wallet_address
 from voisin.protocol.ids import Address
@@ -43,7 +43,7 @@ def upgrade(session: Session, order: Order, *, is_dry: bool) -> None:
     session.start_logs()
     deployment = deployment_in(order)
     wallet = find_wallet(session.home, session.known_network, session.settings.wallet)
-    heading = Heading(order.chain_id, wallet_address(wallet), order.terms, deployment.hub)
+    heading = Heading(order.chain_id, wallet_address(wallet), terms_of(order, deployment), deployment.hub)
     with open_journal(order.file.with_suffix(".upgrade"), heading) as journal:
         try:
             quote, changes = anyio.run(_price, order, journal, deployment.hub)
@@ -95,5 +95,5 @@ async def _carry_out(order: Order, journal: Journal, deployment: Deployment, sig
         upgraded = msgspec.structs.replace(deployment, facets=plan.facets)
         upgraded = msgspec.structs.replace(upgraded, code_hashes=await code_hashes(rpc, upgraded))
         write_deployment(order.file, upgraded)
-        report = await check_deployment(rpc, upgraded, order.terms)
+        report = await check_deployment(rpc, upgraded, journal.heading.terms)
     return progress.outcome(order, upgraded, report, status="upgraded")

@@ -36,6 +36,7 @@ class Order:
         rpc_url: The chain's node.
         chain_id: The chain that is meant.
         token: The chain's RLC; None for a new one.
+        is_native: Whether money is the chain's own coin.
         file: The deployment file.
         record: Where the transactions are written down; None for nowhere.
         is_agreed: Whether the price is agreed to unseen.
@@ -44,6 +45,7 @@ class Order:
     rpc_url: str
     chain_id: int
     token: str | None
+    is_native: bool
     file: Path
     record: Path | None
     is_agreed: bool
@@ -51,7 +53,7 @@ class Order:
     @property
     def terms(self) -> DeploymentTerms:
         """What is particular about the market."""
-        return DeploymentTerms(token=as_address(self.token) if self.token else None)
+        return DeploymentTerms(token=as_address(self.token) if self.token else None, is_native=self.is_native)
 
     @property
     def journal(self) -> Path:
@@ -59,7 +61,7 @@ class Order:
         return self.file.with_suffix(".journal")
 
 
-def record_only(session: Session, path: Path, chain_id: int) -> None:
+def record_only(session: Session, path: Path, chain_id: int, *, is_native: bool) -> None:
     """
     Bring a market up on a chain in memory, and write down how.
 
@@ -67,7 +69,7 @@ def record_only(session: Session, path: Path, chain_id: int) -> None:
         StateError: What was brought up is not as it should be.
     """
     session.start_logs()
-    record, deployment, report = anyio.run(record_alone, chain_id)
+    record, deployment, report = anyio.run(record_alone, chain_id, DeploymentTerms(is_native=is_native))
     _write_record(path, record)
     answer(session, Outcome(status="recorded", deployment=deployment, record=str(path), check=report))
 
@@ -189,14 +191,20 @@ def deployment_in(order: Order) -> Deployment:
 
     Raises:
         InputError: There is none, or it is about another chain.
-        StateError: It is about a market with another token.
+        StateError: It is about a market with other money.
     """
     deployment = read_deployment(order.file)
     if deployment.chain_id != order.chain_id:
         raise InputError(f"{order.file} is about chain {deployment.chain_id}, not {order.chain_id}", hint="name another --file")
-    if order.terms.token not in (None, deployment.token):
-        raise StateError(f"{order.file} is about a market with the token {deployment.token}", hint="name another --file")
+    if order.terms.token not in (None, deployment.token) or (order.is_native and not deployment.is_native):
+        money = "native coin" if deployment.is_native else f"the token {deployment.token}"
+        raise StateError(f"{order.file} is about a market with {money}", hint="name another --file")
     return deployment
+
+
+def terms_of(order: Order, deployment: Deployment) -> DeploymentTerms:
+    """Tell what is particular about a market that is there."""
+    return msgspec.structs.replace(order.terms, is_native=deployment.is_native)
 
 
 async def _quote(order: Order, journal: Journal) -> Quote:
@@ -219,7 +227,7 @@ async def _standing(order: Order) -> Outcome:
     """Check what the deployment file tells."""
     deployment = deployment_in(order)
     async with node_of(order) as rpc:
-        report = await check_deployment(rpc, deployment, order.terms)
+        report = await check_deployment(rpc, deployment, terms_of(order, deployment))
     return Outcome(status="standing", deployment=deployment, file=str(order.file), record=_record(order, deployment), check=report)
 
 
@@ -227,7 +235,7 @@ def _record(order: Order, deployment: Deployment) -> str:
     """Write the transactions down if that was asked for; answers the file's name."""
     if order.record is None:
         return ""
-    record, _ = record_deployment(deployment, order.terms)
+    record, _ = record_deployment(deployment, terms_of(order, deployment))
     _write_record(order.record, record)
     return str(order.record)
 
