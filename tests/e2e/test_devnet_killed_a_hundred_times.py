@@ -217,8 +217,8 @@ def assert_right(replay: Replay, db: Path, rpc: Rpc) -> None:
 
 
 def new_replay() -> Replay:
-    """Another chain of thought, from the first block on."""
-    return Replay(make_engine(DevnetSettings()))
+    """A second opinion, by another engine than the one that made the chain."""
+    return Replay(make_engine(DevnetSettings(engine="jit")))
 
 
 @pytest.mark.slow
