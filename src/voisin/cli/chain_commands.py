@@ -43,13 +43,31 @@ def serve_chain(
     ] = None,
     chain_id: Annotated[int, typer.Option(help="The chain's id.", min=1)] = 31337,
     engine: Annotated[str, typer.Option(help=f"What runs the contracts: {', '.join(ENGINES)}.")] = "jit",
+    base_fee: Annotated[int, typer.Option(metavar="WEI", help="Base fee of every block; 0 makes gas free.", min=0)] = 10**9,
+    gas_limit: Annotated[int, typer.Option(metavar="GAS", help="Most gas of a block.", min=5_000_000)] = 30_000_000,
+    accounts: Annotated[int, typer.Option(help="Pre-funded development accounts of a new chain.", min=0, max=100)] = 10,
+    nonce_settle_ms: Annotated[
+        int, typer.Option(metavar="MS", help="Hold receipts for clients that remember nonces; ethers needs 250.", min=0)
+    ] = 0,
+    durable: Annotated[bool, typer.Option("--durable", help="Survive a power cut, not just the end of the process.")] = False,
+    dev_methods: Annotated[
+        bool | None,
+        typer.Option(
+            "--dev-methods/--no-dev-methods",
+            help="Let clients set the clock, change accounts and go back (evm_*, anvil_*, hardhat_*); on a loopback address unless said.",
+        ),
+    ] = None,
 ) -> None:
     """Run the embedded chain alone until Ctrl-C; web3.py, ethers and wallets can use its JSON-RPC port."""
     from voisin.chain.devnet import DevnetSettings
 
     file = database or session.home / "chain.db"
     file.parent.mkdir(parents=True, exist_ok=True)
-    _run_chain(session, DevnetSettings(db=file, host=host, port=port, chain_id=chain_id, engine=engine_name(engine)))
+    settings = DevnetSettings(
+        db=file, host=host, port=port, chain_id=chain_id, engine=engine_name(engine), base_fee=base_fee, gas_limit=gas_limit,
+        accounts=accounts, nonce_settle_ms=nonce_settle_ms, is_durable=durable, has_dev_methods=dev_methods,
+    )  # fmt: skip
+    _run_chain(session, settings)
 
 
 def _run_chain(session: Session, settings: DevnetSettings) -> None:
@@ -62,7 +80,7 @@ def _run_chain(session: Session, settings: DevnetSettings) -> None:
 
     async def serve() -> None:
         async with serve_devnet(settings) as node:
-            accounts = [key.address for key in development_keys()]
+            accounts = [key.address for key in development_keys(settings.accounts)]
             document = {"rpc_url": node.rpc_url, "ws_url": node.ws_url, "chain_id": settings.chain_id, "accounts": accounts}
             session.answer(document, lambda out: _show_chain(out, node.rpc_url, settings, accounts))
             sys.stdout.flush()
@@ -73,6 +91,8 @@ def _run_chain(session: Session, settings: DevnetSettings) -> None:
 
 def _show_chain(out: Console, rpc_url: str, settings: DevnetSettings, accounts: Sequence[str]) -> None:
     out.print(f"ready: {rpc_url}, chain id {settings.chain_id}, kept in {settings.db}; Ctrl-C stops")
+    if settings.offers_dev_methods:
+        out.print("clients may set the clock, change accounts and go back; --no-dev-methods forbids it")
     out.print("pre-funded accounts (public development keys, never use them elsewhere):")
     for account in accounts:
         out.print(f"  {account}")

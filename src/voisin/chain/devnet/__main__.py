@@ -9,12 +9,12 @@ import sys
 from pathlib import Path
 from typing import get_args
 
-import structlog
 import uvloop
 
 from voisin.chain.devnet.serve import serve_devnet
 from voisin.chain.devnet.settings import DevnetSettings, EngineName
 from voisin.errors import VoisinError
+from voisin.logs import configure_logs
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,6 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         settings = DevnetSettings(
             db=options.db, host=options.host, port=options.port, chain_id=options.chain_id, base_fee=options.base_fee,
             accounts=options.accounts, engine=options.engine, nonce_settle_ms=options.nonce_settle_ms, is_durable=options.durable,
+            has_dev_methods=options.dev_methods,
         )  # fmt: skip
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(settings))
@@ -65,9 +66,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--engine", choices=get_args(EngineName), default=default.engine, help="what executes contracts")
     parser.add_argument("--nonce-settle-ms", type=int, default=0, help="hold receipts for clients that remember nonces [ms]; ethers: 250")
     parser.add_argument("--durable", action="store_true", help="survive a power cut, not just the end of the process")
+    parser.add_argument(
+        "--dev-methods", action=argparse.BooleanOptionalAction, help="evm_*, anvil_*, hardhat_*; on a loopback address unless said"
+    )
     return parser
 
 
 if __name__ == "__main__":
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))  # stdout holds the one line that programs read
+    configure_logs()  # to stderr: stdout holds the one line that programs read
     sys.exit(main())
