@@ -108,6 +108,7 @@ def transaction_json(tx: Transaction, block: Block | None) -> JsonObject:
         "hash": data_text(tx.hash),
         "blockHash": data_text(header.hash) if header else None,
         "blockNumber": hex(header.number) if header else None,
+        "blockTimestamp": hex(header.timestamp) if header else None,
         "transactionIndex": "0x0" if header else None,
         "type": hex(tx.kind),
         "from": data_text(tx.sender),
