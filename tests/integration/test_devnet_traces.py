@@ -18,7 +18,7 @@ TREE: dict[str, Any] = {"tracer": "callTracer", "tracerConfig": {"withLog": True
 
 @pytest.fixture
 async def node() -> AsyncIterator[Devnet]:
-    async with serve_devnet(DevnetSettings()) as node:
+    async with serve_devnet(DevnetSettings(call_timeout_s=120)) as node:
         yield node
 
 
@@ -137,7 +137,7 @@ async def test_instruction_that_does_not_exist_ends_the_list(node: Devnet) -> No
 
 
 async def test_run_too_long_to_be_listed(node: Devnet, book: Book) -> None:
-    receipt = await book.send("burn", 10_000, gas=3_000_000)
+    receipt = await book.send("burn", 3_000, gas=3_000_000)
     with pytest.raises(RpcError, match="more than 50000 instructions"):
         await traced(node, receipt, {})
     assert len((await traced(node, receipt, {"limit": 10}))["structLogs"]) == 10
