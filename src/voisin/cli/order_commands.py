@@ -44,6 +44,9 @@ def sign(
     tags: Annotated[str, typer.Option("--tag", parser=tag, metavar="TAGS", help='What machines have or need, for example "gpu".')] = "",
     args: Annotated[str, typer.Option(help="For a request: the app's arguments.")] = "",
     workerpool: Annotated[str | None, typer.Option(parser=address, metavar="ADDRESS", help="For a request: the only workerpool.")] = None,
+    callback: Annotated[
+        str | None, typer.Option(parser=address, metavar="ADDRESS", help="For a request: contract for the results.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="File to write the signed order to; the screen unless given.")] = None,
 ) -> None:
     """Sign an order with the wallet; `order publish` offers it, `order fill` makes a deal of orders."""
@@ -61,6 +64,7 @@ def sign(
             me = (await cloud.requester()).address
             draft |= {"category": category, "trust": trust, "appmaxprice": app_price or NRLC(0), "requester": me, "beneficiary": me}
             draft |= {"params": _params(args), "workerpool": Address(workerpool) if workerpool else ZERO_ADDRESS}
+            draft |= {"callback": Address(callback) if callback else ZERO_ADDRESS}
         return await signed(cloud, _typed(kind, draft))
 
     order = session.with_wallet(work)
