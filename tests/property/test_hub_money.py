@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 
 import pytest
 from hypothesis import settings
 
-from tests.support.hub_machine import HubMachine
-from tests.support.market import open_market
+from tests.support.accounts import Signer
+from tests.support.boost_machine import BoostMachine
+from tests.support.market import WEI, deploy_market, furnish, open_market
 from voisin.chain.artifacts import load_artifact
 
 ACCOUNTS_SLOT = load_artifact("Hub").layout["accounts"].slot
 HALF = 2**128 - 1
 
 
-class OurHub(HubMachine):
+class OurHub(BoostMachine):
     """On our hub alone."""
 
     open_market = staticmethod(cache(open_market))
@@ -28,5 +29,26 @@ class OurHub(HubMachine):
         return word & HALF, word >> 128
 
 
+class OurNativeHub(OurHub):
+    """On our hub of native coin."""
+
+    open_market = staticmethod(cache(lambda: furnish(deploy_market(is_native=True))))
+
+    def bring(self, person: Signer, amount: int) -> None:
+        """Pay coin in; less than 1 nRLC of it comes back."""
+        evm, owner = self.market.evm, self.market.roles.owner.address
+        evm.fund(owner, amount * WEI + 1)
+        self._expect(True, partial(self.market.hub.send, "depositFor", person.address, by=owner, value=amount * WEI + 1))
+        assert evm.balance(owner) == 1
+
+    def held(self) -> int:
+        """All coin of the hub [nRLC]."""
+        held, rest = divmod(self.market.evm.balance(self.market.hub.address), WEI)
+        assert rest == 0
+        return held
+
+
 TestOurHub = pytest.mark.timeout(240)(OurHub.TestCase)
 TestOurHub.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestOurNativeHub = pytest.mark.timeout(240)(OurNativeHub.TestCase)
+TestOurNativeHub.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)

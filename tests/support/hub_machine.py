@@ -38,13 +38,14 @@ class HubMachine(RuleBasedStateMachine):
 
     open_market: ClassVar[Any]
     """Gives the market on which all examples run; each starts from its first state."""
+    new_books: ClassVar[type[Books]] = Books
 
     def __init__(self) -> None:
         super().__init__()
         self.market: Market = type(self).open_market()
         self.anchor = self.market.evm.anchor()
         self.anchor.__enter__()
-        self.books = Books(self.market.hub.address)
+        self.books = type(self).new_books(self.market.hub.address)
         roles = self.market.roles
         self.workers = roles.workers
         self.people = [roles.requester, roles.sponsor, roles.scheduler, *roles.workers, roles.app_owner, roles.dataset_owner]
@@ -63,15 +64,24 @@ class HubMachine(RuleBasedStateMachine):
         """Money comes in, goes out, or changes hands; now and then somebody makes the hub a present."""
         person = self._person(who)
         if step == "deposit":
-            owner = self.market.roles.owner.address
-            self.market.token.send("approve", self.market.hub.address, amount, by=owner)
             self.books.deposit(person.address, amount)
-            self._do(True, "depositFor", amount, person.address, by=owner)
+            self.bring(person, amount)
         elif step == "withdraw":
             self._do(self.books.withdraw(person.address, amount), "withdraw", amount, by=person.address)
         else:
             target = self.market.hub.address if to == 50 else self._person(to).address
             self._do(self.books.transfer(person.address, target, amount), "transfer", target, amount, by=person.address)
+
+    def bring(self, person: Signer, amount: int) -> None:
+        """Pay money into an account of the hub, from outside."""
+        owner = self.market.roles.owner.address
+        self.market.token.send("approve", self.market.hub.address, amount, by=owner)
+        self._do(True, "depositFor", amount, person.address, by=owner)
+
+    def held(self) -> int:
+        """All money that the hub has, as its money's own books tell it [nRLC]."""
+        held: int = self.market.token.read("balanceOf", self.market.hub.address)
+        return held
 
     # --- deals
     @rule(stake=st.sampled_from([0, 1, 30, 35, 250]), ratio=st.sampled_from([0, 1, 5, 50, 100]))
@@ -244,8 +254,7 @@ class HubMachine(RuleBasedStateMachine):
         expected[self.market.hub.address] = (self.books.kept(), 0)
         found = {account: self.account(account) for account in expected}
         assert found == expected
-        held = self.market.token.read("balanceOf", self.market.hub.address)
-        assert held == self.market.hub.read("totalSupply") == sum(stake for stake, _ in found.values())
+        assert self.held() == self.market.hub.read("totalSupply") == sum(stake for stake, _ in found.values())
 
     def account(self, account: str) -> tuple[int, int]:
         """Stake and locked money of an account, as the hub has it."""
@@ -276,8 +285,7 @@ class HubMachine(RuleBasedStateMachine):
     def _take_everything(self) -> None:
         for person in self.people:
             self._do(True, "withdraw", self.account(person.address)[0], by=person.address)
-        held = self.market.token.read("balanceOf", self.market.hub.address)
-        assert held == self.books.kitty + self.books.free[self.market.hub.address]
+        assert self.held() == self.books.kitty + self.books.free[self.market.hub.address]
 
     # --- steps
     def _person(self, number: int) -> Signer:
