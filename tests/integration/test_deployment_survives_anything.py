@@ -92,3 +92,16 @@ async def test_only_one_process_at_a_time(tmp_path: Path) -> None:
         open_journal(tmp_path / "journal", heading),
     ):
         pass
+
+
+async def test_the_rest_has_a_price_while_something_is_on_its_way(tmp_path: Path) -> None:
+    """What is written down and not mined yet cannot be tried by what needs it."""
+    async with serve_embedded(DevnetSettings()) as node:
+        with pytest.raises(KilledError):
+            await bring_up(mortal_rpc(node, 0, method="eth_sendRawTransaction"), tmp_path / "journal", [])
+        async with Rpc(node.rpc_url) as rpc:
+            with open_journal(tmp_path / "journal", Heading(CHAIN_ID, OWNER.address, DEFAULT_TERMS)) as journal:
+                quote = await Bringup(rpc, journal).quote()
+        assert [step.name for step in quote.steps][:2] == ["Hub", "AppRegistry"]
+        assert quote.gas == sum(step.call.gas or 0 for step in quote.steps)
+        await bring_up(Rpc(node.rpc_url), tmp_path / "journal", [])

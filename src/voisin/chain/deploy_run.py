@@ -122,9 +122,11 @@ class Bringup:
             RevertError: A step would fail.
             UnavailableError: The node does not answer.
         """
-        steps = await self._planner(await survey(self._rpc, self._journal))
+        standing = await survey(self._rpc, self._journal)
+        steps = await self._planner(standing)
         bounds = [step.call.gas or 0 for step in steps]
-        known = await self._estimates(_first_wave(steps))
+        # what needs something that is still on its way cannot be tried
+        known = [] if standing.pending else await self._estimates(_first_wave(steps))
         # a chain that counts otherwise than the plan (for data that it keeps elsewhere, say) will do so for the other steps too
         dearer = max([1, *(gas / bound for gas, bound in zip(known, bounds, strict=False))])
         gas = sum(known) + sum(int(bound * dearer) for bound in bounds[len(known) :])
