@@ -156,6 +156,13 @@ class RangeFile(io.RawIOBase):
         self._at += len(data)
         return len(data)
 
+    def readall(self) -> bytes:
+        """Read the rest, in few requests."""
+        parts = []
+        while part := self.read(READ_AHEAD_BYTES):
+            parts.append(part)
+        return b"".join(parts)
+
     def buffered(self) -> BufferedReader:
         """Read ahead, so that small reads cost no request each."""
         return BufferedReader(self, READ_AHEAD_BYTES)

@@ -60,11 +60,12 @@ async def cat(request: AnyRequest) -> Stream:
     """Give a file's bytes, from `offset` on and at most `length` of them."""
     options = Options(request.query_params)
     name, path = read_path(options.argument())
+    offset, length = options.number("offset", 0), options.number("length", 1 << 62)
     found = await anyio.to_thread.run_sync(_library(request).find, name, path)
     if found.folder is not None:
         raise InputError(f"{found.name} is a folder", hint="name a file inside it")
-    start = min(found.size, options.number("offset", 0))
-    stop = min(found.size, start + options.number("length", found.size))
+    start = min(found.size, offset)
+    stop = min(found.size, start + length)
     return Stream(await send(_library(request), found.name, start, stop), media_type=BYTES, headers={"x-stream-output": "1"})
 
 
