@@ -19,6 +19,7 @@ from voisin.protocol.events import (
     Logged,
     OrderClosed,
     OrdersMatched,
+    SchedulerNotice,
     Seized,
     TaskClaimed,
     TaskFinalized,
@@ -84,8 +85,10 @@ def questions(events: Iterable[Logged], hub: Address) -> Questions:
     for logged in events:
         match logged.event:
             case OrdersMatched() as matched:
-                deals.add(matched.deal_id)
                 orders.update(_orders_of(matched))
+            # deals without a record of their replication use orders up too, but the hub keeps no deal of theirs to read
+            case SchedulerNotice(_, deal_id):
+                deals.add(deal_id)
             case OrderClosed(_, order_hash):
                 orders.add(order_hash)
             case EntryTransferred(_, _, entry):
@@ -110,11 +113,11 @@ def order_facts(events: Iterable[Logged], answers: Answers) -> dict[OrderHash, l
 
 
 def new_deals(events: Iterable[Logged], deals: Mapping[DealId, Deal]) -> list[tuple[DealEntry, int]]:
-    """List a stretch's new deals, each with the place of its event in the block's log."""
+    """List a stretch's new deals that the hub knows, each with the place of its event in the block's log."""
     return [
         (_deal_entry(logged.event, deals[logged.event.deal_id], logged), logged.log_index)
         for logged in events
-        if isinstance(logged.event, OrdersMatched)
+        if isinstance(logged.event, OrdersMatched) and logged.event.deal_id in deals
     ]
 
 
