@@ -18,6 +18,8 @@ from tests.support.pool_worker import DEADLINE_S, ChainHand, TestWorker
 from voisin.chain import calls, follow
 from voisin.pool import Pool, PoolSettings, open_pool
 from voisin.pool.desk import ClosedError
+from voisin.pool.records import ENDS
+from voisin.pool.words import PoolWorkerView
 from voisin.protocol.api import PoolTaskView
 from voisin.protocol.codec import decode
 from voisin.protocol.eip712 import sign_order
@@ -26,6 +28,8 @@ from voisin.protocol.ids import ZERO_ADDRESS, Address, DealId, Hash32, TaskId, t
 from voisin.protocol.orders import AppOrder, RequestOrder, WorkerpoolOrder
 from voisin.serving import serve_app
 from voisin.storage import BlobStore, StorageClient, create_storage_app
+
+POLL_S = 0.02
 
 
 @dataclass
@@ -60,6 +64,24 @@ class Running:
     async def task(self, task: TaskId) -> PoolTaskView:
         """What the pool says of a task over HTTP."""
         return decode((await self.http.get(f"/v1/tasks/{task}")).raise_for_status().content, PoolTaskView, "the view")
+
+    async def ended(self, task: TaskId) -> PoolTaskView:
+        """What the pool says of a task once it has heard of its end, which may be a moment after the chain."""
+        with anyio.fail_after(DEADLINE_S):
+            while True:
+                view = await self.task(task)
+                if view.phase in ENDS:
+                    return view
+                await anyio.sleep(POLL_S)
+
+    async def fined(self, name: str) -> int:
+        """How often the pool has seen a worker fined, once that is not never."""
+        with anyio.fail_after(DEADLINE_S):
+            while True:
+                shown = decode((await self.http.get("/v1/workers")).content, list[PoolWorkerView], "the view")
+                if faults := {view.name: view.faulty for view in shown}[name]:
+                    return faults
+                await anyio.sleep(POLL_S)
 
 
 @dataclass
