@@ -29,7 +29,7 @@ from tests.support.npm import has_package
 from tests.support.orders import CLOSE, SIGN, TEE_TAG, ZERO, as_tuple, result_hash, result_seal
 from tests.support.original import PACKAGES, deploy_original, original_code
 from voisin.chain.artifacts import load_artifact
-from voisin.chain.deploy import FACETS, facet_cuts
+from voisin.chain.deployment.plan import FACETS, facet_cuts
 from voisin.protocol.ids import Address
 
 KEPT = Path(__file__).parents[1] / "contracts" / "gas.json"

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.devnet import ADDRESSES, KEYS, Rpc, node_process, open_rpc, signed
 from voisin.chain.artifacts import load_artifact
-from voisin.chain.deploy import contract_address, deployment_plan, facet_cuts
+from voisin.chain.deployment.plan import contract_address, deployment_plan, facet_cuts
 from voisin.chain.functions import function
 from voisin.chain.keystore import create_keystore
 from voisin.cli import main

@@ -9,11 +9,11 @@ import pytest
 
 from tests.support.mortal import KilledError, mortal_rpc
 from voisin.chain import Call, Rpc, Sender
-from voisin.chain.deploy import DEFAULT_TERMS, DeploymentTerms, deployment_plan
-from voisin.chain.deploy_check import check_deployment
-from voisin.chain.deploy_journal import Heading, open_journal
-from voisin.chain.deploy_run import Bringup, StepDone, deployment_of
-from voisin.chain.deployment import Deployment
+from voisin.chain.deployment.check import check_deployment
+from voisin.chain.deployment.journal import Heading, open_journal
+from voisin.chain.deployment.place import Deployment
+from voisin.chain.deployment.plan import DEFAULT_TERMS, DeploymentTerms, deployment_plan
+from voisin.chain.deployment.run import Bringup, StepDone, deployment_of
 from voisin.chain.devnet import DevnetSettings, development_keys
 from voisin.chain.devnet.node import EmbeddedDevnet, serve_embedded
 from voisin.errors import StateError

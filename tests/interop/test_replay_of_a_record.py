@@ -15,9 +15,9 @@ from tests.interop.test_chain_client_on_anvil import anvil
 from tests.support.chain_rig import Rig
 from voisin.chain import Deployment, Rpc, open_chain
 from voisin.chain.artifacts import load_artifact
-from voisin.chain.deploy import DEFAULT_TERMS
-from voisin.chain.deploy_check import check_deployment
-from voisin.chain.deploy_record import record_alone
+from voisin.chain.deployment.check import check_deployment
+from voisin.chain.deployment.plan import DEFAULT_TERMS
+from voisin.chain.deployment.record import record_alone
 from voisin.chain.devnet import DevnetSettings, serve_devnet
 from voisin.protocol.ids import Address
 from voisin.protocol.records import TaskStatus

@@ -12,7 +12,7 @@ from tests.support.contracts import Contract, Event, decode_logs
 from tests.support.evm import Evm, Receipt
 from tests.support.orders import ZERO, as_tuple, order, order_hash, result_hash, result_seal, sign_order
 from voisin.chain.artifacts import load_artifact
-from voisin.chain.deploy import DeploymentTerms, deployment_plan
+from voisin.chain.deployment.plan import DeploymentTerms, deployment_plan
 from voisin.protocol.ids import Address
 
 RLC: Final = 10**9

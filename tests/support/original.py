@@ -16,8 +16,8 @@ from tests.support.evm import Evm
 from tests.support.market import TIME_REF, Market, Roles
 from tests.support.npm import package_path
 from tests.support.orders import ZERO
-from voisin.chain.deploy import FACETS as OUR_FACETS
-from voisin.chain.deploy import contract_address
+from voisin.chain.deployment.plan import FACETS as OUR_FACETS
+from voisin.chain.deployment.plan import contract_address
 from voisin.protocol.ids import Address
 
 PACKAGES = ("@iexec/poco", "rlc-faucet-contract")

@@ -11,8 +11,8 @@ The chain client: typed access to hub, registries and token, transactions that a
 from voisin.chain import calls
 from voisin.chain.calls import Admission, Call
 from voisin.chain.connection import Chain, connect, open_chain
-from voisin.chain.deploy import DeploymentPlan, DeploymentTerms, deployment_plan
-from voisin.chain.deployment import Deployment, execute_plan
+from voisin.chain.deployment.place import Deployment, execute_plan
+from voisin.chain.deployment.plan import DeploymentPlan, DeploymentTerms, deployment_plan
 from voisin.chain.flights import SenderSettings
 from voisin.chain.follower import EventRange, Follower, FollowSettings, events_of, follow
 from voisin.chain.logs import decode_logs

@@ -9,10 +9,10 @@ import msgspec
 from rich.console import Console
 
 from voisin.chain import Deployment
-from voisin.chain.deploy_check import CheckReport
-from voisin.chain.deploy_journal import Heading
-from voisin.chain.deploy_run import Quote
-from voisin.chain.deploy_upgrade import Change
+from voisin.chain.deployment.check import CheckReport
+from voisin.chain.deployment.journal import Heading
+from voisin.chain.deployment.run import Quote
+from voisin.chain.deployment.upgrade import Change
 from voisin.cli.show import coins, counted, pairs, table
 
 _GWEI = 10**9

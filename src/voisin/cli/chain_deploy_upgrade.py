@@ -9,14 +9,14 @@ import msgspec
 from rich.console import Console
 
 from voisin.chain import Deployment, Rpc
-from voisin.chain.deploy import Step
-from voisin.chain.deploy_check import check_deployment
-from voisin.chain.deploy_journal import Heading, Journal, open_journal
-from voisin.chain.deploy_run import Bringup, Planner, Quote
-from voisin.chain.deploy_standing import Standing, survey
-from voisin.chain.deploy_table import read_table
-from voisin.chain.deploy_upgrade import Change, upgrade_plan
-from voisin.chain.deployment import code_hashes, write_deployment
+from voisin.chain.deployment.check import check_deployment
+from voisin.chain.deployment.journal import Heading, Journal, open_journal
+from voisin.chain.deployment.place import code_hashes, write_deployment
+from voisin.chain.deployment.plan import Step
+from voisin.chain.deployment.routes import read_table
+from voisin.chain.deployment.run import Bringup, Planner, Quote
+from voisin.chain.deployment.standing import Standing, survey
+from voisin.chain.deployment.upgrade import Change, upgrade_plan
 from voisin.cli.chain_deploy_show import Outcome, show_changes, show_quote
 from voisin.cli.chain_deploy_work import Order, Progress, agreed_signer, answer, check, deployment_in, node_of, terms_of
 from voisin.cli.session import Session

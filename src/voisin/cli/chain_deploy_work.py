@@ -13,11 +13,11 @@ import msgspec
 import typer
 
 from voisin.chain import Deployment, DeploymentTerms, Rpc
-from voisin.chain.deploy_check import CheckReport, check_deployment, require_chain, require_token
-from voisin.chain.deploy_journal import Heading, Journal, open_journal
-from voisin.chain.deploy_record import Record, record_alone, record_deployment
-from voisin.chain.deploy_run import Bringup, Quote, StepDone, deployment_of
-from voisin.chain.deployment import read_deployment, write_deployment
+from voisin.chain.deployment.check import CheckReport, check_deployment, require_chain, require_token
+from voisin.chain.deployment.journal import Heading, Journal, open_journal
+from voisin.chain.deployment.place import read_deployment, write_deployment
+from voisin.chain.deployment.record import Record, record_alone, record_deployment
+from voisin.chain.deployment.run import Bringup, Quote, StepDone, deployment_of
 from voisin.cli.chain_deploy_show import Outcome, show_outcome, show_quote
 from voisin.cli.session import Session
 from voisin.cli.show import coins, counted

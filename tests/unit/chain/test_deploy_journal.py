@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from voisin.chain.deploy import DEFAULT_TERMS, DeploymentTerms
-from voisin.chain.deploy_journal import Heading, Sent, open_journal
+from voisin.chain.deployment.journal import Heading, Sent, open_journal
+from voisin.chain.deployment.plan import DEFAULT_TERMS, DeploymentTerms
 from voisin.errors import InputError, StateError
 from voisin.protocol.ids import Address, Hash32
 from voisin.units import Wei

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from voisin.chain.artifacts import AbiEntry, AbiParameter, load_abi, load_artifact
-from voisin.chain.deploy import FACETS, DeploymentTerms
+from voisin.chain.deployment.plan import FACETS, DeploymentTerms
 
 CONTRACTS = {
     "Hub": ("Hub", *FACETS),

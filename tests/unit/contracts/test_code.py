@@ -9,7 +9,7 @@ import msgspec
 
 from voisin.chain.artifacts import StorageSlot, load_artifact
 from voisin.chain.compile import COMPILER_VERSION, ROOT, deployable_sources, source_hash
-from voisin.chain.deploy import FACETS
+from voisin.chain.deployment.plan import FACETS
 
 COMMITTED = ROOT / "hub" / "layout.json"
 EIP_170_LIMIT = 24_576

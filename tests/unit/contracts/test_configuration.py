@@ -12,7 +12,7 @@ from tests.support.evm import Evm, reverts
 from tests.support.market import Market, Roles
 from tests.support.orders import ZERO
 from voisin.chain.artifacts import load_artifact
-from voisin.chain.deploy import ADD, FACETS, DeploymentTerms, deployment_plan, facet_cuts
+from voisin.chain.deployment.plan import ADD, FACETS, DeploymentTerms, deployment_plan, facet_cuts
 from voisin.protocol.ids import Address
 
 NOT_OWNER = "Ownable: caller is not the owner"

@@ -10,7 +10,7 @@ from eth_utils.address import to_checksum_address
 from tests.support.contracts import Contract
 from tests.support.evm import Evm
 from tests.support.market import Roles
-from voisin.chain.deploy import DEFAULT_TERMS, FACETS, DeploymentTerms, contract_address, deployment_plan, facet_cuts
+from voisin.chain.deployment.plan import DEFAULT_TERMS, FACETS, DeploymentTerms, contract_address, deployment_plan, facet_cuts
 from voisin.protocol.ids import Address
 from voisin.protocol.records import Category
 

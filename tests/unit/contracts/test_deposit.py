@@ -7,7 +7,7 @@ from tests.support.contracts import Contract, Event
 from tests.support.evm import Evm, reverts
 from tests.support.market import RLC, Market, Roles
 from tests.support.orders import ZERO
-from voisin.chain.deploy import DeploymentTerms, deployment_plan
+from voisin.chain.deployment.plan import DeploymentTerms, deployment_plan
 from voisin.protocol.ids import Address
 
 

@@ -12,7 +12,7 @@ from tests.support.evm import Receipt, RevertedError, reverts
 from tests.support.market import DIGEST, Market, Roles, Terms
 from tests.support.orders import ZERO
 from voisin.chain.artifacts import load_artifact
-from voisin.chain.deploy import contract_address
+from voisin.chain.deployment.plan import contract_address
 from voisin.protocol.ids import Address
 
 VALUE = b"the right result"

@@ -10,7 +10,7 @@ from tests.support.evm import Evm, reverts
 from tests.support.market import Market, Roles
 from tests.support.orders import ZERO
 from voisin.chain.artifacts import load_abi, load_artifact
-from voisin.chain.deploy import FACETS, LARGE_ANSWER, SMALL_ANSWER, deployment_plan
+from voisin.chain.deployment.plan import FACETS, LARGE_ANSWER, SMALL_ANSWER, deployment_plan
 from voisin.protocol.ids import Address
 
 CONSTRUCTOR = ["(address,uint8,bytes4[])[]", "bytes4[]", "bytes[]"]

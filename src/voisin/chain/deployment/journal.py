@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from voisin.chain.deploy import DeploymentTerms
+from voisin.chain.deployment.plan import DeploymentTerms
 from voisin.chain.transactions import Price, Transaction
 from voisin.errors import StateError
 from voisin.protocol.codec import decode

@@ -14,9 +14,9 @@ import msgspec
 
 from voisin.chain.artifacts import load_abi
 from voisin.chain.calls import Call
-from voisin.chain.deploy import ADD, HUB, Draft, Step, facet_cuts
-from voisin.chain.deploy_standing import Standing
-from voisin.chain.deploy_table import Table
+from voisin.chain.deployment.plan import ADD, HUB, Draft, Step, facet_cuts
+from voisin.chain.deployment.routes import Table
+from voisin.chain.deployment.standing import Standing
 from voisin.chain.functions import function
 from voisin.protocol.ids import ZERO_ADDRESS, Address, to_hex
 

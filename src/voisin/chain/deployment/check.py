@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import msgspec
 
 from voisin.chain.artifacts import load_abi, load_artifact
-from voisin.chain.deploy import (
+from voisin.chain.deployment.place import Deployment
+from voisin.chain.deployment.plan import (
     CALLBACK_GAS,
     HUB,
     REGISTRIES,
@@ -23,8 +24,7 @@ from voisin.chain.deploy import (
     contract_address,
     facet_cuts,
 )
-from voisin.chain.deploy_table import SMALL_FLAG, route_place
-from voisin.chain.deployment import Deployment
+from voisin.chain.deployment.routes import SMALL_FLAG, route_place
 from voisin.chain.functions import AbiArgument, AbiValue, function
 from voisin.chain.node_values import quantity
 from voisin.chain.reading import Read, read_many

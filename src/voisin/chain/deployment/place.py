@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from voisin.chain.deploy import HUB, REGISTRIES, TOKEN, DeploymentPlan, contract_address
+from voisin.chain.deployment.plan import HUB, REGISTRIES, TOKEN, DeploymentPlan, contract_address
 from voisin.chain.rpc import Rpc
 from voisin.chain.sender import Sender
 from voisin.errors import InputError, StateError

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import msgspec
 
-from voisin.chain.deploy import DEFAULT_TERMS, DeploymentPlan, DeploymentTerms, contract_address, deployment_plan
-from voisin.chain.deploy_check import CheckReport, check_deployment
-from voisin.chain.deployment import Deployment, execute_plan
+from voisin.chain.deployment.check import CheckReport, check_deployment
+from voisin.chain.deployment.place import Deployment, execute_plan
+from voisin.chain.deployment.plan import DEFAULT_TERMS, DeploymentPlan, DeploymentTerms, contract_address, deployment_plan
 from voisin.chain.devnet import DevnetSettings, development_keys, serve_devnet
 from voisin.chain.rpc import Rpc
 from voisin.chain.sender import Sender

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from eth_utils.crypto import keccak
 
 from voisin.chain.artifacts import load_artifact
-from voisin.chain.deploy import FACETS, HUB, NATIVE_ESCROW
+from voisin.chain.deployment.plan import FACETS, HUB, NATIVE_ESCROW
 from voisin.chain.functions import function
 from voisin.chain.reading import Read, read_pair
 from voisin.chain.rpc import Rpc

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import anyio
 
 from voisin.chain.artifacts import load_artifact
-from voisin.chain.deploy import HUB, REGISTRIES, DeploymentPlan, contract_address, deployment_plan, initialization
-from voisin.chain.deploy_journal import Heading, Journal, Sent
+from voisin.chain.deployment.journal import Heading, Journal, Sent
+from voisin.chain.deployment.plan import HUB, REGISTRIES, DeploymentPlan, contract_address, deployment_plan, initialization
 from voisin.chain.functions import function
 from voisin.chain.node_values import RawReceipt, quantity
 from voisin.chain.reading import Read, read_many

@@ -15,10 +15,10 @@ import anyio
 import msgspec
 
 from voisin.chain.calls import Call
-from voisin.chain.deploy import Step, contract_address
-from voisin.chain.deploy_journal import Journal, Sent
-from voisin.chain.deploy_standing import Standing, survey
-from voisin.chain.deployment import Deployment, code_hashes
+from voisin.chain.deployment.journal import Journal, Sent
+from voisin.chain.deployment.place import Deployment, code_hashes
+from voisin.chain.deployment.plan import Step, contract_address
+from voisin.chain.deployment.standing import Standing, survey
 from voisin.chain.fees import FeeMeter
 from voisin.chain.flights import Flight, Flights, SenderSettings
 from voisin.chain.node_values import quantity
