@@ -1,4 +1,4 @@
-"""`voisin chain trace` on a real market: a deal that is made, and one that is refused, told call by call."""
+"""`voisin chain trace` and `voisin chain show` on a real market: deals that are made and refused, and all that is on the chain."""
 
 from __future__ import annotations
 
@@ -120,3 +120,71 @@ async def test_stranger_s_calls_stay_bytes(rig: Rig, shell: Shell) -> None:
     document = await shell.json("chain", "trace", transaction)
     assert (document["call"]["contract"], document["call"]["data"]) == ("", "0x0badcafe01")
     assert [event["topics"] for event in document["call"]["events"] if "topics" in event] == [["0x" + "11" * 32]]
+
+
+async def test_transaction_is_shown_with_its_events(rig: Rig, shell: Shell) -> None:
+    await rig.deal()
+    transaction = await head_transaction(rig)
+    page = await shell.json("chain", "show", transaction, named=False)
+    assert (page["line"]["title"], page["line"]["isSuccess"], page["line"]["to"]) == ("matchOrders", True, rig.chain.hub_address)
+    assert "OrdersMatched" in [each["event"]["name"] for each in page["events"] if each["event"]]
+    printed = " ".join((await shell.run("chain", "show", transaction, named=False)).split())
+    assert "result succeeded" in printed
+    assert "OrdersMatched(dealid=0x" in printed
+    height = page["line"]["block"]
+    block = await shell.json("chain", "show", str(height), named=False)
+    assert (block["line"]["number"], block["transactions"]) == (height, [page])
+    assert await shell.json("chain", "show", block["line"]["hash"], named=False) == block
+    assert f"block {height} " in " ".join((await shell.run("chain", "show", str(height), named=False)).split())
+
+
+async def test_latest_blocks_go_on_page_by_page(rig: Rig, shell: Shell) -> None:
+    await rig.create_app()
+    await rig.node.request("anvil_setBalance", ["0x" + "99" * 20, "0x1"])
+    head = int(str(await rig.node.request("eth_blockNumber", [])), 16)
+    numbers: list[int] = []
+    before: list[str] = []
+    while True:
+        page = await shell.json("chain", "show", "--count", "7", *before, named=False)
+        numbers += [block["number"] for block in page["blocks"]]
+        if page["next"] is None:
+            break
+        before = ["--before", str(page["next"])]
+    assert numbers == list(range(head, -1, -1))
+    first = await shell.json("chain", "show", "--count", "2", named=False)
+    assert first["blocks"][0]["transaction"] is None  # the balance that was set by hand
+    assert first["blocks"][1]["transaction"]["title"] == "createApp"
+    printed = await shell.run("chain", "show", "--count", "2", named=False)
+    assert "createApp" in printed
+    assert f"more with --before {head - 1}" in printed
+
+
+async def test_address_shows_what_concerned_it(rig: Rig, shell: Shell) -> None:
+    app = await rig.create_app()
+    await rig.fund(rig.requester, RLC)
+    sent: dict[str, Any] = {"from": rig.owner.address, "to": rig.stranger.address, "value": hex(5 * 10**18)}
+    await rig.node.request("eth_sendTransaction", [sent])
+    failing: dict[str, Any] = {"from": rig.stranger.address, "to": rig.chain.token_address, "data": "0x12345678", "gas": "0x186a0"}
+    await rig.node.request("eth_sendTransaction", [failing])
+    titles = {}
+    for who in (rig.app_owner.address, app, rig.requester.address, rig.stranger.address, rig.chain.token_address):
+        page = await shell.json("chain", "show", who, named=False)
+        titles[who] = [(line["title"], line["isSuccess"]) for line in page["transactions"]]
+    assert titles[rig.app_owner.address] == titles[app] == [("createApp", True)]
+    assert titles[rig.requester.address] == [("approveAndCall", True)]
+    assert titles[rig.stranger.address] == [("0x12345678", False), ("transfer", True)]
+    assert titles[rig.chain.token_address][:2] == [("approveAndCall", True), ("transfer", True)]
+    printed = " ".join((await shell.run("chain", "show", rig.stranger.address, named=False)).split())
+    assert "kind account" in printed
+    assert "0x12345678, failed" in printed
+    page = await shell.json("chain", "show", rig.chain.token_address, "--count", "1", named=False)
+    rest = await shell.json("chain", "show", rig.chain.token_address, "--before", str(page["next"]), named=False)
+    assert [(line["title"], line["isSuccess"]) for line in (*page["transactions"], *rest["transactions"])] == titles[
+        rig.chain.token_address
+    ]
+
+
+async def test_what_is_not_there_cannot_be_shown(rig: Rig, shell: Shell) -> None:
+    assert "the chain has no 99999" in await shell.run("chain", "show", "99999", code=1, named=False)
+    assert "the chain has no 0x1111" in await shell.run("chain", "show", "0x" + "11" * 32, code=1, named=False)
+    assert "is no height, hash or address" in await shell.run("chain", "show", "0x12", code=2, named=False)

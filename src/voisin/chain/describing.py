@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 
 import msgspec
 from eth_abi.exceptions import DecodingError
@@ -23,7 +24,10 @@ from voisin.protocol.ids import Address, to_hex
 ABIS = ("Hub", "Rlc", "AppRegistry", "DatasetRegistry", "WorkerpoolRegistry", "App", "Dataset", "Workerpool")
 _SELECTOR = 4
 
-Plain = str | bool | list["Plain"] | dict[str, "Plain"]
+if TYPE_CHECKING:
+    Plain = str | bool | list["Plain"] | dict[str, "Plain"]
+else:
+    Plain = str | bool | list | dict  # msgspec reads no type that contains itself
 """A value as JSON holds it: numbers are decimal text, bytes are hex, a struct is an object."""
 Names = Mapping[str, str]
 """Names of contracts by address."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from voisin.cli.described import arguments_line
 from voisin.cli.node import HubOption, NodeOption, ask_node
 from voisin.cli.reading import hash32
 from voisin.cli.session import Session, command
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from rich.tree import Tree
 
     from voisin.chain.call_tree import CallNode, EventNode
-    from voisin.chain.describing import Argument, Plain
 
 _DELEGATING = ("DELEGATECALL", "CALLCODE")
 
@@ -73,7 +73,7 @@ def _line(node: CallNode, caller: CallNode | None = None) -> Text:
         line.append(f".{node.call.name}", style="bold")
         above = caller.call if caller is not None and node.kind in _DELEGATING else None
         is_same = above is not None and above.arguments == node.call.arguments
-        line.append("(…)" if is_same and node.call.arguments else f"({_arguments(node.call.arguments)})")
+        line.append("(…)" if is_same and node.call.arguments else f"({arguments_line(node.call.arguments)})")
     elif node.kind.startswith("CREATE"):
         line.append(" created")
     elif node.contract in PRECOMPILES:
@@ -94,7 +94,7 @@ def _ending(node: CallNode) -> Text | None:
     if node.error:
         return Text(f"✗ {_failure(node)}", style="red")
     if node.returned:
-        return Text(f"→ {_arguments(node.returned)}", style="green")
+        return Text(f"→ {arguments_line(node.returned)}", style="green")
     return None
 
 
@@ -107,19 +107,7 @@ def _event_line(node: EventNode) -> Text:
 
     if node.event is None:
         return Text.assemble(("event ", "magenta"), f"{short(node.address)} {node.topics[0] if node.topics else ''} {node.data}")
-    return Text.assemble(("event ", "magenta"), (node.event.name, "bold magenta"), f"({_arguments(node.event.arguments)})")
-
-
-def _arguments(arguments: tuple[Argument, ...]) -> str:
-    return ", ".join(f"{each.name}={_value(each.value)}" if each.name else _value(each.value) for each in arguments)
-
-
-def _value(value: Plain) -> str:
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{name}={_value(part)}" for name, part in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(_value(part) for part in value) + "]"
-    return str(value).lower() if isinstance(value, bool) else short(value) if value.startswith("0x") else value
+    return Text.assemble(("event ", "magenta"), (node.event.name, "bold magenta"), f"({arguments_line(node.event.arguments)})")
 
 
 def add_to(app: typer.Typer) -> None:

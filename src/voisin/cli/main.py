@@ -19,6 +19,7 @@ from voisin.cli import (
     chain_abi,
     chain_commands,
     chain_deploy,
+    chain_show,
     chain_trace,
     chain_verify,
     deal_commands,
@@ -48,6 +49,7 @@ run_command.add_to(app)
 app.add_typer(chain_commands.app)
 chain_abi.add_to(chain_commands.app)
 chain_deploy.add_to(chain_commands.app)
+chain_show.add_to(chain_commands.app)
 chain_trace.add_to(chain_commands.app)
 chain_verify.add_to(chain_commands.app)
 app.add_typer(wallet_commands.app)

@@ -21,7 +21,9 @@ HubOption = Annotated[
 ]
 
 
-def ask_node(session: Session, url: str | None, hub: str | None, work: Callable[[Rpc, dict[str, str]], Awaitable[T]]) -> T:
+def ask_node(
+    session: Session, url: str | None, hub: str | None, work: Callable[[Rpc, dict[str, str]], Awaitable[T]], *, is_named: bool = True
+) -> T:
     """
     Ask a node.
 
@@ -30,6 +32,7 @@ def ask_node(session: Session, url: str | None, hub: str | None, work: Callable[
         url: The node; None takes that of the home's market.
         hub: The hub; None takes that of the home's market with its node, and none with another.
         work: Asks; gets the node and the names of contracts by address.
+        is_named: Whether names are wanted at all.
 
     Returns:
         What `work` answers.
@@ -45,6 +48,6 @@ def ask_node(session: Session, url: str | None, hub: str | None, work: Callable[
 
     async def ask() -> T:
         async with Rpc(where) as rpc:
-            return await work(rpc, {} if known is None else await known_contracts(rpc, known))
+            return await work(rpc, {} if known is None or not is_named else await known_contracts(rpc, known))
 
     return anyio.run(ask)

@@ -182,6 +182,25 @@ class Archive:
         rows = self._connection.execute("SELECT raw, sender FROM pending ORDER BY sender, nonce")
         return [reread_transaction(raw, sender=sender) for raw, sender in rows]
 
+    def blocks_with(self, address: bytes, *, before: int, limit: int) -> list[int]:
+        """
+        Find the blocks whose transaction changed an address or its storage, or let it emit events.
+
+        Args:
+            address: 20 bytes.
+            before: Height above all of them.
+            limit: Most to give.
+
+        Returns:
+            Their heights, the highest first.
+        """
+        each = (
+            "SELECT * FROM (SELECT DISTINCT tx.block FROM {0} JOIN tx ON tx.block={0}.block "
+            "WHERE {0}.address=?1 AND {0}.block<?2 ORDER BY {0}.block DESC LIMIT ?3)"
+        )
+        query = " UNION ".join(each.format(table) for table in ("undo_account", "log", "undo_slot")) + " ORDER BY 1 DESC LIMIT ?3"
+        return [row[0] for row in self._connection.execute(query, (address, before, limit))]
+
     def block_of(self, tx_hash: bytes) -> Block | None:
         """
         Find the block that holds a transaction.

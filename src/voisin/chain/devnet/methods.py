@@ -15,6 +15,7 @@ from voisin.chain.devnet.chain_runs import ChainRuns
 from voisin.chain.devnet.dev_ledger import DevLedger
 from voisin.chain.devnet.dev_methods import REFUSED as REFUSED_DEV_METHODS
 from voisin.chain.devnet.dev_methods import DevMethods, with_aliases
+from voisin.chain.devnet.explorer_methods import ExplorerMethods
 from voisin.chain.devnet.fees import GWEI
 from voisin.chain.devnet.filters import Filters, Kind
 from voisin.chain.devnet.lanes import Lane
@@ -79,7 +80,12 @@ class MethodTable:
         """
         runs = ChainRuns(self._ledger, self._settings, is_closing=lambda: self._ledger_lane.is_closed)
         traces = TraceMethods(self._archive, self._reads, settings=self._settings, is_closing=lambda: self._archive_lane.is_closed)
-        reads = self._reads.table() | RareReads(self._archive, self._reads).table() | traces.table()
+        reads = (
+            self._reads.table()
+            | RareReads(self._archive, self._reads).table()
+            | ExplorerMethods(self._archive, self._reads).table()
+            | traces.table()
+        )
         refused = _REFUSED | (REFUSED_DEV_METHODS if self._settings.offers_dev_methods else {})
         table = {name: Method(_at_once(_refusing(name, why)), _ANY) for name, why in refused.items()}
         table |= {name: Method(_at_once(handler), most) for name, (handler, most) in self._answers().items()}
