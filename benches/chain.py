@@ -1,10 +1,14 @@
 """
-What the embedded chain costs, next to anvil, as a table.
+What the embedded chain costs, next to anvil, as tables.
 
     python benches/chain.py
 
-Both nodes run in processes of their own with their state in a file, and get the same signed transactions over one HTTP connection:
-transfers of the RLC token (about 50,000 gas). Each figure is the better of two rounds, taken in turn; on a busy machine read the ratios.
+Both nodes run in processes of their own with their state in a file, and get the same signed transactions of the hub over HTTP: deposits
+and whole lives of tasks (deal, initialize, contribute, reveal, finalize). The nodes take turns, every few transactions, so that other
+work on the machine hits both alike; the ratio is that of the median turns.
+
+anvil seals a transaction a block as long as one client waits for each receipt. When transactions come together it puts several into a
+block; the embedded chain never does. The column "tx a block" says so.
 """
 
 from __future__ import annotations
@@ -12,53 +16,44 @@ from __future__ import annotations
 import http.client
 import json
 import platform
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from importlib.metadata import version
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from eth_abi.abi import encode
-from eth_account import Account
-from eth_utils.address import to_checksum_address
-from eth_utils.crypto import keccak
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from voisin.chain.artifacts import load_artifact
-from voisin.chain.devnet import development_keys
+from tests.support.hub_load import CHAIN_ID, STEPS, HubLoad, hub_load
 from voisin.chain.devnet.anvil import find_anvil
 from voisin.errors import UnavailableError
 
-CHAIN_ID, GWEI = 31_337, 10**9
-ROUNDS, SENT, BATCH, READS = 2, 200, 50, 300
-SENDER = Account.from_key(development_keys()[0].expose_key())
-RECEIVER = "0x" + "7e" * 20
-TRANSFER = keccak(text="transfer(address,uint256)")[:4] + encode(["address", "uint256"], [RECEIVER, 5])
-BALANCE_OF = "0x" + (keccak(text="balanceOf(address)")[:4] + encode(["address"], [RECEIVER])).hex()
+WALLETS, LIVES = 8, 16
+WARM_UP, ALONE, TOGETHER, BATCHED = 4, 4, 4, 4
+"""How many lives of each wallet are spent on what."""
+READS, TURNS = 25, 12
+COIN = 10**18
+assert WARM_UP + ALONE + TOGETHER + BATCHED <= LIVES
 
 
-class Node:
-    """A node, the one connection to it, and a token on it."""
+class Connection:
+    """One HTTP connection to a node."""
 
-    def __init__(self, name: str, url: str) -> None:
-        self.name = name
-        self.url = urlsplit(url)
-        self.nonce = 0
-        self.connection = http.client.HTTPConnection(str(self.url.hostname), self.url.port, timeout=60)
-
-    def reconnect(self) -> None:
-        """Open the connection anew; nodes close it when it was idle for some seconds."""
-        self.connection.close()
-        self.connection.connect()
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._http = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=60)
 
     def post(self, body: object) -> Any:
         """Send JSON; give the JSON that comes back."""
-        self.connection.request("POST", "/", json.dumps(body), {"content-type": "application/json"})
-        return json.loads(self.connection.getresponse().read())
+        self._http.request("POST", "/", json.dumps(body), {"content-type": "application/json"})
+        return json.loads(self._http.getresponse().read())
 
     def ask(self, method: str, *params: object) -> Any:
         """Call a method that must succeed."""
@@ -66,28 +61,41 @@ class Node:
         assert "result" in answer, answer
         return answer["result"]
 
-    def wait(self, tx_hash: str) -> Any:
+    def confirm(self, raw: str) -> None:
+        """Send a transaction, and wait for its receipt."""
+        self.wait(self.ask("eth_sendRawTransaction", raw))
+
+    def wait(self, tx_hash: str) -> None:
         """Wait for the receipt of a transaction that must succeed."""
         while (receipt := self.ask("eth_getTransactionReceipt", tx_hash)) is None:
             pass
         assert receipt["status"] == "0x1", receipt
-        return receipt
 
-    def sign(self, **fields: object) -> str:
-        """Sign the next transaction."""
-        common = {"chainId": CHAIN_ID, "nonce": self.nonce, "value": 0, "maxFeePerGas": 5 * GWEI, "maxPriorityFeePerGas": GWEI}
-        self.nonce += 1
-        return "0x" + bytes(SENDER.sign_transaction({**common, **fields}).raw_transaction).hex()
 
-    def sign_transfers(self, count: int) -> list[str]:
-        """Sign transfers of the token."""
-        return [self.sign(to=self.token, data=TRANSFER, gas=100_000) for _ in range(count)]
+@dataclass
+class Node:
+    """A node, a connection for each wallet, and what was measured of it."""
 
-    def deploy(self) -> None:
-        """Deploy the token and make the first transfer, which costs more than all later ones."""
-        raw = self.sign(data=bytes.fromhex(load_artifact("Rlc").bytecode[2:]), gas=5_000_000)
-        self.token = to_checksum_address(self.wait(self.ask("eth_sendRawTransaction", raw))["contractAddress"])
-        self.wait(self.ask("eth_sendRawTransaction", self.sign_transfers(1)[0]))
+    name: str
+    connections: list[Connection]
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    blocks: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def connection(self) -> Connection:
+        """The first connection."""
+        return self.connections[0]
+
+    def height(self) -> int:
+        """Height of the chain."""
+        return int(self.connection.ask("eth_blockNumber"), 16)
+
+    def measure(self, what: str, turn: Callable[[Node], None]) -> None:
+        """Time one turn."""
+        before, began = self.height(), time.perf_counter()
+        turn(self)
+        self.seconds.setdefault(what, []).append(time.perf_counter() - began)
+        self.blocks[what] = self.blocks.get(what, 0) + self.height() - before
 
 
 def request(method: str, *params: object) -> dict[str, object]:
@@ -95,108 +103,122 @@ def request(method: str, *params: object) -> dict[str, object]:
     return {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
 
 
-def one_by_one(node: Node) -> Iterator[int]:
-    """Send, one after another."""
-    raws = node.sign_transfers(SENT)
-    yield SENT
-    hashes = [node.ask("eth_sendRawTransaction", raw) for raw in raws]
-    yield 0
-    node.wait(hashes[-1])
+def alone(raws: list[str]) -> Callable[[Node], None]:
+    """One client sends, and waits for the receipt before it sends the next."""
+
+    def turn(node: Node) -> None:
+        for raw in raws:
+            node.connection.confirm(raw)
+
+    return turn
 
 
-def with_receipts(node: Node) -> Iterator[int]:
-    """Send, and wait for the receipt before the next."""
-    raws = node.sign_transfers(SENT)
-    yield SENT
-    for raw in raws:
-        node.wait(node.ask("eth_sendRawTransaction", raw))
-    yield 0
+def together(lives: list[list[str]], threads: ThreadPoolExecutor) -> Callable[[Node], None]:
+    """Each wallet does that at the same time."""
+
+    def live(connection: Connection, raws: list[str]) -> None:
+        for raw in raws:
+            connection.confirm(raw)
+
+    return lambda node: list(threads.map(live, node.connections, lives)).clear()
 
 
-def in_batches(node: Node) -> Iterator[int]:
-    """Send in JSON batches, the last receipt included."""
-    raws = node.sign_transfers(SENT)
-    yield SENT
-    for start in range(0, SENT, BATCH):
-        answers = node.post([request("eth_sendRawTransaction", raw) for raw in raws[start : start + BATCH]])
-    node.wait(answers[-1]["result"])
-    yield 0
+def batched(raws: list[str]) -> Callable[[Node], None]:
+    """One client sends all in one JSON batch, and waits for the last receipt."""
+
+    def turn(node: Node) -> None:
+        answers = node.connection.post([request("eth_sendRawTransaction", raw) for raw in raws])
+        for answer in answers[-1:]:
+            node.connection.wait(answer["result"])
+
+    return turn
 
 
-def reads(method: str, params: Callable[[Node], list[object]]) -> Callable[[Node], Iterator[int]]:
-    """Ask the same again and again."""
+def reading(method: str, *params: object) -> Callable[[Node], None]:
+    """One client asks the same again and again."""
 
-    def ask(node: Node) -> Iterator[int]:
-        yield READS
+    def turn(node: Node) -> None:
         for _ in range(READS):
-            node.ask(method, *params(node))
-        yield 0
+            node.connection.ask(method, *params)
 
-    return ask
-
-
-MEASURES: dict[str, Callable[[Node], Iterator[int]]] = {
-    "transactions, one by one": one_by_one,
-    "transactions, each with its receipt": with_receipts,
-    f"transactions in JSON batches of {BATCH}": in_batches,
-    "eth_call (balanceOf)": reads("eth_call", lambda node: [{"to": node.token, "data": BALANCE_OF}, "latest"]),
-    "eth_estimateGas (transfer)": reads(
-        "eth_estimateGas", lambda node: [{"from": SENDER.address, "to": node.token, "data": "0x" + TRANSFER.hex()}]
-    ),
-    "eth_getBalance": reads("eth_getBalance", lambda _: [SENDER.address, "latest"]),
-    "eth_blockNumber": reads("eth_blockNumber", lambda _: []),
-}
+    return turn
 
 
-def rate(measure: Callable[[Node], Iterator[int]], node: Node) -> float:
-    """Run a measure; give its pace [1/s]. What it does before its first yield and after its second is not timed."""
-    steps = measure(node)
-    count = next(steps)
-    node.reconnect()
-    began = time.perf_counter()
-    next(steps)
-    took = time.perf_counter() - began
-    for _ in steps:
-        pass
-    return count / took
+def measures(load: HubLoad, threads: ThreadPoolExecutor) -> Iterator[tuple[str, int, Callable[[Node], None]]]:
+    """Everything that is measured, turn by turn: its name, how many transactions or reads it is, and what to do."""
+    length, lives = len(STEPS), load.lives
+    for life in range(WARM_UP, WARM_UP + ALONE):
+        for wallet in lives:
+            yield "one client, each receipt awaited", length, alone(wallet[life])
+    for life in range(WARM_UP + ALONE, WARM_UP + ALONE + TOGETHER):
+        yield f"{WALLETS} wallets at once, each receipt awaited", length * WALLETS, together([wallet[life] for wallet in lives], threads)
+    for wallet in lives:
+        raws = [raw for life in wallet[WARM_UP + ALONE + TOGETHER :][:BATCHED] for raw in life]
+        yield f"JSON batches of {len(raws)}", len(raws), batched(raws)
+    for _ in range(TURNS):
+        yield "eth_call (viewAccount)", READS, reading("eth_call", load.call, "latest")
+        yield "eth_estimateGas (deposit)", READS, reading("eth_estimateGas", load.estimate)
+        yield "eth_getBalance", READS, reading("eth_getBalance", load.accounts[0], "latest")
+        yield "eth_blockNumber", READS, reading("eth_blockNumber")
 
 
 @contextmanager
-def running(engine: str, folder: Path) -> Iterator[Node]:
-    """A node in a process of its own, with a token on it."""
+def running(engine: str, folder: Path, load: HubLoad) -> Iterator[Node]:
+    """A node in a process of its own, with the hub on it, and its code used often enough to be warm."""
     command = [sys.executable, "-m", "voisin.chain.devnet", "--engine", engine, "--port", "0", "--db", str(folder / f"{engine}.db")]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*command, "--chain-id", str(CHAIN_ID)], stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line.startswith("listening on "), line
-        node = Node(engine, line.split()[2])
-        node.deploy()
+        node = Node(engine, [Connection(line.split()[2]) for _ in range(WALLETS)])
+        for account in load.accounts:
+            node.connection.ask("anvil_setBalance", account, hex(1000 * COIN))
+        for raw in [*load.setup, *(raw for wallet in load.lives for life in wallet[:WARM_UP] for raw in life)]:
+            node.connection.confirm(raw)
         yield node
     finally:
         process.terminate()
         process.communicate()
 
 
+def print_table(nodes: list[Node], counts: dict[str, int]) -> None:
+    """Rates by measure: how often a second, and how many transactions anvil put into a block."""
+    has_anvil = len(nodes) > 1
+    print("| a second | " + " | ".join([nodes[0].name, *(["anvil", "ratio", "tx a block: ours", "anvil"] if has_anvil else [])]) + " |")
+    print("| --- | ---: |" + " ---: | ---: | ---: | ---: |" * has_anvil)
+    for what, count in counts.items():
+        times = [statistics.median(node.seconds[what]) for node in nodes]
+        cells = [f"{count / seconds:.0f}" for seconds in times]
+        if has_anvil:
+            cells.append(f"{times[1] / times[0]:.2f}")
+            turns = len(nodes[0].seconds[what])
+            cells += [f"{turns * count / node.blocks[what]:.1f}" if node.blocks[what] else "" for node in nodes]
+        print(f"| {what} | " + " | ".join(cells) + " |")
+
+
 def main() -> None:
     """Measure both and print the table."""
-    engines = ["pyevm"]
+    engines = [*(sys.argv[1:] or ["jit"]), "anvil"]
     try:
         find_anvil()
-        engines.append("anvil")
     except UnavailableError as error:
         print(f"Without anvil: {error}\n")
+        engines.pop()
+    load = hub_load(WALLETS, LIVES)
+    counts: dict[str, int] = {}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        nodes = [stack.enter_context(running(engine, Path(folder))) for engine in engines]
-        best = {what: [max(rate(measure, node) for _ in range(ROUNDS)) for node in nodes] for what, measure in MEASURES.items()}
-        size = sum(path.stat().st_size for path in Path(folder).glob("pyevm.db*"))
-        blocks = int(nodes[0].ask("eth_blockNumber"), 16)
-    print(f"py-evm {version('py-evm')}, Python {platform.python_version()}, {platform.machine()}; a second, over HTTP\n")
-    print("| a second | " + " | ".join(["embedded chain", *(["anvil", "ratio"] if len(engines) > 1 else [])]) + " |")
-    print("| --- |" + " --- |" * (3 if len(engines) > 1 else 1))
-    for what, paces in best.items():
-        ratio = [f"{paces[0] / paces[1]:.2f}"] if len(paces) > 1 else []
-        print(f"| {what} | " + " | ".join([*(f"{pace:.0f}" for pace in paces), *ratio]) + " |")
+        threads = stack.enter_context(ThreadPoolExecutor(WALLETS))
+        nodes = [stack.enter_context(running(engine, Path(folder), load)) for engine in engines]
+        for what, count, turn in measures(load, threads):
+            counts[what] = count
+            for node in nodes:
+                node.measure(what, turn)
+        size = sum(path.stat().st_size for path in Path(folder).glob(f"{engines[0]}.db*"))
+        blocks = nodes[0].height()
+        version = nodes[0].connection.ask("web3_clientVersion")
+    print(f"{version}, Python {platform.python_version()}, {platform.machine()}; hub transactions over HTTP\n")
+    print_table(nodes, counts)
     print(f"\nThe embedded chain keeps {size / blocks / 1000:.1f} kB a transaction on disk, the state of every block of the past included.")
 
 
