@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
+import anyio.abc
 import httpx
 import pytest
 import websockets
@@ -209,3 +210,25 @@ async def test_receipt_is_held_for_clients_that_remember_nonces() -> None:
         assert isinstance(receipt, dict)
         assert anyio.current_time() - began >= 0.35
         await node.request("eth_getTransactionReceipt", [tx_hash])
+
+
+async def send_endless_head(stream: anyio.abc.SocketStream) -> None:
+    await stream.send(b"POST / HTTP/1.1\r\nx-long: ")
+    for _ in range(1_000):
+        await stream.send(b"x" * 16_384)
+    await stream.receive()
+
+
+async def test_head_that_does_not_end_is_cut_off(node: Devnet, http: httpx.AsyncClient) -> None:
+    host, port = node.rpc_url.removeprefix("http://").split(":")
+    with anyio.fail_after(DEADLINE_S):
+        async with await anyio.connect_tcp(host, int(port)) as stream:
+            with pytest.raises((anyio.BrokenResourceError, anyio.EndOfStream)):
+                await send_endless_head(stream)
+    assert (await http.post("/", json=request("eth_chainId"))).status_code == 200
+
+
+async def test_one_connection_carries_many_requests(http: httpx.AsyncClient) -> None:
+    for _ in range(200):  # heads of 200 requests are longer than one head may be
+        response = await http.post("/", json=request("eth_chainId"), headers={"x-filler": "x" * 2_000})
+        assert response.status_code == 200

@@ -19,6 +19,7 @@ from voisin.chain.devnet.archive import Archive
 from voisin.chain.devnet.block_clock import WallClock
 from voisin.chain.devnet.dev_ledger import DevLedger
 from voisin.chain.devnet.engine import Engine
+from voisin.chain.devnet.http_protocol import FastHttpProtocol
 from voisin.chain.devnet.lanes import Lane
 from voisin.chain.devnet.ledger import LedgerRules, OnBlock
 from voisin.chain.devnet.methods import MethodTable
@@ -126,7 +127,8 @@ async def serve_embedded(settings: DevnetSettings, *, clock: WallClock = time.ti
         archive = await stack.enter_async_context(_open_archive(archive_lane, path))
         table = MethodTable(ledger, archive, settings=settings, ledger_lane=ledger_lane, archive_lane=archive_lane).build()
         app = RpcApp(table, subscriptions, settings=settings)
-        serving = serve_app(app, host=settings.host, port=settings.port, max_message_bytes=settings.max_request_bytes)
+        limit = settings.max_request_bytes
+        serving = serve_app(app, host=settings.host, port=settings.port, max_message_bytes=limit, http=FastHttpProtocol)
         url = await stack.enter_async_context(serving)
         _log.info("devnet_started", url=url, chain_id=settings.chain_id, block=ledger.head.number)
         yield EmbeddedDevnet(url, chain_id=settings.chain_id, dispatcher=Dispatcher(table, max_batch=settings.max_batch))
