@@ -17,6 +17,9 @@ from voisin.chain.devnet.render import data_text
 from voisin.chain.devnet.rpc_errors import RpcError
 from voisin.chain.devnet.settings import DevnetSettings
 
+_MOMENT_S = 0.05
+"""How long one client's batch may keep the others from the ledger before they get their turn."""
+
 Handler = Callable[[Params], Json]
 
 
@@ -86,6 +89,30 @@ class ChainRuns:
 
     def _send(self, params: Params) -> Json:
         return data_text(self._ledger.send(params.read(0, data)))
+
+    def send_together(self, asked: list[Params]) -> list[Json | RpcError]:
+        """
+        Send several transactions, or as many as can be sent in a moment.
+
+        Args:
+            asked: Parameters of `eth_sendRawTransaction` of each.
+
+        Returns:
+            For each that was begun, its hash or why it is refused.
+
+        Raises:
+            UnavailableError: The chain's file cannot be written.
+        """
+        raws: list[bytes] = []
+        for params in asked:
+            try:
+                raws.append(params.read(0, data))
+            except RpcError as refusal:
+                if not raws:
+                    return [refusal]
+                break
+        answers = self._ledger.send_together(raws, time_s=_MOMENT_S)
+        return [answer if isinstance(answer, RpcError) else data_text(answer) for answer in answers]
 
     def _call(self, params: Params) -> Json:
         asked, place = params.read(0, call_params), self._place(params.read_or(1, block_ref, default=LATEST))

@@ -193,6 +193,7 @@ class DevLedger(Ledger):
         head = self._store.head()
         assert head is not None
         self.head = head
+        self.height = head.number
         self._ancestors = self._store.ancestors(head.number + 1)
         self._queue.clear()
         self._clock.reset(snapshot.offset_s)

@@ -1,12 +1,13 @@
 """
 The chain itself: one author, one block a transaction, sealed the moment it arrives.
 
-All methods run on one thread (see `lanes`), one after another; `head` and `recent` alone may be read from any thread.
+All methods run on one thread (see `lanes`), one after another; `height` and `recent` alone may be read from any thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from voisin.chain.devnet.block_clock import BlockClock, WallClock
@@ -78,6 +79,8 @@ class Ledger:
         self._ancestors = store.ancestors(self.head.number + 1)
         self.engine_name = engine.name
         self.recent = RecentBlocks()
+        self.height = self.head.number
+        self._unannounced: list[Block] | None = None
 
     # Transactions.
 
@@ -100,6 +103,54 @@ class Ledger:
         tx = decode_transaction(raw, chain_id=self._rules.chain_id)
         account = self._store.state.account(tx.sender)
         return self._admit(tx, account, code=self._store.state.code(account.code_hash))
+
+    def send_together(self, raws: Sequence[bytes], *, time_s: float) -> list[bytes | RpcError]:
+        """
+        Take several signed transactions, each into a block of its own, and write these blocks to the disk at once.
+
+        Args:
+            raws: The signed bytes of each.
+            time_s: When it has taken so long, no further transaction is begun [s].
+
+        Returns:
+            For each transaction that was begun, at least the first, its hash or why it is refused.
+
+        Raises:
+            UnavailableError: The chain's file cannot be written; none of them was taken.
+        """
+        end = time.monotonic() + time_s
+        answers: list[bytes | RpcError] = []
+        self._unannounced = []
+        try:
+            with self._store.together():
+                for raw in raws:
+                    answers.append(self._send_or_refuse(raw))
+                    if time.monotonic() > end:
+                        break
+            for block in self._unannounced:
+                self._announce(block)
+        except BaseException:
+            self._reread()
+            raise
+        finally:
+            self._unannounced = None
+        return answers
+
+    def _send_or_refuse(self, raw: bytes) -> bytes | RpcError:
+        try:
+            return self.send(raw)
+        except RpcError as refusal:
+            return refusal
+
+    def _reread(self) -> None:
+        """Forget what was not written after all."""
+        self._store.state.forget()
+        head = self._store.head()
+        assert head is not None
+        self.head = head
+        self._ancestors = self._store.ancestors(head.number + 1)
+        self._queue = NonceQueue(reread_transaction(raw, sender=sender) for sender, raw in self._store.waiting())
+        self._clock.reset(int(self._store.setting(OFFSET_KEY) or 0))
 
     def _admit(self, tx: Transaction, account: Account, *, code: bytes) -> bytes:
         require_sendable(tx, base_fee=self._rules.base_fee, block_gas_limit=self._rules.gas_limit)
@@ -130,11 +181,19 @@ class Ledger:
 
     def _append(self, block: Block, changes: Changes, *, is_clocked: bool = True) -> None:
         self._store.seal(block, changes)
-        self.recent.add(block)
         self.head = block.header
         self._ancestors = (block.header.hash, *self._ancestors[:255])
         if is_clocked and self._clock.was_sealed(block.header.timestamp):
             self._keep_offset()
+        if self._unannounced is None:
+            self._announce(block)
+        else:
+            self._unannounced.append(block)
+
+    def _announce(self, block: Block) -> None:
+        """Let everybody see a block that is safely written."""
+        self.recent.add(block)
+        self.height = block.header.number
         self._on_block(block)
 
     # Calls.

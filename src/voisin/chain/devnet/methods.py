@@ -29,6 +29,7 @@ from voisin.chain.devnet.settings import DevnetSettings
 from voisin.chain.devnet.trace_methods import TraceMethods
 from voisin.chain.devnet.values import ZERO_ADDRESS, Block
 from voisin.chain.devnet.wallet import DevWallet
+from voisin.errors import VoisinError
 
 _SUGGESTED_TIP = GWEI
 _ANY = 100
@@ -53,7 +54,7 @@ class MethodTable:
     Puts the parts of the node together.
 
     Args:
-        ledger: The chain; used on `ledger_lane` only, its head apart.
+        ledger: The chain; used on `ledger_lane` only, its height and recent blocks apart.
         archive: What was sealed; used on `archive_lane` only.
         settings: How the node is set up.
         ledger_lane: Thread that runs contract code and seals blocks.
@@ -68,7 +69,7 @@ class MethodTable:
         self._archive_lane = archive_lane
         self._reads = ChainReads(archive, settings)
         self._filters = Filters(
-            find_logs=self._find_logs, find_hashes=self._find_hashes, head=lambda: self._ledger.head.number, now=time.monotonic
+            find_logs=self._find_logs, find_hashes=self._find_hashes, head=lambda: self._ledger.height, now=time.monotonic
         )
 
     def build(self) -> dict[str, Method]:
@@ -91,7 +92,9 @@ class MethodTable:
         table |= {name: Method(_at_once(handler), most) for name, (handler, most) in self._answers().items()}
         table |= {name: Method(partial(self._on_archive, handler), most) for name, (handler, most) in reads.items()}
         table |= {name: Method(partial(self._on_ledger, handler), most) for name, (handler, most) in self._runs(runs).items()}
+        send = table["eth_sendRawTransaction"]
         table |= {
+            "eth_sendRawTransaction": Method(send.run, send.most, partial(self._send_together, runs)),
             "eth_getBlockByNumber": Method(partial(self._block_by_number, table["eth_getBlockByNumber"]), 2),
             "eth_getTransactionByHash": Method(partial(self._by_hash, table["eth_getTransactionByHash"], _transaction_json), 1),
             "eth_getTransactionReceipt": Method(partial(self._by_hash, table["eth_getTransactionReceipt"], receipt_json), 1),
@@ -113,6 +116,16 @@ class MethodTable:
         params.read_or(1, boolean, default=False)
         return await self._ledger_lane.run(lambda: pending_json(self._ledger.coming_block()))
 
+    async def _send_together(self, runs: ChainRuns, asked: list[Params]) -> list[Json | VoisinError]:
+        """Send several transactions, some at a time so that others get their turn."""
+        answers: list[Json | VoisinError] = []
+        try:
+            while len(answers) < len(asked):
+                answers += await self._ledger_lane.run(partial(runs.send_together, asked[len(answers) :]))
+        except VoisinError as error:  # those before it are on the chain, and are told so
+            answers += [error] * (len(asked) - len(answers))
+        return answers
+
     async def _by_hash(self, stored: Method, write: Callable[[Block], Json], params: Params) -> Json:
         """Answer at once what is asked for a transaction just sealed."""
         block = self._ledger.recent.find(params.read(0, hash32))
@@ -132,7 +145,7 @@ class MethodTable:
             "web3_clientVersion": (lambda _: client_version, 0),
             "web3_sha3": (lambda params: data_text(keccak(params.read(0, data))), 1),
             "eth_syncing": (lambda _: False, 0),
-            "eth_blockNumber": (lambda _: hex(self._ledger.head.number), 0),
+            "eth_blockNumber": (lambda _: hex(self._ledger.height), 0),
             "eth_gasPrice": (lambda _: hex(fee + tip), 0),
             "eth_maxPriorityFeePerGas": (lambda _: hex(tip), 0),
             "eth_blobBaseFee": (lambda _: "0x1", 0),

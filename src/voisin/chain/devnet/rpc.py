@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice, takewhile
+from typing import cast
 
 import msgspec
 import structlog
@@ -30,6 +32,8 @@ _MAX_DEPTH = 64
 _MAX_BRACKETS = 200_000
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_TOGETHER = "eth_sendRawTransaction"
+"""The method whose requests in a row of one batch are carried out together: they then share one write to the disk."""
 _log = structlog.get_logger(__name__)
 
 
@@ -41,10 +45,12 @@ class Method:
     Attributes:
         run: Carries it out.
         most: Most parameters it takes.
+        run_together: Carries out several in order, when a batch holds them in a row; None carries them out one by one.
     """
 
     run: Callable[[Params], Awaitable[Json]]
     most: int
+    run_together: Callable[[list[Params]], Awaitable[list[Json | VoisinError]]] | None = None
 
 
 class Dispatcher:
@@ -100,8 +106,48 @@ class Dispatcher:
             return _encode(_failure(None, BadRequestError("the batch is empty")))
         if len(request) > self._max_batch:
             return _encode(_failure(None, LimitError(f"the batch holds {len(request)} requests, the limit is {self._max_batch}")))
-        answers = [answer for one in request if (answer := await self._answer_one(one)) is not None]
+        answers = await self._answer_batch(request)
         return _encode(answers) if answers else None
+
+    async def _answer_batch(self, batch: list[Json]) -> list[Json]:
+        """Answer in order; what may be carried out together is."""
+        answers: list[Json] = []
+        place = 0
+        while place < len(batch):
+            row = cast("list[dict[str, Json]]", list(takewhile(self._may_be_together, islice(batch, place, None))))
+            if len(row) > 1:
+                answers += await self._answer_row(row)
+            elif (answer := await self._answer_one(batch[place])) is not None:
+                answers.append(answer)
+            place += max(1, len(row))
+        return answers
+
+    def _may_be_together(self, request: Json) -> bool:
+        """Whether a request is sound, wants an answer, and is for a method that carries several out together."""
+        if not isinstance(request, dict) or "id" not in request:
+            return False
+        try:
+            _read_id(request)
+            name, params = _read_request(request)
+        except RpcError:
+            return False
+        method = self._methods.get(name) if name == _TOGETHER else None
+        return method is not None and method.run_together is not None and len(params) <= method.most
+
+    async def _answer_row(self, row: list[dict[str, Json]]) -> list[Json]:
+        """Answer requests that `_may_be_together`."""
+        ids = [_read_id(request) for request in row]
+        method = self._methods[_TOGETHER]
+        assert method.run_together is not None
+        try:
+            results = await method.run_together([Params(_read_request(request)[1], most=method.most) for request in row])
+        except Exception as error:  # noqa: BLE001 (the top of the service's loop: one bad request must not end the node)
+            _log.exception("request_failed", method=_TOGETHER)
+            return [_internal(request_id, error) for request_id in ids]
+        return [
+            _failure(request_id, result) if isinstance(result, VoisinError) else {"jsonrpc": "2.0", "id": request_id, "result": result}
+            for request_id, result in zip(ids, results, strict=True)
+        ]
 
     async def _answer_one(self, request: Json) -> dict[str, Json] | None:
         """Answer one request; None for a notification, which asks for no answer."""
