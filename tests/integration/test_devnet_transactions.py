@@ -216,7 +216,7 @@ async def test_estimate_within_the_sender_s_means(node: Devnet) -> None:
 
 
 async def test_call_that_never_ends_is_stopped_and_the_node_goes_on() -> None:
-    async with serve_devnet(DevnetSettings(call_timeout_s=0.2)) as node:
+    async with serve_devnet(DevnetSettings(call_timeout_s=0.2, gas_limit=10**13)) as node:
         book = await Author(node).deploy()
         with pytest.raises(RpcError, match="took too long"):
             await book.call("burn", 1_000_000_000)

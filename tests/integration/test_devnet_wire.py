@@ -19,11 +19,12 @@ from voisin.chain.devnet import Devnet, DevnetSettings, serve_devnet
 
 pytestmark = pytest.mark.anyio
 DEADLINE_S = 20
+GAS_FOR_HOURS = 10**13
 
 
 @pytest.fixture
 async def node() -> AsyncIterator[Devnet]:
-    async with serve_devnet(DevnetSettings(max_request_bytes=20_000, max_batch=10, call_timeout_s=2)) as node:
+    async with serve_devnet(DevnetSettings(max_request_bytes=20_000, max_batch=10, call_timeout_s=2, gas_limit=GAS_FOR_HOURS)) as node:
         yield node
 
 
@@ -174,7 +175,7 @@ async def test_slow_call_does_not_hold_up_the_loop_or_stored_reads(node: Devnet)
 
 
 async def test_too_many_waiting_requests_are_told_so(node: Devnet) -> None:
-    async with serve_devnet(DevnetSettings(max_waiting=3, call_timeout_s=1)) as small:
+    async with serve_devnet(DevnetSettings(max_waiting=3, call_timeout_s=1, gas_limit=GAS_FOR_HOURS)) as small:
         book = await Author(small).deploy()
         calls = [small.request("eth_call", [book.call_params("burn", 1_000_000_000)]) for _ in range(6)]
         outcomes = await asyncio.gather(*calls, return_exceptions=True)
