@@ -149,6 +149,19 @@ async def test_subscriptions_tell_of_heads_and_of_the_logs_asked_for(node: Devne
         assert "no such subscription" in (await receive(socket))["error"]["message"]
 
 
+async def test_transactions_are_told_by_hash_or_in_full(node: Devnet) -> None:
+    book = await Author(node).deploy()
+    async with websockets.connect(node.ws_url) as socket:
+        keys = []
+        for params in (("newPendingTransactions",), ("newPendingTransactions", True)):
+            await socket.send(json.dumps(request("eth_subscribe", *params)))
+            keys.append((await receive(socket))["result"])
+        sent = (await book.send("write", 1, (1, "x")))["transactionHash"]
+        told = {message["params"]["subscription"]: message["params"]["result"] for message in [await receive(socket) for _ in keys]}
+        assert told[keys[0]] == sent
+        assert (told[keys[1]]["hash"], told[keys[1]]["blockHash"]) == (sent, None)
+
+
 async def test_subscription_belongs_to_its_connection(node: Devnet) -> None:
     async with websockets.connect(node.ws_url) as first, websockets.connect(node.ws_url) as second:
         await first.send(json.dumps(request("eth_subscribe", "newHeads")))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,6 @@ import pytest
 
 from tests.support.anvil import require_anvil
 from tests.support.devnet import ADDRESSES, COIN, GWEI, KEYS, notebook, signed
-from tests.support.programs import deployer, padded, program
 from voisin.chain.devnet import Devnet, DevnetSettings, RpcError, serve_devnet
 from voisin.errors import InputError, RevertError, VoisinError
 
@@ -132,24 +130,6 @@ async def test_precompiles(both: TwoChains) -> None:
     for precompile in PRECOMPILES:
         for data in (b"", bytes(range(128)), bytes(213)):
             await both.send(0, to=precompile, data=data, gas=700_000)
-
-
-@pytest.mark.parametrize("seed", range(2))
-async def test_random_programs(both: TwoChains, seed: int) -> None:
-    rng = random.Random(9000 + seed)
-    contracts: list[bytes] = []
-    for _ in range(12):
-        for _ in range(3):
-            code = padded(program(rng, rng.choice((12, 25, 50, 90)), addresses=OWNERS + PRECOMPILES, without=DIFFERS))
-            await both.send(rng.randrange(4), data=code, value=rng.choice((0, 3)), gas=rng.choice((120_000, 400_000)))
-        runtime = padded(program(rng, 40, addresses=OWNERS + contracts * 3 + PRECOMPILES, without=DIFFERS))
-        contracts.append(bytes.fromhex((await both.send(0, data=deployer(runtime), gas=8_000_000))["contractAddress"][2:]))
-        for turn in range(3):
-            await both.send(rng.randrange(4), to=rng.choice(contracts), data=bytes([turn]) * 40, value=rng.choice((0, 1)), gas=300_000)
-        for slot in range(4):
-            await both.same("eth_getStorageAt", "0x" + contracts[-1].hex(), hex(slot), "latest")
-    for address in ADDRESSES:
-        await both.same("eth_getBalance", address, "latest")
 
 
 async def test_what_is_refused_here_is_refused_there(both: TwoChains) -> None:
