@@ -13,6 +13,7 @@ from voisin.errors import InputError, TrustError, UnavailableError
 from voisin.protocol.cid import Cid, cid_of
 from voisin.serving import serve_app
 from voisin.storage import BlobStore, ContentMissingError, ContentTooLargeError, StorageClient, StorageFullError, create_storage_app
+from voisin.storage.catalog import Catalog, Keep
 
 pytestmark = pytest.mark.anyio
 
@@ -192,3 +193,13 @@ async def test_a_folder_that_cannot_be_written_is_named(client: StorageClient, t
     await client.put_bytes(DATA)
     with pytest.raises(InputError, match="cannot write"):
         await client.get_file(CID, tmp_path / "none" / "target", max_bytes=len(DATA))
+
+
+async def test_results_are_stored_as_such(client: StorageClient, store: BlobStore, tmp_path: Path) -> None:
+    (tmp_path / "result").write_bytes(b"a result")
+    (tmp_path / "input").write_bytes(b"an input")
+    result, given = await client.put_result(tmp_path / "result"), await client.put_file(tmp_path / "input")
+    catalog = Catalog(store.folder / "catalog.db")
+    assert [root.name.cid for root in catalog.roots(Keep.RESULT)] == [result]
+    assert [root.name.cid for root in catalog.roots(Keep.PINNED)] == [given]
+    catalog.close()

@@ -95,11 +95,11 @@ class ForgingStorage:
         """Fetch honestly."""
         return await self._honest.get_file(cid, path, max_bytes=max_bytes)
 
-    async def put_file(self, path: Path) -> Cid:
+    async def put_result(self, path: Path) -> Cid:
         """Store something else."""
         forged = path.with_name("forged.zip")
         await anyio.to_thread.run_sync(forged.write_bytes, pack_files({"forged.txt": b"not what was agreed"}))
-        return await self._honest.put_file(forged)
+        return await self._honest.put_result(forged)
 
 
 def _lie(parts: Parts) -> Parts:

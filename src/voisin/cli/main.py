@@ -26,6 +26,7 @@ from voisin.cli import (
     order_commands,
     run_command,
     serve_commands,
+    storage_commands,
     wallet_commands,
 )
 from voisin.cli.session import Globals, HomeOption, JsonOption, NetworkOption, PasswordOption, WalletOption
@@ -59,6 +60,7 @@ app.add_typer(deal_commands.deals)
 app.add_typer(deal_commands.tasks)
 app.add_typer(serve_commands.workers)
 app.add_typer(serve_commands.pools)
+app.add_typer(storage_commands.app)
 
 
 @app.callback()

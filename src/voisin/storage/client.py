@@ -6,6 +6,7 @@ import hashlib
 import os
 import random
 import secrets
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
@@ -17,11 +18,13 @@ import anyio.to_thread
 import httpx
 import msgspec
 
-from voisin.errors import InputError, TrustError, UnavailableError, VoisinError
-from voisin.protocol.api import Problem, error_of
+from voisin.errors import InputError, TrustError, UnavailableError
 from voisin.protocol.cid import Cid, cid_from_digest, cid_of, digest_of, parse_cid
 from voisin.protocol.codec import decode
-from voisin.storage.faults import ContentMissingError, ContentTooLargeError, StorageFullError
+from voisin.protocol.ipld import Name
+from voisin.protocol.unixfs import CHUNK_BYTES, FileTree, Layout
+from voisin.storage.answers import PassingError, fault_of
+from voisin.storage.faults import ContentTooLargeError
 
 UPLOAD_CHUNK_BYTES = 1 << 18
 FIRST_PAUSE_S = 0.1
@@ -29,7 +32,6 @@ LONGEST_PAUSE_S = 5.0
 SLOWEST_BYTES_PER_S = 32 << 10
 _SILENCE_S = 30.0
 _MAX_ANSWER_BYTES = 1 << 16
-_RETRIED = {408, 425, 429, 500, 502, 503, 504}
 _ResultT = TypeVar("_ResultT")
 
 
@@ -38,12 +40,14 @@ class _Stored(msgspec.Struct, frozen=True):
     size: int
 
 
+class _AddedFile(msgspec.Struct, frozen=True):
+    name: str = msgspec.field(name="Name")
+    hash: str = msgspec.field(name="Hash")
+    size: str = msgspec.field(name="Size")
+
+
 class _Sink(Protocol):
     def __call__(self, chunk: bytes, /) -> object: ...
-
-
-class _PassingError(Exception):
-    """An attempt failed in a way that the next may not."""
 
 
 class StorageClient:
@@ -130,19 +134,70 @@ class StorageClient:
             TrustError: It changed, or the storage claims to have stored something else.
             UnavailableError: The storage does not answer, or is full.
         """
-        try:
-            cid, size = await anyio.to_thread.run_sync(_hash_file, path)
-        except OSError as error:
-            raise InputError(f"cannot read {path}: {error.strerror}", hint="check the path") from error
+        cid, size = await self._read(_hash_file, path)
         if await self.has(cid):
             return cid
+        return await self._put(cid, size, lambda: _chunks(path))
+
+    async def put_result(self, path: Path) -> Cid:
+        """
+        Store the result of a task, which the storage keeps for as long as its rules say; the file must not change meanwhile.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The identifier of its bytes.
+
+        Raises:
+            InputError: It cannot be read, or is more than the storage takes.
+            TrustError: It changed, or the storage claims to have stored something else.
+            UnavailableError: The storage does not answer, or is full.
+        """
+        cid, size = await self._read(_hash_file, path)
+        return await self._put(cid, size, lambda: _chunks(path), keep="result")
+
+    async def add_file(self, path: Path) -> Name:
+        """
+        Store a file as a tree of blocks, under the name that `ipfs add --cid-version=1` gives it; it must not change meanwhile.
+
+        Args:
+            path: The file.
+
+        Returns:
+            Its name.
+
+        Raises:
+            InputError: It cannot be read, or is more than the storage takes.
+            TrustError: It changed, or the storage claims to have stored something else.
+            UnavailableError: The storage does not answer, or is full.
+        """
+        root, size = await self._read(_cut_file, path)
+        boundary = secrets.token_hex(16)
+        head = f'--{boundary}\r\ncontent-disposition: form-data; name="file"; filename="file"\r\n\r\n'.encode()
+        tail = f"\r\n--{boundary}--\r\n".encode()
+        headers = {"content-type": f"multipart/form-data; boundary={boundary}", "content-length": str(len(head) + size + len(tail))}
 
         async def _body() -> AsyncIterator[bytes]:
-            with path.open("rb") as file:
-                while chunk := await anyio.to_thread.run_sync(file.read, UPLOAD_CHUNK_BYTES):
-                    yield chunk
+            yield head
+            async for chunk in _chunks(path):
+                yield chunk
+            yield tail
 
-        return await self._put(cid, size, _body)
+        async def _attempt() -> Name:
+            url = f"{self.base_url}/api/v0/add"
+            async with self._http.stream("POST", url, params={"cid-version": "1"}, content=_body(), headers=headers) as response:
+                answer = await _start_of(response)
+            if response.status_code != HTTPStatus.OK:
+                raise fault_of(response.status_code, answer)
+            added = decode(answer, _AddedFile, "the storage's answer")
+            if added.hash != str(root):
+                raise TrustError(
+                    f"the storage at {self.base_url} stored {added.hash[:80]!r} in place of {root}", hint="use another storage"
+                )
+            return root
+
+        return await self._retry(_attempt, size=size)
 
     async def has(self, cid: Cid) -> bool:
         """
@@ -162,7 +217,7 @@ class StorageClient:
             response = await self._http.head(self._url(cid))
             if response.status_code in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):
                 return response.status_code == HTTPStatus.OK
-            raise _fault(response.status_code, b"")
+            raise fault_of(response.status_code, b"")
 
         return await self._retry(_attempt, size=0)
 
@@ -231,7 +286,7 @@ class StorageClient:
         hasher, size = hashlib.sha256(), 0
         async with self._http.stream("GET", self._url(cid)) as response:
             if response.status_code != HTTPStatus.OK:
-                raise _fault(response.status_code, await _start_of(response))
+                raise fault_of(response.status_code, await _start_of(response))
             async for chunk in response.aiter_raw(UPLOAD_CHUNK_BYTES):
                 size += len(chunk)
                 if size > max_bytes:
@@ -245,14 +300,20 @@ class StorageClient:
             raise TrustError(f"the storage at {self.base_url} sent {sent} in place of {cid}", hint="use another storage")
         return size
 
-    async def _put(self, cid: Cid, size: int, body: Callable[[], AsyncIterator[bytes]]) -> Cid:
+    async def _read(self, read: Callable[[Path], _ResultT], path: Path) -> _ResultT:
+        try:
+            return await anyio.to_thread.run_sync(read, path)
+        except OSError as error:
+            raise InputError(f"cannot read {path}: {error.strerror}", hint="check the path") from error
+
+    async def _put(self, cid: Cid, size: int, body: Callable[[], AsyncIterator[bytes]], *, keep: str | None = None) -> Cid:
         async def _attempt() -> Cid:
             headers = {"content-type": "application/octet-stream", "content-length": str(size)}
-            url, query = f"{self.base_url}/v1/blobs", {"cid": cid}
+            url, query = f"{self.base_url}/v1/blobs", {"cid": cid, **({"keep": keep} if keep else {})}
             async with self._http.stream("POST", url, params=query, content=body(), headers=headers) as response:
                 answer = await _start_of(response)
             if response.status_code != HTTPStatus.CREATED:
-                raise _fault(response.status_code, answer)
+                raise fault_of(response.status_code, answer)
             stored = decode(answer, _Stored, "the storage's answer")
             if stored.cid != cid:
                 raise TrustError(f"the storage at {self.base_url} stored {stored.cid[:80]!r} in place of {cid}", hint="use another storage")
@@ -270,7 +331,7 @@ class StorageClient:
             try:
                 with anyio.fail_after(self._deadline_s + size / SLOWEST_BYTES_PER_S):
                     return await attempt()
-            except (httpx.TransportError, _PassingError, TimeoutError) as error:
+            except (httpx.TransportError, PassingError, TimeoutError) as error:
                 left_s = give_up_at - anyio.current_time()
                 if left_s <= 0:
                     reason = str(error) or type(error).__name__
@@ -281,22 +342,10 @@ class StorageClient:
             pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
 
 
-def _fault(status: int, body: bytes) -> VoisinError | _PassingError:
-    """What an answer other than the wanted one means."""
-    if status in _RETRIED:
-        return _PassingError(f"status {status}")
-    try:
-        problem = msgspec.json.decode(body, type=Problem)
-    except msgspec.MsgspecError:
-        problem = Problem(type="", title="", status=status, detail=f"the storage answered with status {status}", code="")
-    kinds: dict[int, type[VoisinError]] = {
-        HTTPStatus.NOT_FOUND: ContentMissingError,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE: ContentTooLargeError,
-        HTTPStatus.INSUFFICIENT_STORAGE: StorageFullError,
-    }
-    if status in kinds:
-        return kinds[status](problem.detail, hint=problem.hint)
-    return error_of(problem)
+async def _chunks(path: Path) -> AsyncIterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := await anyio.to_thread.run_sync(file.read, UPLOAD_CHUNK_BYTES):
+            yield chunk
 
 
 async def _start_of(response: httpx.Response) -> bytes:
@@ -317,3 +366,12 @@ def _hash_file(path: Path) -> tuple[Cid, int]:
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").digest()
         return cid_from_digest(digest), file.tell()
+
+
+def _cut_file(path: Path) -> tuple[Name, int]:
+    tree = FileTree(Layout())
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            deque(tree.add(chunk), maxlen=0)
+        deque(tree.finish(), maxlen=0)
+        return tree.root.name, file.tell()

@@ -60,8 +60,8 @@ class MemoryStorage:
         data = await self.get_bytes(cid, max_bytes=max_bytes)
         return await anyio.to_thread.run_sync(path.write_bytes, data)
 
-    async def put_file(self, path: Path) -> Cid:
-        """Store a file; answers its address."""
+    async def put_result(self, path: Path) -> Cid:
+        """Store a result; answers its address."""
         if self.is_silent:
             raise UnavailableError("the storage does not answer")
         return self.add(await anyio.to_thread.run_sync(path.read_bytes))

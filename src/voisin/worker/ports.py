@@ -97,8 +97,8 @@ class Storage(Protocol):
         """Fetch a blob into a file; answers its size [bytes]."""
         ...
 
-    async def put_file(self, path: Path) -> Cid:
-        """Store a file; answers its address."""
+    async def put_result(self, path: Path) -> Cid:
+        """Store a result, which may go when its time is over; answers its address."""
         ...
 
 

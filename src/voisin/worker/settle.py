@@ -120,7 +120,7 @@ class Settlement:
         path, pauses = self._folder.result(replica.task_id), self._pauses()
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return Stored(replica.task_id, await (await storage()).put_file(path))
+                return Stored(replica.task_id, await (await storage()).put_result(path))
             except (VoisinError, OSError) as error:
                 detail = error.message if isinstance(error, VoisinError) else f"the result is gone from the disk: {error.strerror}"
                 log.warning("upload_failed", task_id=replica.task_id, error=detail, attempt=attempt)

@@ -12,7 +12,8 @@ from voisin.cli import main
 COMMANDS = (
     "up", "status", "chain", "chain abi", "run", "wallet create", "wallet show", "wallet balance", "wallet deposit", "wallet withdraw",
     "app deploy", "app show", "app list", "order sign", "order publish", "order list", "order show", "order fill", "order cancel",
-    "deal show", "task show", "task result", "worker join", "pool run",
+    "deal show", "task show", "task result", "worker join", "pool run", "storage add",
+    "storage get",
 )  # fmt: skip
 
 
