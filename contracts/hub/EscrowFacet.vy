@@ -129,4 +129,4 @@ def _deposit(source: address, target: address, amount: uint256):
 @internal
 def _withdraw(target: address, amount: uint256):
     L._burn(msg.sender, amount)
-    success: bool = extcall Token(S.token).transfer(target, amount)
+    assert extcall Token(S.token).transfer(target, amount), "failed-transfer"

@@ -14,6 +14,8 @@ REFUSED_BY_OURS_ALONE: Final = frozenset({"deal-out-of-range", "supply-out-of-ra
 SAID_BY_THE_NEWER_ORIGINAL: Final = {"viewCategoryABILegacy": PANIC + (0x32).to_bytes(32, "big")}
 """Ours speak 6.2.0; the published package is 6.1.0, which says nothing here."""
 
+NONSENSE: Final = "nonsense"
+"""Name of a step that sends anything at all."""
 FRAMEWORK_BITS: Final = 0x0E
 """Ours, as 6.2.0, does not ask who opens a dataset for these bits of its tag; 6.1.0 does (poco-protocol.md 4.5)."""
 
@@ -41,3 +43,12 @@ def is_same_refusal(function: str, ours: RevertedError, theirs: RevertedError) -
     if theirs.data == b"" and ours.data == SAID_BY_THE_NEWER_ORIGINAL.get(function, b""):
         return True
     return ours.data == theirs.data or (theirs.data.startswith(PANIC) and ours.data == b"")
+
+
+def is_read_as_zeros(function: str, ours: object, theirs: object) -> bool:
+    """
+    Tell whether ours made sense of calldata that nobody's encoder writes.
+
+    Vyper reads what lies beyond the end of calldata as zeros, where Solidity refuses. Whoever wants zeros may as well send them (SPEC 17).
+    """
+    return function == NONSENSE and not isinstance(ours, RevertedError) and isinstance(theirs, RevertedError) and theirs.data == b""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from functools import cache
+from random import Random
 from typing import Any
+from zlib import crc32
 
 from hypothesis.stateful import RuleBasedStateMachine
 
@@ -41,6 +43,7 @@ class PairMachine(RuleBasedStateMachine):
         self.world.tasks = [Task(task.deal, task.index) for task in self.world.tasks]
         self.touched_tasks: dict[bytes, Task] = {}
         self.seen_orders: list[dict[str, dict[str, Any]]] = []
+        self.luck = 0
         self.allowances: set[tuple[str, str]] = set()
         self.hashes: set[bytes] = set()
 
@@ -72,6 +75,10 @@ class PairMachine(RuleBasedStateMachine):
             ask("viewPresigned", digest)
 
     # --- choices
+    def dice(self, seed: int) -> Random:
+        """Chance that depends on a seed and on all that was done before, so that an equal seed seldom means an equal step."""
+        return Random(f"{seed} {self.luck}")
+
     def person(self, number: int) -> Party:
         """Somebody."""
         return self.world.people[number % len(self.world.people)]
@@ -86,6 +93,7 @@ class PairMachine(RuleBasedStateMachine):
     # --- steps
     def do(self, function: str, *arguments: Any, by: str) -> Outcome:
         """A call of the hub; what it does to tasks is noted and compared."""
+        self.luck = crc32(repr((function, arguments, by)).encode(), self.luck)
         outcome = self.pair.do(function, *arguments, by=by)
         if isinstance(outcome, RevertedError):
             return outcome

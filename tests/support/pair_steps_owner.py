@@ -10,6 +10,7 @@ from hypothesis.stateful import rule
 from tests.support.contracts import Contract
 from tests.support.evm import Receipt
 from tests.support.orders import ZERO
+from tests.support.pair_differences import NONSENSE
 from tests.support.pair_machine import PairMachine
 from tests.support.pair_orders import NUMBERS, TEXTS
 from voisin.chain.artifacts import load_abi
@@ -106,7 +107,7 @@ class OwnerSteps(PairMachine):
         person = self.person(who).address
         for evm in self.pair.evms:
             evm.fund(person, 1)
-        self.pair.send(person, self.market.hub.address, selector + data, name="nonsense", value=value)
+        self.pair.send(person, self.market.hub.address, selector + data, name=NONSENSE, value=value)
 
     @rule(which=NUMBERS, who=NUMBERS, dirt=st.sampled_from(["address", "longer"]))
     def speak_untidily(self, which: int, who: int, dirt: str) -> None:

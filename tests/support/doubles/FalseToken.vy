@@ -3,3 +3,8 @@
 @external
 def transferFrom(sender: address, recipient: address, amount: uint256) -> bool:
     return False
+
+
+@external
+def transfer(recipient: address, amount: uint256) -> bool:
+    return False

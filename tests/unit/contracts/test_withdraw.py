@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from tests.support.compiled import deploy_double
 from tests.support.contracts import Event
 from tests.support.evm import reverts
 from tests.support.market import RLC, Market, Roles, Terms
 from tests.support.orders import ZERO
+from voisin.chain.artifacts import load_artifact
 
 PANIC_ARITHMETIC = bytes.fromhex("4e487b71") + (0x11).to_bytes(32, "big")
 
@@ -28,6 +30,14 @@ def test_withdraw_pays_out_what_is_free(market: Market, roles: Roles) -> None:
 def test_withdraw_more_than_is_there_reverts_empty(market: Market, roles: Roles) -> None:
     with reverts():
         market.hub.send("withdraw", 1000 * RLC + 1, by=roles.requester.address)
+
+
+def test_a_token_that_says_no_is_heard(market: Market, roles: Roles) -> None:
+    """Else the money would be gone from the account and would never arrive."""
+    token = deploy_double(market.evm, "FalseToken", roles.stranger.address)
+    market.evm.set_storage(market.hub.address, load_artifact("Hub").layout["token"].slot, int(token, 16))
+    with reverts("failed-transfer"):
+        market.hub.send("withdraw", 1, by=roles.requester.address)
 
 
 def test_withdraw_cannot_touch_what_is_locked(market: Market, roles: Roles) -> None:
