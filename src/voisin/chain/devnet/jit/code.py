@@ -25,6 +25,8 @@ PADDING: Final = bytes(33)
 _MAX_CODES: Final = 512
 _MAX_TRANSLATED: Final = 150_000
 """Most instructions in all traces together; a trace costs some hundred bytes for each."""
+_MAX_COUNTED: Final = 1_000
+"""Places of one code whose entries are counted at a time."""
 _BUDGET: Final = 20_000
 _EARNED_BY_ENTRY: Final = 0.25
 _PUSHES: Final = b"|".join(re.escape(bytes([opcode])) + b"(?s:.{%d})" % (opcode - 0x5F) for opcode in range(0x60, 0x80))
@@ -120,6 +122,8 @@ class CodeBook:
             Whether it is time to translate it.
         """
         self._left = min(self._left + _EARNED_BY_ENTRY, self._budget)
+        if len(code.entries) >= _MAX_COUNTED:
+            code.entries.clear()
         entries = code.entries[place] = code.entries.get(place, 0) + 1
         return entries >= self._entries_until_hot and self._left > 0
 
