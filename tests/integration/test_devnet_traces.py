@@ -205,3 +205,23 @@ async def test_chain_of_another_engine_is_traced_alike(engine: EngineName) -> No
             book = await Author(node).deploy()
             trees.append(await traced(node, await book.send("nest", 1, False)))
     assert trees[0] == trees[1]
+
+
+async def test_list_of_what_a_call_uses(node: Devnet, book: Book) -> None:
+    call = book.call_params("write", 1, (7, "hello"))
+    found = await ask(node, "eth_createAccessList", call)
+    ((entry),) = found["accessList"]
+    assert entry["address"] == book.address.lower()
+    assert "0x" + "00" * 32 in entry["storageKeys"]
+    assert len(entry["storageKeys"]) == 4  # the count, and weight, length and text of the note
+    listed = await book.send("write", 1, (7, "hello"), accessList=[{**entry, "address": book.address}])
+    assert listed["gasUsed"] == found["gasUsed"]
+    assert (await ask(node, "eth_createAccessList", book.call_params("refuse", 1)))["error"] == "execution reverted"
+
+
+async def test_contract_that_never_comes_to_rest_has_no_list() -> None:
+    async with serve_devnet(DevnetSettings(call_timeout_s=0.5)) as node:
+        # reads the slot that has the number of the gas left, which each announcement changes
+        await ask(node, "anvil_setCode", "0x" + "aa" * 20, "0x5a545000")
+        with pytest.raises(RpcError, match="took too long"):
+            await ask(node, "eth_createAccessList", {"to": "0x" + "aa" * 20})

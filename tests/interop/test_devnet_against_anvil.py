@@ -17,9 +17,7 @@ from voisin.errors import InputError, RevertError, VoisinError
 
 pytestmark = pytest.mark.anyio
 DEADLINE_S = 20
-OWNERS = [bytes.fromhex(address[2:]) for address in ADDRESSES]
 PRECOMPILES = [number.to_bytes(20, "big") for number in range(1, 0x12)]
-DIFFERS = bytes([0x40, 0x44])  # BLOCKHASH and PREVRANDAO: each chain has its own
 COMPARED = (
     "status",
     "gasUsed",

@@ -162,6 +162,9 @@ def calls() -> list[Step]:
             step(f"trace of {name}", "debug_traceTransaction", f"${name}", TREE)
             for name in ("write", "refused", "nested", "payment", "no gas left")
         ),
+        step("access list", "eth_createAccessList", call("write", 9, (1, "x")), "latest"),
+        step("access list of calls", "eth_createAccessList", call("nest", 2, False), "latest"),
+        step("access list of nothing", "eth_createAccessList", {"from": ADDRESSES[0], "to": FRESH, "value": "0x1"}, "latest"),
         step("trace of a call", "debug_traceCall", empty, "latest", TREE),
         step("flat trace", "trace_transaction", "$nested"),
     ]

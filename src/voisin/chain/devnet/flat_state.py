@@ -118,6 +118,16 @@ class FlatState(AccountDatabaseAPI):
         if address not in self._warm:
             self._put(self._warm, address, True)
 
+    def warm(self) -> tuple[frozenset[bytes], frozenset[tuple[bytes, int]]]:
+        """
+        Tell what this execution has used.
+
+        Returns:
+            Addresses, and slots of addresses.
+        """
+        addresses = frozenset(key for key in self._warm if isinstance(key, bytes))
+        return addresses, frozenset(key for key in self._warm if isinstance(key, tuple))
+
     # Accounts.
 
     def account(self, address: bytes) -> Account:

@@ -38,7 +38,6 @@ _NO_TRIE = "this chain keeps no Merkle tries, so it can prove nothing about its 
 _REFUSED = {
     "eth_getProof": _NO_TRIE,
     "eth_simulateV1": "use eth_call with overrides",
-    "eth_createAccessList": "announce what you know, or nothing: access lists are optional",
     "eth_fillTransaction": "fill the transaction with eth_estimateGas, eth_getTransactionCount and eth_feeHistory",
     "eth_getWork": "blocks are sealed, not mined",
     "eth_submitWork": "blocks are sealed, not mined",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from voisin.chain.devnet.archive import Archive
@@ -29,6 +29,7 @@ T = TypeVar("T")
 Handler = Callable[[Params], Json]
 
 MAX_STEPS = 50_000
+_PRECOMPILES = 17
 _MAX_KEPT_BYTES = 64 * 2**20
 _WORD_BYTES = 70
 """What a word of the stack takes in JSON."""
@@ -86,6 +87,7 @@ class TraceMethods:
         return {
             "debug_traceTransaction": (self._transaction, 2),
             "debug_traceCall": (self._call, 3),
+            "eth_createAccessList": (self._access_list, 3),
             "debug_traceBlockByNumber": (self._block, 2),
             "debug_traceBlockByHash": (self._block_by_hash, 2),
             "trace_transaction": (lambda params: self._flat(self._sealed(params)), 1),
@@ -115,9 +117,42 @@ class TraceMethods:
         return None if block is None else self._flat(block) if block.transaction else []
 
     def _call(self, params: Params) -> Json:
-        asked, ref = params.read(0, call_params), params.read_or(1, block_ref, default=LATEST)
         given: dict[str, Json] = params.read_or(2, members, default={})
         options = _options({key: part for key, part in given.items() if key not in ("stateOverrides", "blockOverrides")}, "2")
+        call, context, state = self._prepared(params, given.get("stateOverrides"), given.get("blockOverrides"))
+        return self._traced(call, context, state, options)[1]
+
+    def _access_list(self, params: Params) -> Json:
+        """
+        Say what a call uses: run it, announce that, and run it again, because announcing changes the gas and with it the run.
+
+        Source: geth's documentation of `eth_createAccessList`; sender, receiver and precompiles are left out, being warm already.
+        """
+        from voisin.chain.devnet.tracing import TracingEngine
+
+        accounts: dict[str, Json] = params.read_or(2, members, default={})
+        call, context, state = self._prepared(params, accounts, None)
+        is_expired = self._deadline()  # for all runs together: a contract may look at its gas and never come to rest
+        known = {call.sender, call.to, context.coinbase, *(number.to_bytes(20, "big") for number in range(1, _PRECOMPILES + 1))}
+        while True:
+            engine = TracingEngine(is_expired)
+            outcome, _ = self._in_time(lambda run=call, engine=engine: engine.trace(run, context, state=state))  # type: ignore[misc]
+            addresses, slots = engine.used()
+            created = {outcome.created} if outcome.created else set()
+            listed = (addresses - known - created) | {who for who, _ in slots}
+            found = tuple((who, tuple(sorted(slot for owner, slot in slots if owner == who))) for who in sorted(listed))
+            if found == call.access_list:
+                break
+            call = replace(call, access_list=found)
+        answer: dict[str, Json] = {
+            "accessList": [{"address": "0x" + who.hex(), "storageKeys": [f"0x{slot:064x}" for slot in keys]} for who, keys in found],
+            "gasUsed": hex(outcome.gas_used),
+        }
+        return answer | ({"error": outcome.error} if outcome.error else {})
+
+    def _prepared(self, params: Params, accounts: Json, block: Json) -> tuple[Call, BlockContext, StateReader]:
+        """Read a call that was never sent: with where it runs, and what it pretends."""
+        asked, ref = params.read(0, call_params), params.read_or(1, block_ref, default=LATEST)
         number = self._reads.height(ref)
         header = None if number is None else self._header(number)
         if header is None or number is None:
@@ -125,14 +160,14 @@ class TraceMethods:
         gas = min(asked.gas or self._settings.gas_limit, self._settings.gas_limit)
         if gas < needed_by(asked).intrinsic:
             raise RpcError(f"intrinsic gas too low: have {gas}, want {needed_by(asked).intrinsic}")
-        place = pretend_given(Place(), given.get("stateOverrides"), given.get("blockOverrides"))
+        place = pretend_given(Place(), accounts, block)
         state = PretendedState(self._archive.state_after(number), place.pretended)
         if state.account(asked.sender).balance < asked.value:
             raise RpcError(f"insufficient funds for transfer: address 0x{asked.sender.hex()}")
         call = Call(asked.sender, asked.to, asked.data, asked.value, gas, asked.price, asked.access_list, asked.authorizations)
         if not asked.price and place.base_fee is None:
             place = pretend_given(place, None, {"baseFeePerGas": "0x0"})
-        return self._traced(call, place.pretend(self._context(header)), state, options)[1]
+        return call, place.pretend(self._context(header)), state
 
     # Running.
 

@@ -130,6 +130,15 @@ class TracingEngine(PyEvmEngine):
         root = self._vm.root if self._vm else None
         return outcome, _outermost(run, outcome, cast(TracingComputation | None, root))
 
+    def used(self) -> tuple[frozenset[bytes], frozenset[tuple[bytes, int]]]:
+        """
+        Tell what the run has used.
+
+        Returns:
+            Addresses, and slots of addresses; what was undone is not among them.
+        """
+        return (frozenset(), frozenset()) if self._vm is None else self._vm.flat.warm()
+
 
 class TracingComputation(PyEvmComputation):
     """A message that remembers what it called, and with which instruction."""
