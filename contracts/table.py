@@ -30,10 +30,10 @@ ORDER_TYPES = {
     ),
 }
 INTRODUCTION = """
-Made by `python contracts/table.py` from the canonical ABIs, `differences.json` (every difference on purpose, read by the tests that compare ABIs and behaviour) and
-`gas.json` (`python benches/gas.py --keep`: the same calls on both). **Same**: signature, mutability, events, answers, reverts. Gas: ours in percent of the
-original's, from the cheapest to the dearest case measured. Views cost nothing to callers and are not measured. The bounds of section 11 hold everywhere and
-are not repeated.
+Made by `python contracts/table.py` from the canonical ABIs, `differences.json` (every difference on purpose, read by the tests that
+compare the ABIs) and `gas.json` (`python benches/gas.py --keep`: the same calls on both). **Same**: signature, mutability, events, answers,
+reverts. Gas: ours in percent of the original's, from the cheapest to the dearest case measured. Views cost nothing to callers and are not
+measured. The bounds of section 11 hold everywhere and are not repeated.
 """
 
 

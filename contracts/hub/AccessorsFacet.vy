@@ -430,6 +430,8 @@ def _deal(id: bytes32) -> V.Deal:
 @view
 def _task(id: bytes32) -> V.Task:
     state: uint256 = S.tasks[id].state
+    if S.tasks[id].deal == empty(bytes32):
+        state = R._status(state)  # of a deal without a record of its replication: the rest of the word is not what it is elsewhere
     contributors: DynArray[address, 256] = []
     for i: uint256 in range(R._contributors(state), bound=256):
         contributors.append(S.tasks[id].contributors[i])

@@ -349,6 +349,7 @@ def _settle(taskid: bytes32, dealid: bytes32, workerpool: uint256, requester: ui
 def _push(callback: address, taskid: bytes32, results_callback: Bytes[4_096]):
     """
     @notice Hand the result to a contract (ERC-1154); what it does with it, or that it fails, changes nothing in the settlement.
+    @dev A failure is marked, for `retryCallbackBoost` (SPEC 15.5).
     """
     allowance: uint256 = S.callback_gas
     success: bool = raw_call(
@@ -358,3 +359,6 @@ def _push(callback: address, taskid: bytes32, results_callback: Bytes[4_096]):
         revert_on_failure=False,
     )
     assert msg.gas > allowance // 63, "PocoBoost: Not enough gas after callback"
+    if not success or not callback.is_contract:
+        S.tasks[taskid].state = R._unheard(keccak256(results_callback))
+        log E.CallbackFailed(taskid=taskid)

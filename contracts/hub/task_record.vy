@@ -129,6 +129,16 @@ def _agreed_hash(taskid: bytes32, state: uint256) -> bytes32:
 
 @internal
 @pure
+def _unheard(results_callback: bytes32) -> uint256:
+    """
+    @notice State of a task of a deal without a record of its replication whose callback failed: 208 bits of the digest of
+            what nobody took, so that anybody can hand it over again and nobody anything else.
+    """
+    return COMPLETED | (convert(results_callback, uint256) >> 48 << 8) | CALLBACK_FAILED
+
+
+@internal
+@pure
 def _vote(enclave: address, status: uint256, log_weight: uint256) -> uint256:
     return convert(enclave, uint256) | (status << 160) | (log_weight << 168)
 

@@ -63,7 +63,7 @@ def test_both_languages_publish_the_same_functions() -> None:
 
 def test_the_consumer_has_the_function_that_the_hub_calls() -> None:
     (entry,) = _vyper("IOracleConsumer")
-    sources = [(ROOT / "hub" / f"{facet}.vy").read_text() for facet in ("TasksFacet", "CallbackFacet")]
+    sources = [(ROOT / "hub" / f"{facet}.vy").read_text() for facet in ("TasksFacet", "BoostFacet", "CallbackFacet")]
     for source in sources:
         assert re.findall(r'method_id\("(receiveResult[^"]*)"\)', source) == [entry.signature]
 
