@@ -4,8 +4,8 @@ What the embedded chain costs, next to anvil, as tables.
     python benches/chain.py
 
 Both nodes run in processes of their own with their state in a file, and get the same signed transactions of the hub over HTTP: deposits
-and whole lives of tasks (deal, initialize, contribute, reveal, finalize). The nodes take turns, every few transactions, so that other
-work on the machine hits both alike; the ratio is that of the median turns.
+and whole lives of tasks (deal, initialize, contribute, reveal, finalize). The nodes take turns, after every transaction or batch, so
+that other work on the machine hits both alike; the rates are those of all turns together.
 
 anvil seals a transaction a block as long as one client waits for each receipt. When transactions come together it puts several into a
 block; the embedded chain never does. The column "tx a block" says so.
@@ -16,7 +16,6 @@ from __future__ import annotations
 import http.client
 import json
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -103,14 +102,9 @@ def request(method: str, *params: object) -> dict[str, object]:
     return {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
 
 
-def alone(raws: list[str]) -> Callable[[Node], None]:
-    """One client sends, and waits for the receipt before it sends the next."""
-
-    def turn(node: Node) -> None:
-        for raw in raws:
-            node.connection.confirm(raw)
-
-    return turn
+def alone(raw: str) -> Callable[[Node], None]:
+    """One client sends a transaction and waits for its receipt."""
+    return lambda node: node.connection.confirm(raw)
 
 
 def together(lives: list[list[str]], threads: ThreadPoolExecutor) -> Callable[[Node], None]:
@@ -149,7 +143,8 @@ def measures(load: HubLoad, threads: ThreadPoolExecutor) -> Iterator[tuple[str, 
     length, lives = len(STEPS), load.lives
     for life in range(WARM_UP, WARM_UP + ALONE):
         for wallet in lives:
-            yield "one client, each receipt awaited", length, alone(wallet[life])
+            for raw in wallet[life]:
+                yield "one client, each receipt awaited", 1, alone(raw)
     for life in range(WARM_UP + ALONE, WARM_UP + ALONE + TOGETHER):
         yield f"{WALLETS} wallets at once, each receipt awaited", length * WALLETS, together([wallet[life] for wallet in lives], threads)
     for wallet in lives:
@@ -188,11 +183,11 @@ def print_table(nodes: list[Node], counts: dict[str, int]) -> None:
     print("| a second | " + " | ".join([nodes[0].name, *(["anvil", "ratio", "tx a block: ours", "anvil"] if has_anvil else [])]) + " |")
     print("| --- | ---: |" + " ---: | ---: | ---: | ---: |" * has_anvil)
     for what, count in counts.items():
-        times = [statistics.median(node.seconds[what]) for node in nodes]
-        cells = [f"{count / seconds:.0f}" for seconds in times]
+        turns = len(nodes[0].seconds[what])
+        times = [sum(node.seconds[what]) for node in nodes]
+        cells = [f"{turns * count / seconds:.0f}" for seconds in times]
         if has_anvil:
             cells.append(f"{times[1] / times[0]:.2f}")
-            turns = len(nodes[0].seconds[what])
             cells += [f"{turns * count / node.blocks[what]:.1f}" if node.blocks[what] else "" for node in nodes]
         print(f"| {what} | " + " | ".join(cells) + " |")
 
