@@ -169,6 +169,18 @@ async def test_trees_that_lie_are_refused_or_cut_off(store: BlobStore) -> None:
         assert (await http.get("/v1/health")).status_code == 200
 
 
+async def test_downloads_that_break_off_hold_nothing(tmp_path: Path) -> None:
+    app = create_storage_app(BlobStore(tmp_path))
+    async with serve_app(app) as url, httpx.AsyncClient(base_url=url) as http:
+        data = random.Random(5).randbytes(8_000_000)
+        cid = (await http.post("/api/v0/add", files={"file": ("", data)})).json()["Hash"]
+        for _ in range(10):
+            async with http.stream("GET", f"/ipfs/{cid}") as response:
+                await anext(response.aiter_raw(1_000))
+        await until(lambda: not app.state.library._readers)
+        assert (await http.get(f"/ipfs/{cid}")).content == data
+
+
 async def test_a_long_blob_is_no_part_of_a_file(tmp_path: Path) -> None:
     store = BlobStore(tmp_path)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(create_storage_app(store)), base_url="http://storage") as http:

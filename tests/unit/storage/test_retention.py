@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -218,3 +222,40 @@ def test_a_new_start_knows_the_same(tmp_path: Path, clock: Clock) -> None:
     clock.at += 1
     assert Sweeper(second, RULES).sweep() == Swept(0, 1, 4)
     assert b"".join(second.stream(file, 0, 8)) == b"aaaabbbb"
+
+
+def test_sweeping_beside_adding_and_reading_takes_only_what_is_loose(tmp_path: Path) -> None:
+    ticks = itertools.count(1)
+    library = Library(BlobStore(tmp_path), now=lambda: float(next(ticks)))
+    sweeper = Sweeper(library, RetentionRules(loose_keep_s=0.0))
+    is_over = threading.Event()
+
+    def work(seed: int) -> list[tuple[Name, bytes]]:
+        draw, kept = random.Random(seed), []
+        for number in range(12):
+            data = bytes(draw.randrange(3) for _ in range(24))  # small numbers, so that the files share blocks
+            loose = bool(number % 2)
+            name = add(library, data, Keep.LOOSE if loose else Keep.PINNED)
+            if not loose:
+                kept.append((name, data))
+            for old, expected in kept[-2:]:
+                assert b"".join(library.stream(old, 0, 24)) == expected
+        return kept
+
+    def sweep() -> None:
+        while not is_over.is_set():
+            sweeper.sweep()
+
+    with ThreadPoolExecutor(4) as threads:
+        sweeping = threads.submit(sweep)
+        try:
+            kept = [pair for found in threads.map(work, range(3)) for pair in found]
+        finally:
+            is_over.set()
+        sweeping.result()
+    sweeper.sweep()
+    for name, data in kept:
+        assert b"".join(library.stream(name, 0, 24)) == data
+    roots = {name.cid for name, _ in kept}
+    leaves = {cid_of(data[start : start + 4]) for _, data in kept for start in range(0, 24, 4)}
+    assert set(library.store.cids()) == roots | leaves
