@@ -18,7 +18,7 @@ test: .venv/.dev node_modules/.ready  ## all tests, in two processes
 unit: .venv/.dev  ## the fast tests alone
 	$(BIN)/python -m pytest -n 2 tests/unit tests/property
 
-night: .venv/.dev node_modules/.ready  ## our hub against the original: 2,400 random sequences
+night: .venv/.dev node_modules/.ready  ## our hub against the original: 2,800 random sequences
 	$(BIN)/python -m pytest -n 2 --dist worksteal --hypothesis-profile=night --durations=10 tests/interop/differential
 
 lint: .venv/.dev  ## style, floors, sizes

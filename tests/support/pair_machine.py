@@ -99,7 +99,7 @@ class PairMachine(RuleBasedStateMachine):
             return outcome
         changed = []
         for event in self.market.hub_events(outcome):
-            if event[0] in STATUS_AFTER:
+            if event[0] in STATUS_AFTER and not function.endswith("Boost"):
                 task = self._task_of(event[1])
                 task.status = STATUS_AFTER[event[0]]
                 if event[0] == "TaskConsensus":

@@ -60,24 +60,31 @@ class Plan(NamedTuple):
     restrictions: list[tuple[int, int]]
 
 
-def plan_of(dice: Random, *, is_fitting: bool = False) -> Plan:
+def plan_of(dice: Random, *, flaws: int = 0) -> Plan:
     """
     Draw a plan. All but the seed of the dice is left to chance, not to hypothesis, which would repeat itself where variety is wanted.
 
     Args:
         dice: Gives the same plan each time.
-        is_fitting: Whether the orders fit each other and are signed well.
+        flaws: How many things to add that may make orders not fit each other: with one, nothing hides what comes of it.
     """
     terms = {"price": dice.choice(PRICES), "volume": dice.choice([1, 1, 2, 3]), "trust": dice.choice([0, 1, 1, 2, 4, 9])}
     for name, values in _OPTIONS.items():
         if dice.random() < 0.4:
             terms[name] = dice.choice(values)
-    if is_fitting:
-        return Plan(terms, (0, 0, 0), [], ("right",) * 4, [])
-    faults = [Fault(dice.randrange(4), dice.randrange(1000), dice.randrange(1000)) for _ in range(dice.choice([0, 0, 0, 1, 1, 2]))]
-    signs = tuple(dice.choice(SIGNS) for _ in range(4)) if dice.random() < 0.4 else ("right",) * 4
-    restrictions = [(dice.randrange(1000), dice.randrange(1000)) for _ in range(dice.choice([0, 0, 1, 2]))]
-    return Plan(terms, tuple(dice.choice([0, 0, 5]) for _ in range(3)), faults, signs, restrictions)
+    plan = Plan(terms, (0, 0, 0), [], ("right",) * 4, [])
+    for _ in range(flaws):
+        what = dice.choice(["restriction", "restriction", "fault", "sign", "slack"])
+        if what == "restriction":
+            plan = plan._replace(restrictions=[*plan.restrictions, (dice.randrange(1000), dice.randrange(1000))])
+        elif what == "fault":
+            plan = plan._replace(faults=[*plan.faults, Fault(dice.randrange(4), dice.randrange(1000), dice.randrange(1000))])
+        elif what == "sign":
+            place, sign = dice.randrange(4), dice.choice(SIGNS[18:])
+            plan = plan._replace(signs=(*plan.signs[:place], sign, *plan.signs[place + 1 :]))
+        else:
+            plan = plan._replace(slack=tuple(dice.choice([0, 5]) for _ in range(3)))
+    return plan
 
 
 _RESTRICTIONS = [

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from tests.support.evm import Receipt
-from tests.support.orders import CLOSE, SIGN, as_tuple, operation_hash, order_hash
+from tests.support.orders import CLOSE, SIGN, ZERO, as_tuple, operation_hash, order_hash
 from tests.support.pair_machine import PairMachine
 from tests.support.pair_orders import ANY_SIGN, KINDS, NUMBERS, SEEDS, SUBJECT, Plan, forge, plan_of, sign_orders, write_orders
 
@@ -21,13 +21,26 @@ class OrderSteps(PairMachine):
     @rule(seed=SEEDS, who=NUMBERS, is_sponsored=st.booleans())
     def match(self, seed: int, who: int, is_sponsored: bool) -> None:
         """Orders of any terms, faults and signatures."""
-        self._match_plan(plan_of(self.dice(seed)), who, is_sponsored)
+        for flaws in (1, 1, 3):
+            self._match_plan(plan_of(self.dice(seed), flaws=flaws), who, is_sponsored)
 
     @rule(seed=SEEDS, who=NUMBERS, is_sponsored=st.booleans())
     def match_well(self, seed: int, who: int, is_sponsored: bool) -> None:
         """Orders that fit each other, several times, so that sequences have something to go on with."""
         for _ in range(3):
-            self._match_plan(plan_of(self.dice(seed), is_fitting=True), who, is_sponsored)
+            self._match_plan(plan_of(self.dice(seed)), who, is_sponsored)
+
+    @rule(seed=SEEDS, who=NUMBERS)
+    def match_in_parts(self, seed: int, who: int) -> None:
+        """One request for more than the others offer: it becomes several deals, each with the next tasks."""
+        orders = write_orders(self.world, plan_of(self.dice(seed)))
+        orders["RequestOrder"]["volume"] += 2
+        for _ in range(2):
+            for kind in KINDS[:3]:
+                orders[kind] = {**orders[kind], "salt": self.world.fresh_salt()}
+            if orders["DatasetOrder"]["dataset"] == ZERO:
+                orders["DatasetOrder"]["salt"] = bytes(32)
+            self._match(sign_orders(self.world, orders, ("right",) * 4), self.person(who).address, is_sponsored=False)
 
     def _match_plan(self, plan: Plan, who: int, is_sponsored: bool) -> None:
         orders = sign_orders(self.world, write_orders(self.world, plan), plan.signs)
@@ -54,7 +67,7 @@ class OrderSteps(PairMachine):
     @rule(seed=SEEDS, which=NUMBERS, kind=st.sampled_from(KINDS), operation=OPERATIONS, sign=ANY_SIGN, who=NUMBERS)
     def manage(self, seed: int, which: int, kind: str, operation: int, sign: str, who: int) -> None:
         """Sign or close an order, as its owner, with its owner's word, or without any right."""
-        orders = write_orders(self.world, plan_of(self.dice(seed)))
+        orders = write_orders(self.world, plan_of(self.dice(seed), flaws=1))
         if self.seen_orders and which % 2:
             orders = self.seen_orders[which % len(self.seen_orders)]
         values = orders[kind]
@@ -72,7 +85,7 @@ class OrderSteps(PairMachine):
     @rule(seed=SEEDS, kind=st.sampled_from(KINDS), who=NUMBERS)
     def broadcast(self, seed: int, kind: str, who: int) -> None:
         """Show an order, whatever it says."""
-        values = write_orders(self.world, plan_of(self.dice(seed)))[kind]
+        values = write_orders(self.world, plan_of(self.dice(seed), flaws=1))[kind]
         self.do(f"broadcast{kind}", as_tuple({**values, "sign": bytes(who % 66)}), by=self.person(who).address)
 
     @rule(sign=ANY_SIGN, who=NUMBERS, whom=NUMBERS, digest=st.binary(min_size=32, max_size=32))

@@ -145,6 +145,8 @@ class TaskSteps(PairMachine):
         for place, worker in enumerate(workers):
             if task.status == ACTIVE:
                 self._contribute(task, worker, wrong >> place & 1, enclave=which % 3)
+        if task.status == REVEALING and ending == 3:
+            self._go_to(task.reveal_deadline + BEFORE_AND_AFTER[which % 3])
         for place, worker in enumerate(workers):
             if task.status == REVEALING and not missing >> place & 1:
                 self._reveal(task, worker)

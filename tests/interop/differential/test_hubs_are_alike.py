@@ -1,8 +1,8 @@
 """
 Random sequences of valid and invalid calls: our hub does, says, keeps and pays what the original does.
 
-Where it does not on purpose, `tests.support.pair_differences` says so. `make test` tries 210 sequences of calls of the hubs and 30 of the
-registries, `make night` 2,100 and 300.
+Where it does not on purpose, `tests.support.pair_differences` says so. `make test` tries 250 sequences of calls of the hubs and 30 of the
+registries, `make night` 2,500 and 300.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from tests.support.npm import requires_npm
 from tests.support.original import PACKAGES
 from tests.support.pair_entries import EntriesMachine
 from tests.support.pair_machine import the_world
-from tests.support.pair_orders import NUMBERS
+from tests.support.pair_orders import NUMBERS, SEEDS
+from tests.support.pair_steps_boost import BoostSteps
 from tests.support.pair_steps_money import MoneySteps
 from tests.support.pair_steps_orders import OrderSteps
 from tests.support.pair_steps_owner import OwnerSteps
@@ -46,13 +47,23 @@ class Work(TaskSteps):
         self.live(which=which, count=count, wrong=wrong, missing=missing, ending=ending)
 
 
-class Everything(OrderSteps, TaskSteps, MoneySteps, OwnerSteps):
+class Everything(OrderSteps, BoostSteps, MoneySteps, OwnerSteps):
     """All calls there are."""
+
+
+class Boost(BoostSteps):
+    """Deals without a record of their replication; each sequence has one at least."""
+
+    @initialize(seed=SEEDS)
+    def first_match(self, seed: int) -> None:
+        """Something to push results to."""
+        self.match_boost(seed=seed, who=0, flaws=0, is_sponsored=False)
 
 
 MACHINES = [
     pytest.param(Trade, 70, ("matchOrders", "sponsorMatchOrders"), id="trade"),
     pytest.param(Work, 70, ("initialize", "contribute", "reveal", "finalize", "claim"), id="work"),
+    pytest.param(Boost, 40, ("matchOrdersBoost", "pushResultBoost", "claimBoost"), id="boost"),
     pytest.param(Everything, 70, (), id="everything"),
 ]
 
