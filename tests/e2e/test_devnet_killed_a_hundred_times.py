@@ -28,8 +28,8 @@ from tests.support.chain_rig import SALT, deployed
 from tests.support.devnet import ADDRESSES, COIN, GWEI, Rpc, open_rpc
 from voisin.chain import Call, Chain, Sender, calls
 from voisin.chain.devnet import DevnetSettings, development_keys
-from voisin.chain.devnet.audit_reads import open_audit
 from voisin.chain.devnet.node import make_engine
+from voisin.chain.devnet.records.audit_reads import open_audit
 from voisin.chain.devnet.verify import Replay
 from voisin.chain.transactions import Price, Transaction, sign_transaction
 from voisin.cli.main import main

@@ -12,13 +12,13 @@ import pytest
 
 from tests.support.devnet import ADDRESSES, CHAIN_ID, COIN, GWEI, KEYS, signed
 from voisin.chain.devnet import DevnetSettings
-from voisin.chain.devnet.hashing import keccak
-from voisin.chain.devnet.jit import JitEngine
+from voisin.chain.devnet.engines.hashing import keccak
+from voisin.chain.devnet.engines.jit import JitEngine
 from voisin.chain.devnet.ledger import Ledger, LedgerRules
 from voisin.chain.devnet.node import EmbeddedDevnet, serve_embedded
-from voisin.chain.devnet.rpc_errors import RefusedTransactionError
-from voisin.chain.devnet.store import ChainStore
+from voisin.chain.devnet.records.store import ChainStore
 from voisin.chain.devnet.values import Block
+from voisin.chain.devnet.wire.errors import RefusedTransactionError
 from voisin.errors import UnavailableError
 
 OWNERS = [bytes.fromhex(address[2:]) for address in ADDRESSES]

@@ -14,7 +14,7 @@ from tests.support.devnet import ADDRESSES, COIN, GWEI, KEYS, signed
 from tests.support.devnet_contract import Author
 from voisin.chain.devnet import Devnet, DevnetSettings, RpcError, serve_devnet
 from voisin.chain.devnet.accounts import development_keys
-from voisin.chain.devnet.dev_methods import MAX_MINED, REFUSED
+from voisin.chain.devnet.wire.dev_methods import MAX_MINED, REFUSED
 
 pytestmark = pytest.mark.anyio
 START = 1_800_000_000

@@ -16,10 +16,10 @@ from eth_utils.address import to_checksum_address
 from tests.support.devnet import ADDRESSES, CHAIN_ID, COIN, GWEI, KEYS, notebook, signed
 from tests.support.memory_state import MemoryState
 from tests.support.programs import deployer, padded, program
-from voisin.chain.devnet.eels import EelsEngine
-from voisin.chain.devnet.engine import BlockContext, Call, Engine, Outcome, RunOutOfTimeError
-from voisin.chain.devnet.jit import CodeBook, JitEngine
-from voisin.chain.devnet.pyevm import PyEvmEngine
+from voisin.chain.devnet.engines.eels import EelsEngine
+from voisin.chain.devnet.engines.engine import BlockContext, Call, Engine, Outcome, RunOutOfTimeError
+from voisin.chain.devnet.engines.jit import CodeBook, JitEngine
+from voisin.chain.devnet.engines.pyevm import PyEvmEngine
 from voisin.chain.devnet.txcodec import decode_transaction
 from voisin.chain.devnet.values import Authorization
 

@@ -9,10 +9,10 @@ import pytest
 from tests.support.devnet import CHAIN_ID, COIN, GWEI
 from tests.support.memory_state import MemoryState
 from tests.support.workload import OWNERS, Workload
-from voisin.chain.devnet.eels import EelsEngine
-from voisin.chain.devnet.engine import BlockContext, Engine, Outcome
-from voisin.chain.devnet.jit import CodeBook, JitEngine
-from voisin.chain.devnet.pyevm import PyEvmEngine
+from voisin.chain.devnet.engines.eels import EelsEngine
+from voisin.chain.devnet.engines.engine import BlockContext, Engine, Outcome
+from voisin.chain.devnet.engines.jit import CodeBook, JitEngine
+from voisin.chain.devnet.engines.pyevm import PyEvmEngine
 from voisin.chain.devnet.txcodec import decode_transaction
 
 SEEDS, TRANSACTIONS = 10, 200

@@ -16,10 +16,10 @@ import pytest
 from tests.support.devnet import ADDRESSES, COIN, KEYS, signed
 from tests.support.devnet_contract import Author
 from voisin.chain.devnet import Devnet, DevnetSettings, serve_devnet
-from voisin.chain.devnet.audit_reads import open_audit
 from voisin.chain.devnet.node import make_engine
+from voisin.chain.devnet.records.audit_reads import open_audit
+from voisin.chain.devnet.records.store import ChainStore
 from voisin.chain.devnet.settings import EngineName
-from voisin.chain.devnet.store import ChainStore
 from voisin.chain.devnet.verify import Difference, Replay
 from voisin.cli.main import main
 from voisin.errors import InputError, UnavailableError

@@ -11,10 +11,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from voisin.chain.devnet.archive import Archive
-from voisin.chain.devnet.engine import BlockContext, StateReader
-from voisin.chain.devnet.headers import seal_empty
-from voisin.chain.devnet.store import ChainStore, Snapshot
+from voisin.chain.devnet.engines.engine import BlockContext, StateReader
+from voisin.chain.devnet.records.archive import Archive
+from voisin.chain.devnet.records.headers import seal_empty
+from voisin.chain.devnet.records.store import ChainStore, Snapshot
 from voisin.chain.devnet.values import EMPTY_ACCOUNT, NO_CHANGES, Account, Changes
 
 ADDRESSES = [bytes([number]) * 20 for number in range(1, 4)]

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.memory_state import MemoryState
-from voisin.chain.devnet.engine import BlockContext, Outcome
-from voisin.chain.devnet.hashing import keccak
-from voisin.chain.devnet.jit import CodeBook, JitEngine
-from voisin.chain.devnet.jit.code import Code
-from voisin.chain.devnet.pyevm import PyEvmEngine
+from voisin.chain.devnet.engines.engine import BlockContext, Outcome
+from voisin.chain.devnet.engines.hashing import keccak
+from voisin.chain.devnet.engines.jit import CodeBook, JitEngine
+from voisin.chain.devnet.engines.jit.code import Code
+from voisin.chain.devnet.engines.pyevm import PyEvmEngine
 from voisin.chain.devnet.values import Account, Transaction
 
 SENDER = b"\xa1" * 20

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rlp import decode
 from rlp.codec import encode_raw
 
-from voisin.chain.devnet.rlp_writer import Item, encode, number_bytes
+from voisin.chain.devnet.records.rlp_writer import Item, encode, number_bytes
 
 STRINGS = st.binary(max_size=70) | st.integers(0, 300).map(bytes)
 ITEMS: st.SearchStrategy[Item] = st.recursive(STRINGS, lambda children: st.lists(children, max_size=6), max_leaves=30)

@@ -7,8 +7,8 @@ from eth_utils.address import to_canonical_address, to_checksum_address
 from tests.support.evm import GAS_LIMIT, Evm, Log, Receipt, RevertedError
 from tests.support.evm import Outcome as Kept
 from tests.support.flat_state import AccountRecord, FlatState
-from voisin.chain.devnet.engine import BlockContext, Call, Outcome
-from voisin.chain.devnet.jit.engine import JitEngine
+from voisin.chain.devnet.engines.engine import BlockContext, Call, Outcome
+from voisin.chain.devnet.engines.jit.engine import JitEngine
 from voisin.chain.devnet.values import Account
 
 

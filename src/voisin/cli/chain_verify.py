@@ -14,8 +14,8 @@ from voisin.cli.session import Session, command
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from voisin.chain.devnet.audit_reads import AuditArchive
-    from voisin.chain.devnet.engine import Engine
+    from voisin.chain.devnet.engines.engine import Engine
+    from voisin.chain.devnet.records.audit_reads import AuditArchive
     from voisin.chain.devnet.verify import Difference, Replay
 
 _ENGINES = ("pyevm", "jit", "eels")
@@ -29,7 +29,7 @@ def verify(
     """Do every transaction of a chain's file again from the first block, and name the first block that comes out otherwise."""
     import msgspec
 
-    from voisin.chain.devnet.audit_reads import open_audit
+    from voisin.chain.devnet.records.audit_reads import open_audit
     from voisin.chain.devnet.verify import Replay
 
     replay = Replay(_engine(engine))

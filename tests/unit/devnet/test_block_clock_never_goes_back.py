@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from voisin.chain.devnet.block_clock import MAX_TIMESTAMP, BlockClock
-from voisin.chain.devnet.rpc_errors import BadParamsError
+from voisin.chain.devnet.wire.errors import BadParamsError
 
 
 @dataclass

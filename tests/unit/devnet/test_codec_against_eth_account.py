@@ -10,9 +10,9 @@ from eth_account import Account
 from eth_keys.constants import SECPK1_N
 
 from tests.support.devnet import ADDRESSES, CHAIN_ID, GWEI, KEYS
-from voisin.chain.devnet.rpc_errors import BadParamsError, RefusedTransactionError, RpcError
 from voisin.chain.devnet.txcodec import decode_transaction, reread_transaction, signed_authorization
 from voisin.chain.devnet.values import Authorization
+from voisin.chain.devnet.wire.errors import BadParamsError, RefusedTransactionError, RpcError
 
 ACCESS = [{"address": ADDRESSES[2], "storageKeys": ["0x" + "00" * 31 + "07", "0x" + "ff" * 32]}]
 LEGACY = {"gasPrice": 5 * GWEI}

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from voisin.chain.devnet.fees import gas_needed, require_affordable, require_sendable, settle_gas
-from voisin.chain.devnet.rpc_errors import RefusedTransactionError
 from voisin.chain.devnet.values import EMPTY_CODE_HASH, AccessList, Account, Transaction
+from voisin.chain.devnet.wire.errors import RefusedTransactionError
 
 GWEI = 10**9
 SLOTS = ((b"\1" * 20, (1, 2)), (b"\2" * 20, ()))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from voisin.chain.devnet.filters import IDLE_LIMIT_S, MAX_FILTERS, Filters, Kind
-from voisin.chain.devnet.params import Json, LogParams, log_params
-from voisin.chain.devnet.rpc_errors import LimitError, RpcError
+from voisin.chain.devnet.wire.errors import LimitError, RpcError
+from voisin.chain.devnet.wire.filters import IDLE_LIMIT_S, MAX_FILTERS, Filters, Kind
+from voisin.chain.devnet.wire.params import Json, LogParams, log_params
 
 pytestmark = pytest.mark.anyio
 

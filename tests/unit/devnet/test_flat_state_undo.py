@@ -6,7 +6,7 @@ from eth_hash.auto import keccak
 from eth_typing import Address
 
 from tests.support.memory_state import MemoryState
-from voisin.chain.devnet.flat_state import FlatState
+from voisin.chain.devnet.engines.flat_state import FlatState
 from voisin.chain.devnet.values import EMPTY_ACCOUNT
 
 A, B = Address(b"\1" * 20), Address(b"\2" * 20)

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from voisin.chain.devnet.engine import Outcome
+from voisin.chain.devnet.engines.engine import Outcome
 from voisin.chain.devnet.gas_estimate import estimate_gas
-from voisin.chain.devnet.rpc_errors import RpcError
 from voisin.chain.devnet.values import Changes, Log
+from voisin.chain.devnet.wire.errors import RpcError
 from voisin.errors import RevertError
 
 CEILING = 30_000_000

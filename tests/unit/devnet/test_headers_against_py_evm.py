@@ -13,8 +13,8 @@ from eth_bloom import BloomFilter
 from trie import HexaryTrie
 
 from tests.support.devnet import ADDRESSES, CHAIN_ID, GWEI, KEYS, signed
-from voisin.chain.devnet.engine import BlockContext, Outcome
-from voisin.chain.devnet.headers import block_size, commit_state, randao_of, seal_empty, seal_transaction
+from voisin.chain.devnet.engines.engine import BlockContext, Outcome
+from voisin.chain.devnet.records.headers import block_size, commit_state, randao_of, seal_empty, seal_transaction
 from voisin.chain.devnet.txcodec import decode_transaction
 from voisin.chain.devnet.values import EMPTY_ACCOUNT, NO_CHANGES, Block, Changes, Header, Log
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from voisin.chain.devnet.hashing import keccak
-from voisin.chain.devnet.jit import CodeBook
-from voisin.chain.devnet.jit.code import Code
-from voisin.chain.devnet.jit.frame import ENDED, Frame
+from voisin.chain.devnet.engines.hashing import keccak
+from voisin.chain.devnet.engines.jit import CodeBook
+from voisin.chain.devnet.engines.jit.code import Code
+from voisin.chain.devnet.engines.jit.frame import ENDED, Frame
 
 
 def trace(frame: Frame) -> int:

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from voisin.chain.devnet.lanes import Lane
-from voisin.chain.devnet.rpc_errors import LimitError
+from voisin.chain.devnet.wire.errors import LimitError
 from voisin.errors import UnavailableError
 
 pytestmark = pytest.mark.anyio

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from voisin.chain.devnet.nonce_queue import MAX_PER_SENDER, MAX_TOTAL, NonceQueue
-from voisin.chain.devnet.rpc_errors import LimitError, RefusedTransactionError
 from voisin.chain.devnet.values import Transaction
+from voisin.chain.devnet.wire.errors import LimitError, RefusedTransactionError
 
 TX = Transaction(
     kind=2, hash=b"h", raw=b"", sender=b"\7" * 20, chain_id=1, nonce=5, priority_fee=100, max_fee=1000, gas=21_000, to=None,

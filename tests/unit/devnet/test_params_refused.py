@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from voisin.chain.devnet.params import (
+from voisin.chain.devnet.wire.errors import BadParamsError
+from voisin.chain.devnet.wire.params import (
     BlockRef,
     Json,
     Params,
@@ -20,7 +21,6 @@ from voisin.chain.devnet.params import (
     members,
     quantity,
 )
-from voisin.chain.devnet.rpc_errors import BadParamsError
 
 ADDRESS = "0x" + "Ab" * 20
 HASH = "0x" + "cd" * 32

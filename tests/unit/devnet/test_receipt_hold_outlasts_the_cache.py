@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from voisin.chain.devnet.receipt_hold import ReceiptHold
+from voisin.chain.devnet.wire.receipt_hold import ReceiptHold
 
 SENDER, OTHER = "0x" + "ab" * 20, "0x" + "cd" * 20
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from eth_abi.abi import encode
 
-from voisin.chain.devnet.rpc_errors import (
+from voisin.chain.devnet.wire.errors import (
     BadParamsError,
     RefusedTransactionError,
     RpcError,

@@ -10,11 +10,11 @@ import anyio
 import pytest
 
 from voisin.chain.devnet import DevnetSettings
-from voisin.chain.devnet.engine import BlockContext
-from voisin.chain.devnet.headers import seal_empty
-from voisin.chain.devnet.server import RpcApp
-from voisin.chain.devnet.subscriptions import MAX_PER_CLIENT, Subscriptions
+from voisin.chain.devnet.engines.engine import BlockContext
+from voisin.chain.devnet.records.headers import seal_empty
 from voisin.chain.devnet.values import NO_CHANGES
+from voisin.chain.devnet.wire.server import RpcApp
+from voisin.chain.devnet.wire.subscriptions import MAX_PER_CLIENT, Subscriptions
 
 pytestmark = pytest.mark.anyio
 BLOCK = seal_empty(BlockContext(7, 1, 0, 30_000_000, bytes(20), bytes(32), 1, ()), None, changes=NO_CHANGES)

@@ -20,9 +20,9 @@ import httpx
 
 from voisin.chain.devnet.accounts import TEST_MNEMONIC
 from voisin.chain.devnet.node import Devnet
-from voisin.chain.devnet.params import Json
-from voisin.chain.devnet.rpc_errors import REVERT_CODE, foreign_error, revert_error
 from voisin.chain.devnet.settings import DevnetSettings
+from voisin.chain.devnet.wire.errors import REVERT_CODE, foreign_error, revert_error
+from voisin.chain.devnet.wire.params import Json
 from voisin.errors import InputError, UnavailableError
 from voisin.serving import bind
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from voisin.chain.devnet.rpc_errors import BadParamsError
+from voisin.chain.devnet.wire.errors import BadParamsError
 
 WallClock = Callable[[], float]
 """Gives the time now [Unix s]."""

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from eth_hash.auto import keccak
 
-from voisin.chain.devnet.headers import seal_empty
 from voisin.chain.devnet.ledger import OFFSET_KEY, Ledger
-from voisin.chain.devnet.store import Snapshot
+from voisin.chain.devnet.records.headers import seal_empty
+from voisin.chain.devnet.records.store import Snapshot
 from voisin.chain.devnet.values import EMPTY_CODE_HASH, NO_CHANGES, Account, Changes, Transaction
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from voisin.chain.devnet.rpc_errors import RefusedTransactionError
 from voisin.chain.devnet.values import AccessList, Account, Transaction, delegate_of
+from voisin.chain.devnet.wire.errors import RefusedTransactionError
 
 GAS_TRANSACTION = 21_000
 GAS_CREATE = 32_000

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from voisin.chain.devnet.engine import Outcome
-from voisin.chain.devnet.rpc_errors import RpcError, revert_error
+from voisin.chain.devnet.engines.engine import Outcome
+from voisin.chain.devnet.wire.errors import RpcError, revert_error
 
 RunWith = Callable[[int], Outcome]
 """Runs the call with a gas limit."""

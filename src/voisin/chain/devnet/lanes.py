@@ -9,7 +9,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from voisin.chain.devnet.rpc_errors import LimitError
+from voisin.chain.devnet.wire.errors import LimitError
 from voisin.errors import UnavailableError
 
 T = TypeVar("T")

@@ -11,16 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from voisin.chain.devnet.block_clock import BlockClock, WallClock
-from voisin.chain.devnet.engine import BlockContext, Call, Engine, IsExpired, Outcome, RunOutOfTimeError, StateReader
+from voisin.chain.devnet.engines.engine import BlockContext, Call, Engine, IsExpired, Outcome, RunOutOfTimeError, StateReader
 from voisin.chain.devnet.fees import require_affordable, require_sendable
-from voisin.chain.devnet.headers import randao_of, seal_empty, seal_transaction
 from voisin.chain.devnet.nonce_queue import NonceQueue
 from voisin.chain.devnet.pretended import LATEST_PLACE, Place, PretendedState
 from voisin.chain.devnet.recent import RecentBlocks
-from voisin.chain.devnet.rpc_errors import RefusedTransactionError, RpcError
-from voisin.chain.devnet.store import ChainStore
+from voisin.chain.devnet.records.headers import randao_of, seal_empty, seal_transaction
+from voisin.chain.devnet.records.store import ChainStore
 from voisin.chain.devnet.txcodec import decode_transaction, reread_transaction
 from voisin.chain.devnet.values import EMPTY_ACCOUNT, NO_CHANGES, ZERO_ADDRESS, Account, Block, Changes, Header, Transaction
+from voisin.chain.devnet.wire.errors import RefusedTransactionError, RpcError
 from voisin.errors import InputError
 
 OFFSET_KEY = "clock_offset_s"

@@ -15,21 +15,21 @@ import anyio
 import structlog
 
 from voisin.chain.devnet.accounts import DEVELOPMENT_BALANCE, development_keys
-from voisin.chain.devnet.archive import Archive
 from voisin.chain.devnet.block_clock import WallClock
 from voisin.chain.devnet.dev_ledger import DevLedger
-from voisin.chain.devnet.engine import Engine
-from voisin.chain.devnet.http_protocol import FastHttpProtocol
+from voisin.chain.devnet.engines.engine import Engine
 from voisin.chain.devnet.lanes import Lane
 from voisin.chain.devnet.ledger import LedgerRules, OnBlock
-from voisin.chain.devnet.methods import MethodTable
-from voisin.chain.devnet.params import Json
-from voisin.chain.devnet.rpc import Dispatcher
-from voisin.chain.devnet.server import RpcApp
+from voisin.chain.devnet.records.archive import Archive
+from voisin.chain.devnet.records.store import ChainStore
 from voisin.chain.devnet.settings import DevnetSettings
-from voisin.chain.devnet.store import ChainStore
-from voisin.chain.devnet.subscriptions import Subscriptions
 from voisin.chain.devnet.values import Block
+from voisin.chain.devnet.wire.dispatcher import Dispatcher
+from voisin.chain.devnet.wire.http_protocol import FastHttpProtocol
+from voisin.chain.devnet.wire.methods import MethodTable
+from voisin.chain.devnet.wire.params import Json
+from voisin.chain.devnet.wire.server import RpcApp
+from voisin.chain.devnet.wire.subscriptions import Subscriptions
 from voisin.errors import UnavailableError
 from voisin.serving import serve_app
 
@@ -150,14 +150,14 @@ def make_engine(settings: DevnetSettings) -> Engine:
     """
     try:
         if settings.engine == "eels":
-            from voisin.chain.devnet.eels import EelsEngine
+            from voisin.chain.devnet.engines.eels import EelsEngine
 
             return EelsEngine()
         if settings.engine == "pyevm":
-            from voisin.chain.devnet.pyevm import PyEvmEngine
+            from voisin.chain.devnet.engines.pyevm import PyEvmEngine
 
             return PyEvmEngine()
-        from voisin.chain.devnet.jit import JitEngine
+        from voisin.chain.devnet.engines.jit import JitEngine
 
         return JitEngine()
     except ImportError as error:

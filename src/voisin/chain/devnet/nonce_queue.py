@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from voisin.chain.devnet.rpc_errors import LimitError, RefusedTransactionError
 from voisin.chain.devnet.values import Transaction
+from voisin.chain.devnet.wire.errors import LimitError, RefusedTransactionError
 
 MAX_PER_SENDER = 64
 MAX_TOTAL = 4096

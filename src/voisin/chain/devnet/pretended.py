@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from eth_hash.auto import keccak
 
-from voisin.chain.devnet.engine import BlockContext, StateReader
+from voisin.chain.devnet.engines.engine import BlockContext, StateReader
 from voisin.chain.devnet.values import Account
 
 

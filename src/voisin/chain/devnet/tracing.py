@@ -15,8 +15,8 @@ from eth.abc import ComputationAPI, MessageAPI
 from eth.vm.opcode import Opcode
 from eth_typing import Address
 
-from voisin.chain.devnet.engine import BlockContext, Call, IsExpired, Outcome, StateReader
-from voisin.chain.devnet.pyevm import PyEvmComputation, PyEvmEngine, PyEvmState, error_words
+from voisin.chain.devnet.engines.engine import BlockContext, Call, IsExpired, Outcome, StateReader
+from voisin.chain.devnet.engines.pyevm import PyEvmComputation, PyEvmEngine, PyEvmState, error_words
 from voisin.chain.devnet.values import Log, Transaction
 
 _KINDS = {0xF0: "CREATE", 0xF1: "CALL", 0xF2: "CALLCODE", 0xF4: "DELEGATECALL", 0xF5: "CREATE2", 0xFA: "STATICCALL"}

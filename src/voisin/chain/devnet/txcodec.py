@@ -13,10 +13,10 @@ from coincurve import PublicKey
 from rlp import decode as rlp_decode
 from rlp.exceptions import DecodingError
 
-from voisin.chain.devnet.hashing import keccak
-from voisin.chain.devnet.rlp_writer import encode, number_bytes
-from voisin.chain.devnet.rpc_errors import BadParamsError, RefusedTransactionError
+from voisin.chain.devnet.engines.hashing import keccak
+from voisin.chain.devnet.records.rlp_writer import encode, number_bytes
 from voisin.chain.devnet.values import AccessList, Authorization, Transaction
+from voisin.chain.devnet.wire.errors import BadParamsError, RefusedTransactionError
 
 SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 _WORD = 2**256

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from voisin.chain.devnet.hashing import keccak
+from voisin.chain.devnet.engines.hashing import keccak
 
 ZERO_HASH = b"\0" * 32
 ZERO_ADDRESS = b"\0" * 20

@@ -14,13 +14,13 @@ from typing import TypeVar
 
 from eth_hash.auto import keccak
 
-from voisin.chain.devnet.audit_reads import AuditArchive
-from voisin.chain.devnet.engine import Engine
+from voisin.chain.devnet.engines.engine import Engine
 from voisin.chain.devnet.fees import require_affordable, require_sendable
-from voisin.chain.devnet.headers import seal_empty, seal_transaction
 from voisin.chain.devnet.ledger import context_of
-from voisin.chain.devnet.rpc_errors import RefusedTransactionError
+from voisin.chain.devnet.records.audit_reads import AuditArchive
+from voisin.chain.devnet.records.headers import seal_empty, seal_transaction
 from voisin.chain.devnet.values import EMPTY_ACCOUNT, EMPTY_CODE_HASH, NO_CHANGES, Account, Block, Changes, Header
+from voisin.chain.devnet.wire.errors import RefusedTransactionError
 
 _ANCESTORS = 256
 
