@@ -130,8 +130,10 @@ def test_the_invoice_shows_the_liar_and_adds_up(rig: Rig, app: Path) -> None:
     assert task.votes[0].worker == rig.workers[0].address
     stake = PRICE * 30 // 100
     assert task.votes[0].fine == stake
-    assert {line.role: line.amount for line in invoice.fines} == {Role.WORKER: stake}
-    assert sum(line.amount for line in invoice.payments) == PRICE + stake
+    fines = {line.role: line.amount for line in invoice.fines}
+    from_kitty = fines.pop(Role.KITTY, 0)  # what a scheduler lost in another test goes to the next
+    assert fines == {Role.WORKER: stake}
+    assert sum(line.amount for line in invoice.payments) == PRICE + stake + from_kitty
     changes = before.changes(after)
     assert changes[rig.requester.address] == -PRICE
     assert changes[rig.workers[0].address] == -stake

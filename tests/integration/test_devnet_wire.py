@@ -246,3 +246,11 @@ async def test_one_connection_carries_many_requests(http: httpx.AsyncClient) -> 
     for _ in range(200):  # heads of 200 requests are longer than one head may be
         response = await http.post("/", json=request("eth_chainId"), headers={"x-filler": "x" * 2_000})
         assert response.status_code == 200
+
+
+async def test_long_request_in_one_piece_is_no_long_head() -> None:
+    async with serve_devnet(DevnetSettings()) as node, httpx.AsyncClient(base_url=node.rpc_url, timeout=DEADLINE_S) as http:
+        for _ in range(3):
+            data = "0x" + "00" * 100_000
+            (answer,) = (await http.post("/", json=[request("eth_call", {"to": ADDRESSES[1], "data": data}, "latest")])).json()
+            assert answer["result"] == "0x"

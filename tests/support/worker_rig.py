@@ -191,7 +191,7 @@ class WorkerRig:
     def rogue(self, mode: str, wallet: KeySigner, pool_url: str, name: str = "rogue") -> WorkerProcess:
         """Make a process of a worker that misbehaves; start it."""
         keystore, password = self.files(wallet, name)
-        command = [sys.executable, "-m", "tests.support.rogue_worker", "--mode", mode, "--pool-url", pool_url]
+        command = [sys.executable, "-m", "tests.support.rogue_worker", "--mode", mode, "--name", f"{mode}-worker", "--pool-url", pool_url]
         command += ["--rpc-url", self.rig.node.rpc_url, "--hub", self.rig.chain.hub_address, "--folder", str(self.folder / name)]
         command += ["--keystore", str(keystore), "--password-file", str(password)]
         return self._employ(command, {}, name)

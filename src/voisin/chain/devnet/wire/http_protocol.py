@@ -18,11 +18,13 @@ class FastHttpProtocol(HttpToolsProtocol):
 
     _unfinished_head_bytes = 0
     _is_in_head = True
+    _has_got_on = False
 
     def data_received(self, data: bytes) -> None:
         """Take what has come; hang up when it is too much for a head that has not ended."""
+        self._has_got_on = False
         super().data_received(data)
-        if self._is_in_head:
+        if self._is_in_head and not self._has_got_on:
             self._unfinished_head_bytes += len(data)
             if self._unfinished_head_bytes > MAX_HEAD_BYTES:
                 self.transport.close()
@@ -33,7 +35,7 @@ class FastHttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        """The next bytes are the head of the next request."""
-        self._is_in_head = True
+        """The next bytes are the head of the next request; those that came with the end of this one are not counted as such."""
+        self._is_in_head = self._has_got_on = True
         self._unfinished_head_bytes = 0
         super().on_message_complete()
