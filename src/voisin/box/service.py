@@ -12,26 +12,23 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import anyio
 import msgspec
 
 from voisin.box.founding import deployed, found_market
 from voisin.box.lock import only_one
+from voisin.box.readiness import wait_until_ready
 from voisin.box.settings import CHAIN_PORT, MARKET_PORT, POOL_PORT, STORAGE_PORT, BoxSettings
 from voisin.box.wallets import REQUESTER, SCHEDULER, Wallets, open_wallets, worker_role
 from voisin.box.workers import Employed, WorkerSpec, keep_running
 from voisin.chain import Chain, Deployment, open_chain
 from voisin.chain.devnet import DevnetSettings, development_keys, serve_devnet
 from voisin.client.network import Network, save_network
-from voisin.client.services import OrderBook, PoolDesk, Service
-from voisin.errors import UnavailableError
 from voisin.market import MarketSettings, open_market
 from voisin.pool import PoolSettings, open_pool
 from voisin.protocol.ids import Address
 from voisin.serving import serve_app
 from voisin.storage import BlobStore, create_storage_app
 
-READY_S = 60.0
 Say = Callable[[str], None]
 """Tells a person what happens, one line at a time."""
 
@@ -78,7 +75,7 @@ async def open_box(settings: BoxSettings, say: Say = _silent) -> AsyncIterator[B
                 async with _services(settings, chain, deployment, workerpool, wallets) as network:
                     say(f"market on {network.market_url}, pool on {network.pool_url}, storage on {network.storage_url}")
                     async with keep_running(_workers(settings, network, wallets)):
-                        await _ready(network, settings.workers)
+                        await wait_until_ready(network, workers=settings.workers, trust_max=PoolSettings().trust_max)
                         save_network(settings.home, network)
                         try:
                             yield Box(network, wallets)
@@ -163,18 +160,3 @@ def _workers(settings: BoxSettings, network: Network, wallets: Wallets) -> list[
         )
         employed.append(Employed(spec, settings.folder / "logs" / f"{role}.log"))
     return employed
-
-
-async def _ready(network: Network, workers: int) -> None:
-    """Wait until every worker is online and the pool's order is in the book."""
-    async with Service("market", network.market_url) as market, Service("pool", network.pool_url) as pool:
-        book, desk = OrderBook(market), PoolDesk(pool)
-        with anyio.move_on_after(READY_S):
-            while True:
-                view = await desk.pool()
-                offers = await book.workerpool_offers({"workerpool": network.workerpool})
-                if sum(worker.online for worker in view.workers) >= workers and (offers or not workers):
-                    return
-                await anyio.sleep(0.05)
-    hint = "their logs are in box/logs of the home folder"
-    raise UnavailableError(f"the box's workers did not come online within {READY_S:.0f} s", hint=hint)
