@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,8 @@ from tests.interop.conformance import by_web3
 from tests.interop.conformance.differences import DIFFERENCES, differences
 from tests.interop.conformance.suite import suite
 from tests.support.anvil import require_anvil
-from tests.support.devnet import COIN, KEYS, ROOT, NodeProcess, node_process, notebook, run_node_script
+from tests.support.devnet import COIN, KEYS, NodeProcess, node_process, notebook, run_node_script
+from tests.support.npm import requires_node
 
 pytestmark = pytest.mark.slow
 SCRIPTS = Path(__file__).parent / "conformance"
@@ -35,17 +34,11 @@ def anvil() -> Iterator[NodeProcess]:
         yield node
 
 
-def require_npm(client: str) -> None:
-    if not shutil.which("node") or not (ROOT / "node_modules" / client).is_dir():
-        assert os.environ.get("CI") != "true", f"node and {client} belong to the continuous integration: run npm ci"
-        pytest.skip(f"node or {client} is not installed: run npm ci")
-
-
 def answers_of(client: str, node: NodeProcess, folder: Path) -> dict[str, Any]:
     """Let a client make all the calls."""
     if client == "web3":
         return by_web3.carry_out(node.url, suite())
-    require_npm(client)
+    requires_node(client)
     path = folder / "suite.json"
     path.write_text(json.dumps(suite()))
     found = run_node_script(SCRIPTS / f"{client}.cjs", [node.url, str(path)])
@@ -64,7 +57,7 @@ def test_both_nodes_answer_alike(client: str, ours: NodeProcess, anvil: NodeProc
 
 
 def test_viem_as_its_users_use_it(ours: NodeProcess, tmp_path: Path) -> None:
-    require_npm("viem")
+    requires_node("viem")
     path = tmp_path / "notebook.json"
     path.write_text(json.dumps({"abi": notebook().abi, "bytecode": "0x" + notebook().bytecode.hex()}))
     seen = run_node_script(SCRIPTS.parent / "devnet_viem.cjs", [ours.url, str(path), *KEYS[:2]])

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.support.devnet import GWEI, KEYS, ROOT, node_process, notebook, open_rpc, run_node_script
+from tests.support.devnet import GWEI, KEYS, node_process, notebook, open_rpc, run_node_script
+from tests.support.npm import requires_node
 
 SCRIPTS = Path(__file__).parent
 REFUSED = {"type": "error", "name": "Refused", "inputs": [{"name": "code", "type": "uint256"}, {"name": "by", "type": "address"}]}
@@ -17,9 +16,7 @@ REFUSED = {"type": "error", "name": "Refused", "inputs": [{"name": "code", "type
 
 @pytest.fixture
 def artifact(tmp_path: Path) -> Path:
-    if not shutil.which("node") or not (ROOT / "node_modules" / "ethers").is_dir():
-        assert os.environ.get("CI") != "true", "node and ethers belong to the continuous integration: run npm ci"
-        pytest.skip("node or ethers is not installed: run npm ci")
+    requires_node("ethers")
     compiled = notebook()
     path = tmp_path / "notebook.json"
     path.write_text(json.dumps({"abi": [*compiled.abi, REFUSED], "bytecode": "0x" + compiled.bytecode.hex()}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,15 @@ def has_package(package: str) -> bool:
 
 def requires_npm(*packages: str) -> None:
     """Skip what needs a package that is not installed; in CI, where everything must run, fail instead."""
-    missing = [package for package in packages if not has_package(package)]
+    _require([package for package in packages if not has_package(package)])
+
+
+def requires_node(*packages: str) -> None:
+    """Like `requires_npm`, for what node itself has to run."""
+    _require([*([] if shutil.which("node") else ["node"]), *(package for package in packages if not has_package(package))])
+
+
+def _require(missing: list[str]) -> None:
     if not missing:
         return
     message = f"{', '.join(missing)} not installed: run `npm ci`"
