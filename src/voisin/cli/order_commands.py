@@ -215,12 +215,21 @@ def _price(order: PublishedOrder) -> NRLC:
             return order.order.workerpoolmaxprice
 
 
+def _tags(order: PublishedOrder) -> str:
+    from voisin.protocol.tags import tag_names
+
+    return ", ".join(tag_names(order.order.tag)) or "none"
+
+
 def _show_orders(out: Console, kind: str, found: list[PublishedOrder]) -> None:
     from voisin.cli.show import money, short, table
     from voisin.protocol.orders import resource_of
 
-    rows = [(order.hash, short(resource_of(order.order)), money(_price(order)), str(order.remaining), order.status) for order in found]
-    columns = ("order", kind if kind != "request" else "requester", "RLC", "left", "status")
+    rows = [
+        (order.hash, short(resource_of(order.order)), money(_price(order)), str(order.remaining), order.status, _tags(order))
+        for order in found
+    ]
+    columns = ("order", kind if kind != "request" else "requester", "RLC", "left", "status", "tags")
     out.print(table(f"{kind.capitalize()} orders", columns, rows, right=("RLC", "left")) if rows else f"no {kind} orders")
 
 
@@ -231,14 +240,15 @@ def _show_order(out: Console, found: PublishedOrder) -> None:
     from voisin.protocol.ids import ZERO_ADDRESS
 
     fields = msgspec.structs.asdict(found.order)
-    terms = [(name, str(value)) for name, value in fields.items() if name not in ("sign", "salt") and value not in (ZERO_ADDRESS, "")]
+    hidden = ("sign", "salt", "tag")
+    terms = [(name, str(value)) for name, value in fields.items() if name not in hidden and value not in (ZERO_ADDRESS, "")]
     state = [
         ("signer", found.signer),
         ("status", found.status),
         ("left", f"{found.remaining} tasks"),
         ("since", moment(found.published_at)),
     ]
-    out.print(pairs([("order", found.hash), ("price", format_amount(_price(found))), *terms, *state]))
+    out.print(pairs([("order", found.hash), ("price", format_amount(_price(found))), *terms, ("tags", _tags(found)), *state]))
 
 
 command(app, "sign", example='voisin order sign app 0x… --price "0.01 RLC" --volume 100 --out app.json')(sign)

@@ -14,8 +14,13 @@ from voisin.protocol.ids import Hash32, as_hash32, uint_bytes
 
 Tag = NewType("Tag", Hash32)
 
-BITS: Final[dict[str, int]] = {"tee": 0, "scone": 1, "gramine": 2, "tdx": 3, "gpu": 8}
-"""Name of each known bit and its place, bit 0 being the least significant."""
+BITS: Final[dict[str, int]] = {"tee": 0, "scone": 1, "gramine": 2, "tdx": 3, "gpu": 8, "simulated": 16}
+"""
+Name of each known bit and its place, bit 0 being the least significant.
+
+`simulated` is ours: a workerpool that offers it has no enclaves but processes that play them, and keeps no secret from whoever
+runs the machine. To the hub it is a bit like any other.
+"""
 
 NO_TAG = Tag(Hash32("0x" + "00" * 32))
 _FRAMEWORKS: Final = 0b1110
@@ -83,3 +88,8 @@ def missing_bits(wanted: Tag, offered: Tag) -> list[str]:
 def needs_enclave(tag: Tag) -> bool:
     """Tell whether the tag's TEE bit is set."""
     return bool(tag_bits(tag) & 1)
+
+
+def is_simulated(tag: Tag) -> bool:
+    """Tell whether the enclaves of a workerpool's tag are only played."""
+    return bool(tag_bits(tag) >> BITS["simulated"] & 1)
