@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from tests.support.worker_bench import APP, Bench, changed, key, open_bench, outcome_of
 from voisin.errors import InputError
 from voisin.protocol.cid import digest_of
-from voisin.protocol.ids import ZERO_ADDRESS, DealId, Hash32, TaskId, as_address
+from voisin.protocol.ids import ZERO_ADDRESS, DealId, Hash32, TaskId, as_address, from_hex
 from voisin.protocol.records import Account, Resource, TaskStatus
 from voisin.protocol.results import sign_authorization
 from voisin.protocol.tags import tag_of
@@ -143,6 +143,15 @@ async def test_apps_that_are_not_what_they_seem(tmp_path: Path) -> None:
         bench.storage.blobs[missing] = b"replaced by the storage"
         assert (await refused(bench, bench.deal())).failure is MachineFailure.WRONG_HASH
         bench.hub.apps[APP] = honest
+        await bench.does_a_task()
+
+
+async def test_entries_as_the_protocols_own_client_writes_them(tmp_path: Path) -> None:
+    """It knows the type `DOCKER` alone, and keeps of an address the hash alone; the bytes are what counts."""
+    async with open_bench(tmp_path) as bench, bench.working():
+        await bench.pool.joined()
+        digest = from_hex(bench.hub.apps[APP].checksum)
+        changed(bench.hub, APP, type="DOCKER", multiaddr=b"\xa5\x03\x22\x12\x20" + digest)
         await bench.does_a_task()
 
 

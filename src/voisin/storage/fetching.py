@@ -6,20 +6,33 @@ import os
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import anyio
 import anyio.to_thread
 
 from voisin.errors import InputError
+from voisin.protocol.cid import Cid
 from voisin.protocol.dagpb import MAX_NODE_BYTES
 from voisin.protocol.ipld import Codec, Name
 from voisin.protocol.unixfs import Kind, read_entry
 from voisin.protocol.walk import FileWalk
-from voisin.storage.client import StorageClient
 from voisin.storage.faults import ContentMissingError, ContentTooLargeError
 
 
-async def fetch_file(storage: StorageClient, name: Name, path: Sequence[str], target: Path, *, max_bytes: int) -> int:
+class Blobs(Protocol):
+    """Storage that hands out what was checked against its address; `StorageClient` is one."""
+
+    async def get_bytes(self, cid: Cid, *, max_bytes: int) -> bytes:
+        """Fetch a blob into memory."""
+        ...
+
+    async def get_file(self, cid: Cid, path: Path, *, max_bytes: int) -> int:
+        """Fetch a blob into a file; answers its size [bytes]."""
+        ...
+
+
+async def fetch_file(storage: Blobs, name: Name, path: Sequence[str], target: Path, *, max_bytes: int) -> int:
     """
     Fetch a file, which appears only when all of it is there and right.
 
@@ -55,7 +68,7 @@ async def fetch_file(storage: StorageClient, name: Name, path: Sequence[str], ta
     return size
 
 
-async def _walk(storage: StorageClient, name: Name, temporary: Path, max_bytes: int) -> int:
+async def _walk(storage: Blobs, name: Name, temporary: Path, max_bytes: int) -> int:
     walk, size = FileWalk(name), 0
     with temporary.open("wb") as file:
         while (wanted := walk.wanted()) is not None:
@@ -68,7 +81,7 @@ async def _walk(storage: StorageClient, name: Name, temporary: Path, max_bytes: 
     return size
 
 
-async def _step(storage: StorageClient, name: Name, part: str) -> Name:
+async def _step(storage: Blobs, name: Name, part: str) -> Name:
     entry = read_entry(await storage.get_bytes(name.cid, max_bytes=MAX_NODE_BYTES)) if name.codec is Codec.DAG_PB else None
     if entry is None or entry.kind is not Kind.FOLDER:
         raise InputError(f"{name} is not a folder", hint="shorten the path")
@@ -78,7 +91,7 @@ async def _step(storage: StorageClient, name: Name, part: str) -> Name:
     return found
 
 
-async def _is_node(storage: StorageClient, name: Name) -> bool:
+async def _is_node(storage: Blobs, name: Name) -> bool:
     try:
         entry = read_entry(await storage.get_bytes(name.cid, max_bytes=MAX_NODE_BYTES))
     except InputError:  # too long for a node, or none

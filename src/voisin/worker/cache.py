@@ -12,6 +12,7 @@ from pathlib import Path
 import anyio
 
 from voisin.protocol.cid import Cid, digest_of
+from voisin.worker.content import Content, fetch_content
 from voisin.worker.ports import Storage
 
 
@@ -48,15 +49,15 @@ class ContentCache:
         """Say where a file is, if it is there."""
         return self._folder / cid
 
-    async def fetch(self, cid: Cid, storage: Storage, *, max_bytes: int, verify: bool = False) -> Path:
+    async def fetch(self, content: Content, storage: Storage, *, max_bytes: int, verify: bool = False) -> Path:
         """
         Get a file, from storage if it is not here yet. Hold it with `use` meanwhile.
 
         Args:
-            cid: Its address.
+            content: What it is.
             storage: Where it comes from.
             max_bytes: The largest that is taken.
-            verify: Whether a file that is here already is hashed again: disks damage files, too.
+            verify: Whether a file that is here already is hashed again, if its hash is known: disks damage files, too.
 
         Returns:
             The file; never change it.
@@ -64,13 +65,13 @@ class ContentCache:
         Raises:
             VoisinError: As storage does.
         """
-        path = self.path(cid)
+        cid, path = content.cid, self.path(content.cid)
         async with self._one_at_a_time(cid):
-            if await anyio.to_thread.run_sync(self._touch, path, cid if verify else None):
+            if await anyio.to_thread.run_sync(self._touch, path, cid if verify and content.sha256 is not None else None):
                 return path
             partial = path.with_name(f"{cid}.{secrets.token_hex(8)}.part")
             try:
-                await storage.get_file(cid, partial, max_bytes=max_bytes)
+                await fetch_content(content, storage, partial, max_bytes=max_bytes)
                 partial.replace(path)
             finally:
                 partial.unlink(missing_ok=True)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from voisin.errors import StateError, UnavailableError
-from voisin.protocol.cid import Cid, digest_of
-from voisin.protocol.ids import ZERO_ADDRESS, ZERO_HASH, Address, Hash32, task_id, to_hex
+from voisin.protocol.ids import ZERO_ADDRESS, Address, task_id
 from voisin.protocol.params import DealParams
 from voisin.protocol.records import AppInfo, ContributionStatus, Deal, Task, TaskStatus
 from voisin.protocol.results import authorization_digest
@@ -14,13 +13,12 @@ from voisin.protocol.tags import tag_bits, tag_names
 from voisin.protocol.wire import MachineFailure
 from voisin.sandbox import Limits
 from voisin.units import UnixSeconds, format_amount
-from voisin.worker.plan import RequestError, content_address, plan_limits, read_params
+from voisin.worker.content import Content, entry_content
+from voisin.worker.plan import RequestError, plan_limits, read_params
 from voisin.worker.ports import Ledger
 from voisin.worker.refusal import RefusalError
 from voisin.worker.settings import WorkerSettings
 from voisin.worker.vocabulary import Replica
-
-APP_TYPE = "WASM"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,8 +28,7 @@ class Terms:
 
     Attributes:
         deal: Its deal.
-        app: Where the app's module lies.
-        app_sha256: The module's SHA-256, 64 hex digits.
+        app: The app's module.
         params: The deal's parameters; None when they cannot be met.
         fault: Why they cannot be met, in words that every worker finds; empty when they can.
         limits: What the run may use.
@@ -40,8 +37,7 @@ class Terms:
     """
 
     deal: Deal
-    app: Cid
-    app_sha256: str
+    app: Content
     params: DealParams | None
     fault: str
     limits: Limits
@@ -139,7 +135,7 @@ def _check_worth(deal: Deal, settings: WorkerSettings) -> None:
 
 
 def _terms(deal: Deal, task: Task, entry: AppInfo, settings: WorkerSettings) -> Terms:
-    app = _app_address(entry)
+    app = _app(entry)
     try:
         params, fault = read_params(deal.params), ""
     except RequestError as error:
@@ -154,7 +150,6 @@ def _terms(deal: Deal, task: Task, entry: AppInfo, settings: WorkerSettings) -> 
     return Terms(
         deal=deal,
         app=app,
-        app_sha256=digest_of(app).hex(),
         params=params,
         fault=fault,
         limits=limits,
@@ -163,30 +158,12 @@ def _terms(deal: Deal, task: Task, entry: AppInfo, settings: WorkerSettings) -> 
     )
 
 
-def _app_address(entry: AppInfo) -> Cid:
-    if entry.type != APP_TYPE:
-        raise RefusalError(MachineFailure.APP_UNAVAILABLE, f"the app is of type {entry.type!r}, and this worker runs {APP_TYPE}")
-    app = content_address(entry.multiaddr)
+def _app(entry: AppInfo) -> Content:
+    """Find an app's module. Its declared type does not count: foreign clients only know `DOCKER`."""
+    app = entry_content(entry.multiaddr, entry.checksum)
     if app is None:
-        detail = f"the app lies at {entry.multiaddr[:200]!r}, and this worker reads /ipfs/<cid> only"
+        detail = f"the app, of type {entry.type[:40]!r}, lies at {entry.multiaddr[:200]!r}, and this worker reads /ipfs/<cid> only"
         raise RefusalError(MachineFailure.APP_UNAVAILABLE, detail)
-    require_checksum(app, entry.checksum, "the app")
+    if app.sha256 is None:
+        raise RefusalError(MachineFailure.WRONG_HASH, "the app's entry does not say what its module hashes to")
     return app
-
-
-def require_checksum(cid: Cid, checksum: Hash32, what: str, *, may_be_missing: bool = False) -> None:
-    """
-    Make sure that an entry's address and checksum speak of the same content.
-
-    Args:
-        cid: Where the entry says it lies.
-        checksum: The SHA-256 that the entry says it has.
-        what: What it is, for the error.
-        may_be_missing: Whether a checksum of zero stands for none.
-
-    Raises:
-        RefusalError: They do not.
-    """
-    found = to_hex(digest_of(cid))
-    if found != checksum and not (may_be_missing and checksum == ZERO_HASH):
-        raise RefusalError(MachineFailure.WRONG_HASH, f"{what} at {cid} hashes to {found}, and its entry says {checksum}")

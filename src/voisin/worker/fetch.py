@@ -18,7 +18,8 @@ from voisin.protocol.params import Bag
 from voisin.protocol.wire import MachineFailure
 from voisin.sandbox import Job
 from voisin.worker.cache import ContentCache
-from voisin.worker.checks import Terms, require_checksum
+from voisin.worker.checks import Terms
+from voisin.worker.content import Content, blob, entry_content
 from voisin.worker.disk import Disk
 from voisin.worker.pauses import Pauses
 from voisin.worker.plan import (
@@ -26,7 +27,6 @@ from voisin.worker.plan import (
     bag_cid,
     bag_entry,
     check_texts,
-    content_address,
     plan_args,
     plan_environment,
     plan_inputs,
@@ -90,11 +90,11 @@ class Fetcher:
         args = plan_args(terms.params, entry)
         check_texts(args, environment)
         module = await self._module(terms, storage, holds)
-        files = {**inputs.files, **await self._dataset(terms)}
+        files = {**{name: blob(cid) for name, cid in inputs.files.items()}, **await self._dataset(terms)}
         await self._lay_out(replica, files, storage, holds=holds)
         return Job(
             module=module,
-            module_sha256=terms.app_sha256,
+            module_sha256=(terms.app.sha256 or b"").hex(),
             args=args,
             env=environment,
             input_dir=self._folder.inputs(replica.task_id),
@@ -113,34 +113,33 @@ class Fetcher:
         return read_bag(data)
 
     async def _module(self, terms: Terms, storage: Storage, holds: ExitStack) -> Path:
-        holds.enter_context(self._cache.use(terms.app))
+        holds.enter_context(self._cache.use(terms.app.cid))
         return await self._patiently(
             lambda: self._cache.fetch(terms.app, storage, max_bytes=MAX_MODULE_BYTES, verify=True),
             MachineFailure.APP_UNAVAILABLE,
             "the app",
         )
 
-    async def _dataset(self, terms: Terms) -> dict[str, Cid]:
+    async def _dataset(self, terms: Terms) -> dict[str, Content]:
         pointer = terms.deal.dataset.pointer
         if pointer == ZERO_ADDRESS:
             return {}
         dataset = await self._ledger.dataset(pointer)
-        cid = content_address(dataset.multiaddr)
-        if cid is None:
+        content = entry_content(dataset.multiaddr, dataset.checksum)
+        if content is None:
             detail = f"the dataset lies at {dataset.multiaddr[:200]!r}, and this worker reads /ipfs/<cid> only"
             raise RefusalError(MachineFailure.INPUT_UNAVAILABLE, detail)
-        require_checksum(cid, dataset.checksum, "the dataset", may_be_missing=True)
-        return {pointer: cid}
+        return {pointer: content}
 
-    async def _lay_out(self, replica: Replica, files: dict[str, Cid], storage: Storage, *, holds: ExitStack) -> None:
+    async def _lay_out(self, replica: Replica, files: dict[str, Content], storage: Storage, *, holds: ExitStack) -> None:
         """Put every input under its name into the task's input folder."""
         folder, left_bytes = self._folder.inputs(replica.task_id), self._max_input_bytes
         await anyio.to_thread.run_sync(_make_empty, folder)
-        for name, cid in files.items():
-            holds.enter_context(self._cache.use(cid))
+        for name, content in files.items():
+            holds.enter_context(self._cache.use(content.cid))
             what, allowed = f"the input {name!r}", min(left_bytes, self._disk.free_bytes)
             source = await self._patiently(
-                lambda cid=cid, allowed=allowed: self._cache.fetch(cid, storage, max_bytes=allowed),  # type: ignore[misc]
+                lambda content=content, allowed=allowed: self._cache.fetch(content, storage, max_bytes=allowed),  # type: ignore[misc]
                 MachineFailure.INPUT_UNAVAILABLE,
                 what,
             )

@@ -12,6 +12,7 @@ import anyio
 from voisin.errors import StateError, TrustError, UnavailableError
 from voisin.protocol.cid import Cid, cid_of
 from voisin.sandbox import Job, Outcome
+from voisin.storage import ContentTooLargeError
 
 
 @dataclass
@@ -50,7 +51,7 @@ class MemoryStorage:
             raise StateError(f"the storage has no {cid}")
         data = self.blobs[cid]
         if len(data) > max_bytes:
-            raise StateError(f"{cid} is larger than {max_bytes} bytes")
+            raise ContentTooLargeError(f"{cid} is larger than {max_bytes} bytes")
         if cid_of(data) != cid:
             raise TrustError(f"the storage sent something else than {cid}")
         return data

@@ -207,14 +207,6 @@ def check_texts(args: tuple[str, ...], environment: Mapping[str, str]) -> None:
         raise RequestError(f"arguments and file names are longer than {MAX_TEXT_BYTES} bytes together; put them into an input file")
 
 
-def content_address(multiaddr: bytes) -> Cid | None:
-    """Read where an app's or dataset's entry says its content lies; None unless it is `/ipfs/<cid>` or `ipfs://<cid>`."""
-    try:
-        return _strip(multiaddr.decode())
-    except (InputError, UnicodeDecodeError):
-        return None
-
-
 def _check_name(name: str) -> None:
     try:
         check_path(name)

@@ -6,7 +6,7 @@ import pytest
 
 from voisin.protocol.params import DealParams, RunLimits
 from voisin.sandbox import Limits
-from voisin.worker.plan import RequestError, bag_cid, content_address, plan_limits, read_params
+from voisin.worker.plan import RequestError, bag_cid, plan_limits, read_params
 
 M, OUT = 512 << 20, 64 << 20
 
@@ -34,23 +34,6 @@ def test_limits(asked: RunLimits, category_time_s: int, expected: Limits) -> Non
 
 
 CID = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
-
-
-@pytest.mark.parametrize(
-    ("multiaddr", "cid"),
-    [
-        (f"/ipfs/{CID}".encode(), CID),
-        (f"ipfs://{CID}".encode(), CID),
-        (CID.encode(), CID),
-        (b"/ipfs/", None),
-        (f"/ipfs/{CID}/app.wasm".encode(), None),
-        (f"https://ipfs.io/ipfs/{CID}".encode(), None),
-        (b"QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG", None),
-        (b"\xa5\x03\x22\x12\x20", None),
-    ],
-)
-def test_content_addresses(multiaddr: bytes, cid: str | None) -> None:
-    assert content_address(multiaddr) == cid
 
 
 def test_without_a_bag_all_tasks_are_alike() -> None:
