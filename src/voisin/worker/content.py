@@ -97,13 +97,14 @@ async def fetch_content(content: Content, storage: Storage, target: Path, *, max
     if content.sha256 == content.name.digest:
         return await storage.get_file(content.cid, target, max_bytes=max_bytes)
     size = await fetch_file(storage, content.name, (), target, max_bytes=max_bytes)
-    found = await anyio.to_thread.run_sync(_hash, target)
-    if content.sha256 is not None and found != content.sha256:
-        target.unlink()
-        raise TrustError(f"it hashes to {found.hex()}, and its entry says {content.sha256.hex()}")
+    if content.sha256 is not None:
+        await anyio.to_thread.run_sync(_require_hash, target, content.sha256)
     return size
 
 
-def _hash(path: Path) -> bytes:
+def _require_hash(path: Path, sha256: bytes) -> None:
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
+        found = hashlib.file_digest(file, "sha256").digest()
+    if found != sha256:
+        path.unlink()
+        raise TrustError(f"it hashes to {found.hex()}, and its entry says {sha256.hex()}")
