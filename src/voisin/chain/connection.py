@@ -106,9 +106,10 @@ class Chain:
         """Number the latest block."""
         return quantity(await self.rpc.fetch(str, "eth_blockNumber"))
 
-    async def block_time(self) -> UnixSeconds:
-        """Tell the time of the latest block [Unix s]; the contracts know no other clock."""
-        block = await self.rpc.fetch(RawBlock, "eth_getBlockByNumber", "latest", False)
+    async def block_time(self, number: int | None = None) -> UnixSeconds:
+        """Tell the time of a block, without number the latest one [Unix s]; the contracts know no other clock."""
+        name = "latest" if number is None else hex(number)
+        block = await self.rpc.fetch(RawBlock, "eth_getBlockByNumber", name, False)
         return UnixSeconds(quantity(block.timestamp))
 
     async def native_balance(self, owner: Address) -> Wei:

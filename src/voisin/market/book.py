@@ -14,9 +14,10 @@ from typing import Protocol
 from voisin.market.following import TaskChange
 from voisin.market.machine import Entry
 from voisin.market.query import DealQuery, OrderQuery, TaskQuery
-from voisin.protocol.api import DealEntry, DealPage, Moment, OrderPage, TaskEntry, TaskPage
+from voisin.protocol.api import CategoryEntry, DealEntry, DealPage, Moment, OrderPage, TaskEntry, TaskPage
 from voisin.protocol.ids import Address, DealId, Hash32, OrderHash, TaskId
 from voisin.protocol.orders import OrderKind
+from voisin.units import UnixSeconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,24 @@ class Position:
 
     next_block: int
     last_hash: Hash32 | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """
+    A text that was given to an address to be signed, once.
+
+    Attributes:
+        digest: What is signed: the EIP-712 hash of the text.
+        address: Who is to sign it.
+        text: The text.
+        expires_at: From when on its signature proves nothing any more.
+    """
+
+    digest: Hash32
+    address: Address
+    text: str
+    expires_at: UnixSeconds
 
 
 class BookWrite(Protocol):
@@ -60,6 +79,22 @@ class BookWrite(Protocol):
         """Count the open orders of a signer."""
         ...
 
+    async def challenges_of(self, address: Address) -> list[Challenge]:
+        """List the challenges that an address has not used yet, the one that expires first first."""
+        ...
+
+    async def add_challenge(self, challenge: Challenge) -> None:
+        """Keep a challenge."""
+        ...
+
+    async def drop_challenge(self, digest: Hash32) -> bool:
+        """Forget a challenge; tells whether it was there."""
+        ...
+
+    async def drop_expired(self, now: UnixSeconds) -> None:
+        """Forget the challenges that have expired."""
+        ...
+
     async def save(self, entry: Entry) -> None:
         """Add an order, or replace what is known of it."""
         ...
@@ -70,6 +105,10 @@ class BookWrite(Protocol):
 
     async def add_deal(self, deal: DealEntry, log_index: int) -> None:
         """Add a deal; one that is there already stays."""
+        ...
+
+    async def add_category(self, category: CategoryEntry) -> None:
+        """Add a category; one that is there already stays."""
         ...
 
     async def add_task(self, task: TaskEntry) -> None:
@@ -104,6 +143,10 @@ class BookStore(Protocol):
         """List orders, best price first."""
         ...
 
+    async def orders_from(self, query: OrderQuery, skip: int) -> OrderPage:
+        """List orders without a cursor, best price first; the first `skip` are left out."""
+        ...
+
     async def open_orders(self) -> dict[OrderKind, int]:
         """Count the open orders of each kind."""
         ...
@@ -114,6 +157,18 @@ class BookStore(Protocol):
 
     async def deals(self, query: DealQuery) -> DealPage:
         """List deals, newest first."""
+        ...
+
+    async def deals_from(self, query: DealQuery, skip: int) -> DealPage:
+        """List deals without a cursor: newest block first, in a block by id; the first `skip` are left out."""
+        ...
+
+    async def categories(self) -> tuple[CategoryEntry, ...]:
+        """List the categories, by number."""
+        ...
+
+    async def challenge(self, digest: Hash32) -> Challenge | None:
+        """Find a challenge that was given out and is not used yet."""
         ...
 
     async def task(self, task_id: TaskId) -> TaskEntry | None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from voisin.databases import Records
@@ -17,6 +17,8 @@ from voisin.protocol.eip712 import Domain
 RECORDS = Records("market", Path(__file__).parent / "migrations")
 
 _FOLLOWER = 1
+_ANEW = -1
+"""The next block that a migration sets when the chain is to be recorded anew from the hub's first block on."""
 
 
 @asynccontextmanager
@@ -44,6 +46,8 @@ async def open_database(database_url: str, domain: Domain, start_block: int) -> 
                 f"the database is about hub {row.hub} on chain {row.chain_id}, not {domain.hub} on chain {domain.chain_id}",
                 hint="give each hub its own database",
             )
+        elif row.next_block == _ANEW:
+            await connection.execute(update(follower).values(next_block=start_block, last_hash=None))
 
     async with RECORDS.open(database_url, claim) as engine:
         yield engine

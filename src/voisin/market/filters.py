@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, and_, false, literal, or_, tuple_
 
-from voisin.market.query import ACCOUNTS, ANY, DealPlace, DealQuery, OrderPlace, OrderQuery
+from voisin.market.query import ACCOUNTS, ANY, DEAL_ACCOUNTS, DEAL_ORDERS, DealPlace, DealQuery, OrderPlace, OrderQuery
 from voisin.market.schema import Uint256, deals, needs_pattern, orders, within_pattern
 from voisin.protocol.orders import OrderKind
+from voisin.protocol.tags import as_tag, tag_bits
 
 
 def order_conditions(query: OrderQuery) -> ColumnElement[bool]:
@@ -15,8 +16,15 @@ def order_conditions(query: OrderQuery) -> ColumnElement[bool]:
     conditions: list[ColumnElement[bool]] = [or_(false(), *(_of_kind(query, kind) for kind in kinds))]
     if query.status != ANY:
         conditions.append(orders.c.status == query.status)
-    if query.owner and ANY not in query.owner:
-        conditions.append(orders.c.signer.in_(query.owner))
+    for account, named in ((orders.c.signer, query.owner), (orders.c.beneficiary, query.beneficiary)):
+        if named and ANY not in named:
+            conditions.append(account.in_(named))
+    if query.min_tag is not None:
+        conditions.append(orders.c.tag.like(needs_pattern(tag_bits(as_tag(query.min_tag)))))
+    if query.max_tag is not None:
+        conditions.append(orders.c.tag.like(within_pattern(tag_bits(as_tag(query.max_tag)))))
+    if query.bulk is not None:
+        conditions.append(orders.c.is_bulk == query.bulk)
     for column, least, greatest in (
         (orders.c.category, query.category, query.category),
         (orders.c.trust, query.min_trust, query.max_trust),
@@ -41,8 +49,11 @@ def after_order(place: OrderPlace | None) -> list[ColumnElement[bool]]:
 
 def deal_conditions(query: DealQuery) -> ColumnElement[bool]:
     """Write a query as the condition that a deal must meet, whatever page is asked for."""
-    named = ((name, getattr(query, name)) for name in ACCOUNTS)
-    return and_(literal(True), *(deals.c[name].in_(given) for name, given in named if given and ANY not in given))
+    named = ((name, getattr(query, name)) for name in (*DEAL_ACCOUNTS, *DEAL_ORDERS))
+    conditions: list[ColumnElement[bool]] = [deals.c[name].in_(given) for name, given in named if given and ANY not in given]
+    if query.category is not None:
+        conditions.append(deals.c.category == query.category)
+    return and_(literal(True), *conditions)
 
 
 def after_deal(place: DealPlace | None) -> list[ColumnElement[bool]]:

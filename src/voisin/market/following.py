@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from voisin.market.machine import Closed, Consumed, Fact
-from voisin.protocol.api import DealEntry, TaskEntry
+from voisin.protocol.api import CategoryEntry, DealEntry, TaskEntry
 from voisin.protocol.events import (
+    CategoryCreated,
     ConsensusReached,
     EntryTransferred,
     Locked,
@@ -30,7 +31,7 @@ from voisin.protocol.events import (
 )
 from voisin.protocol.ids import ZERO_ADDRESS, ZERO_HASH, Address, DealId, Hash32, OrderHash, TaskId, to_hex
 from voisin.protocol.records import Deal, Task, TaskStatus
-from voisin.units import NRLC
+from voisin.units import NRLC, UnixSeconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +43,19 @@ class Questions:
     accounts: frozenset[Address]
     deals: frozenset[DealId]
     tasks: frozenset[TaskId]
+    blocks: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The chain's answers: consumed volumes [tasks], owners of entries, free money [nRLC], deals and tasks."""
+    """The chain's answers: consumed volumes [tasks], owners of entries, free money [nRLC], deals, tasks, times of blocks [Unix s]."""
 
     consumed: dict[OrderHash, int] = field(default_factory=dict)
     owners: dict[Address, Address] = field(default_factory=dict)
     stakes: dict[Address, NRLC] = field(default_factory=dict)
     deals: dict[DealId, Deal] = field(default_factory=dict)
     tasks: dict[TaskId, Task] = field(default_factory=dict)
+    times: dict[int, UnixSeconds] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ def questions(events: Iterable[Logged], hub: Address) -> Questions:
     accounts: set[Address] = set()
     deals: set[DealId] = set()
     tasks: set[TaskId] = set()
+    blocks: set[int] = set()
     for logged in events:
         match logged.event:
             case OrdersMatched() as matched:
@@ -99,8 +103,10 @@ def questions(events: Iterable[Logged], hub: Address) -> Questions:
                 accounts.add(owner)
             case TaskInitialized(task_id, _):
                 tasks.add(task_id)
+            case CategoryCreated():
+                blocks.add(logged.block)
     accounts -= {ZERO_ADDRESS, hub}
-    return Questions(frozenset(orders), frozenset(entries), frozenset(accounts), frozenset(deals), frozenset(tasks))
+    return Questions(frozenset(orders), frozenset(entries), frozenset(accounts), frozenset(deals), frozenset(tasks), frozenset(blocks))
 
 
 def order_facts(events: Iterable[Logged], answers: Answers) -> dict[OrderHash, list[Fact]]:
@@ -118,6 +124,23 @@ def new_deals(events: Iterable[Logged], deals: Mapping[DealId, Deal]) -> list[tu
         (_deal_entry(logged.event, deals[logged.event.deal_id], logged), logged.log_index)
         for logged in events
         if isinstance(logged.event, OrdersMatched) and logged.event.deal_id in deals
+    ]
+
+
+def new_categories(events: Iterable[Logged], times: Mapping[int, UnixSeconds]) -> list[CategoryEntry]:
+    """List a stretch's new categories; `times` are those of their blocks [Unix s]."""
+    return [
+        CategoryEntry(
+            number=logged.event.category,
+            name=logged.event.name,
+            description=logged.event.description,
+            time_ref_s=logged.event.time_ref_s,
+            at=times[logged.block],
+            block=logged.block,
+            tx_hash=logged.tx_hash,
+        )
+        for logged in events
+        if isinstance(logged.event, CategoryCreated)
     ]
 
 
@@ -150,8 +173,13 @@ def _deal_entry(matched: OrdersMatched, deal: Deal, logged: Logged) -> DealEntry
         app=deal.app.pointer,
         dataset=deal.dataset.pointer,
         workerpool=deal.workerpool.pointer,
+        app_owner=deal.app.owner,
+        dataset_owner=deal.dataset.owner,
+        workerpool_owner=deal.workerpool.owner,
         requester=deal.requester,
         beneficiary=deal.beneficiary,
+        callback=deal.callback,
+        params=deal.params,
         app_price=deal.app.price,
         dataset_price=deal.dataset.price,
         workerpool_price=deal.workerpool.price,
@@ -164,6 +192,8 @@ def _deal_entry(matched: OrdersMatched, deal: Deal, logged: Logged) -> DealEntry
         tag=deal.tag,
         first_index=deal.bot_first,
         volume=matched.volume,
+        worker_stake=deal.worker_stake,
+        scheduler_reward_ratio=deal.scheduler_reward_ratio,
         start=deal.start_time,
         block=logged.block,
         tx_hash=logged.tx_hash,

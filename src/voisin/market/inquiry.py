@@ -17,7 +17,7 @@ from voisin.units import NRLC
 PARALLEL_ASKS = 8
 """Questions to the chain under way at a time."""
 
-KeyT = TypeVar("KeyT", bound=str)
+KeyT = TypeVar("KeyT", bound=str | int)
 ValueT = TypeVar("ValueT")
 
 
@@ -49,6 +49,7 @@ async def answers_to(ledger: Ledger, questions: Questions) -> Answers:
         _ask_each(asking, limit, questions.accounts, ledger.stake_of, answers.stakes)
         _ask_each(asking, limit, questions.deals, ledger.deal, answers.deals)
         _ask_each(asking, limit, questions.tasks, ledger.task, answers.tasks)
+        _ask_each(asking, limit, questions.blocks, ledger.block_time, answers.times)
     return answers
 
 

@@ -15,7 +15,7 @@ from voisin.protocol.eip712 import Domain
 from voisin.protocol.ids import Address, DealId, Hash32, OrderHash, TaskId, from_hex
 from voisin.protocol.orders import OrderKind
 from voisin.protocol.records import Deal, Task
-from voisin.units import NRLC
+from voisin.units import NRLC, UnixSeconds
 
 
 class Ledger(Protocol):
@@ -56,6 +56,10 @@ class Ledger(Protocol):
 
     async def has_category(self, category: int) -> bool:
         """Tell whether a category exists."""
+        ...
+
+    async def block_time(self, block: int) -> UnixSeconds:
+        """Tell the time of a block [Unix s]."""
         ...
 
     async def deal(self, deal_id: DealId) -> Deal:
@@ -134,6 +138,10 @@ class ChainLedger:
     async def has_category(self, category: int) -> bool:
         """Tell whether a category exists."""
         return category < len(await self._chain.hub.categories())
+
+    async def block_time(self, block: int) -> UnixSeconds:
+        """Tell the time of a block [Unix s]."""
+        return await self._chain.block_time(block)
 
     async def deal(self, deal_id: DealId) -> Deal:
         """Read a deal."""

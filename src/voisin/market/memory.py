@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import anyio
 import msgspec
 
-from voisin.market.book import Position
+from voisin.market.book import Challenge, Position
 from voisin.market.following import TaskChange
 from voisin.market.machine import Entry, price_of, published_form, rank_of
-from voisin.market.query import ACCOUNTS, ANY, DealPlace, DealQuery, OrderQuery, TaskQuery, accounts_of, place_of, write_cursor
+from voisin.market.query import (
+    ACCOUNTS,
+    ANY,
+    DEAL_ACCOUNTS,
+    DEAL_ORDERS,
+    DealPlace,
+    DealQuery,
+    OrderQuery,
+    TaskQuery,
+    accounts_of,
+    is_bulk,
+    place_of,
+    write_cursor,
+)
 from voisin.market.rows import consensus_of
-from voisin.protocol.api import DealEntry, DealPage, Moment, OrderPage, OrderStatus, TaskEntry, TaskPage
-from voisin.protocol.ids import Address, DealId, OrderHash, TaskId
+from voisin.protocol.api import CategoryEntry, DealEntry, DealPage, Moment, OrderPage, OrderStatus, TaskEntry, TaskPage
+from voisin.protocol.ids import Address, DealId, Hash32, OrderHash, TaskId
 from voisin.protocol.orders import Order, OrderKind, RequestOrder, WorkerpoolOrder, order_kind, resource_of
-from voisin.protocol.tags import tag_bits
+from voisin.protocol.tags import as_tag, missing_bits, tag_bits
+from voisin.units import UnixSeconds
 
 _LIVE = (OrderStatus.OPEN, OrderStatus.DEAD)
 
@@ -31,10 +45,13 @@ class _Records:
     stories: dict[OrderHash, tuple[Moment, ...]] = field(default_factory=dict)
     deals: dict[DealId, tuple[DealEntry, int]] = field(default_factory=dict)
     tasks: dict[TaskId, TaskEntry] = field(default_factory=dict)
+    categories: dict[int, CategoryEntry] = field(default_factory=dict)
+    challenges: dict[Hash32, Challenge] = field(default_factory=dict)
 
     def copy(self) -> _Records:
         """Copy the records; what is in them never changes."""
-        return _Records(self.position, dict(self.entries), dict(self.stories), dict(self.deals), dict(self.tasks))
+        kept = (self.entries, self.stories, self.deals, self.tasks, self.categories, self.challenges)
+        return _Records(self.position, *map(dict, kept))  # type: ignore[arg-type]
 
 
 class MemoryStore:
@@ -79,6 +96,11 @@ class MemoryStore:
         cursor = write_cursor(place_of(shown[-1])) if len(behind) > len(shown) else None
         return OrderPage(orders=tuple(map(published_form, shown)), count=len(found), next=cursor)
 
+    async def orders_from(self, query: OrderQuery, skip: int) -> OrderPage:
+        """List orders without a cursor, best price first; the first `skip` are left out."""
+        found = sorted((entry for entry in self._records.entries.values() if fits(entry, query)), key=_order_key)
+        return OrderPage(orders=tuple(map(published_form, found[skip : skip + query.limit])), count=len(found))
+
     async def open_orders(self) -> dict[OrderKind, int]:
         """Count the open orders of each kind."""
         kinds = [order_kind(entry.order) for entry in self._records.entries.values() if entry.status is OrderStatus.OPEN]
@@ -91,15 +113,26 @@ class MemoryStore:
 
     async def deals(self, query: DealQuery) -> DealPage:
         """List deals, newest first."""
-        named = [(name, getattr(query, name)) for name in ACCOUNTS]
-        wanted = [(name, given) for name, given in named if given and ANY not in given]
-        fitting = [pair for pair in self._records.deals.values() if all(getattr(pair[0], name) in given for name, given in wanted)]
-        fitting.sort(key=_deal_key, reverse=True)
+        fitting = sorted((pair for pair in self._records.deals.values() if _fits_deal(pair[0], query)), key=_deal_key, reverse=True)
         place = query.place
         behind = [pair for pair in fitting if place is None or _deal_key(pair) < (place.block, place.log_index)]
         shown = behind[: query.limit]
         cursor = write_cursor(DealPlace(*_deal_key(shown[-1]))) if len(behind) > len(shown) else None
         return DealPage(deals=tuple(deal for deal, _ in shown), count=len(fitting), next=cursor)
+
+    async def deals_from(self, query: DealQuery, skip: int) -> DealPage:
+        """List deals without a cursor: newest block first, in a block by id; the first `skip` are left out."""
+        fitting = [deal for deal, _ in self._records.deals.values() if _fits_deal(deal, query)]
+        fitting.sort(key=lambda deal: (-deal.block, deal.deal_id))
+        return DealPage(deals=tuple(fitting[skip : skip + query.limit]), count=len(fitting))
+
+    async def categories(self) -> tuple[CategoryEntry, ...]:
+        """List the categories, by number."""
+        return tuple(self._records.categories[number] for number in sorted(self._records.categories))
+
+    async def challenge(self, digest: Hash32) -> Challenge | None:
+        """Find a challenge that was given out and is not used yet."""
+        return self._records.challenges.get(digest)
 
     async def task(self, task_id: TaskId) -> TaskEntry | None:
         """Find a task."""
@@ -145,6 +178,23 @@ class MemoryWrite:
         """Count the open orders of a signer."""
         return sum(entry.signer == signer and entry.status is OrderStatus.OPEN for entry in self._live())
 
+    async def challenges_of(self, address: Address) -> list[Challenge]:
+        """List the challenges that an address has not used yet, the one that expires first first."""
+        found = [challenge for challenge in self._records.challenges.values() if challenge.address == address]
+        return sorted(found, key=lambda challenge: (challenge.expires_at, challenge.digest))
+
+    async def add_challenge(self, challenge: Challenge) -> None:
+        """Keep a challenge."""
+        self._records.challenges[challenge.digest] = challenge
+
+    async def drop_challenge(self, digest: Hash32) -> bool:
+        """Forget a challenge; tells whether it was there."""
+        return self._records.challenges.pop(digest, None) is not None
+
+    async def drop_expired(self, now: UnixSeconds) -> None:
+        """Forget the challenges that have expired."""
+        self._records.challenges = {each.digest: each for each in self._records.challenges.values() if each.expires_at > now}
+
     async def save(self, entry: Entry) -> None:
         """Add an order, or replace what is known of it."""
         self._records.entries[entry.hash] = entry
@@ -156,6 +206,10 @@ class MemoryWrite:
     async def add_deal(self, deal: DealEntry, log_index: int) -> None:
         """Add a deal; one that is there already stays."""
         self._records.deals.setdefault(deal.deal_id, (deal, log_index))
+
+    async def add_category(self, category: CategoryEntry) -> None:
+        """Add a category; one that is there already stays."""
+        self._records.categories.setdefault(category.number, category)
 
     async def add_task(self, task: TaskEntry) -> None:
         """Add a task; one that is there already stays."""
@@ -181,12 +235,26 @@ def fits(entry: Entry, query: OrderQuery) -> bool:
         query.kind in (None, kind)
         and query.status in (ANY, entry.status.value)
         and (not query.owner or ANY in query.owner or entry.signer in query.owner)
+        and _fits_beneficiary(order, query.beneficiary)
+        and query.bulk in (None, is_bulk(order))
         and all(values is None or account in values for account, values in zip(accounts_of(order), allowed, strict=True))
         and _fits_class(order, query)
         and _fits_tag(order, query.bits)
+        and (query.min_tag is None or not missing_bits(as_tag(query.min_tag), order.tag))
+        and (query.max_tag is None or not missing_bits(order.tag, as_tag(query.max_tag)))
         and _between(price_of(order), query.min_price, query.max_price)
         and _between(entry.remaining, query.min_volume, None)
     )
+
+
+def _fits_deal(deal: DealEntry, query: DealQuery) -> bool:
+    named = [(name, getattr(query, name)) for name in (*DEAL_ACCOUNTS, *DEAL_ORDERS)]
+    is_named = all(getattr(deal, name) in given for name, given in named if given and ANY not in given)
+    return is_named and query.category in (None, deal.category)
+
+
+def _fits_beneficiary(order: Order, named: Sequence[str]) -> bool:
+    return not named or ANY in named or (isinstance(order, RequestOrder) and order.beneficiary in named)
 
 
 def _fits_class(order: Order, query: OrderQuery) -> bool:

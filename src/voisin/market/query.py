@@ -28,6 +28,12 @@ MAX_NAMED = 20
 ACCOUNTS = ("app", "dataset", "workerpool", "requester")
 """The four accounts that an order names or restricts itself to."""
 
+DEAL_ACCOUNTS = (*ACCOUNTS, "beneficiary", "app_owner", "dataset_owner", "workerpool_owner")
+"""The accounts of a deal by which one may ask for it."""
+
+DEAL_ORDERS = ("app_order", "dataset_order", "workerpool_order", "request_order")
+"""The hashes of a deal's orders."""
+
 RESTRICTED: dict[OrderKind, tuple[str, ...]] = {
     OrderKind.APP: ("dataset", "workerpool", "requester"),
     OrderKind.DATASET: ("app", "workerpool", "requester"),
@@ -39,7 +45,11 @@ RESTRICTED: dict[OrderKind, tuple[str, ...]] = {
 CLASSED_KINDS = frozenset({OrderKind.WORKERPOOL, OrderKind.REQUEST})
 """The kinds of orders that have a category and a trust."""
 
+BULK_VOLUME = 2**53 - 2
+"""Volume from which a dataset order that costs nothing may be used in bulk [tasks]; source: client-surface.md 3.1."""
+
 _Accounts = tuple[str, ...]
+_Hashes = tuple[str, ...]
 _Int64 = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 QueryT = TypeVar("QueryT", bound="OrderQuery | DealQuery | TaskQuery")
 
@@ -62,6 +72,11 @@ class OrderQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     workerpool: Annotated[_Accounts, Meta(description="The workerpool, or for which workerpool the reader looks; `any` for all.")] = ()
     requester: Annotated[_Accounts, Meta(description="The requester, or for which requester the reader looks; `any` for all.")] = ()
     owner: Annotated[_Accounts, Meta(description="Who signed the order.")] = ()
+    beneficiary: Annotated[_Accounts, Meta(description="Who may read the result of a request.")] = ()
+    strict: Annotated[
+        tuple[str, ...],
+        Meta(description="`app`, `dataset`, `workerpool` or `requester`: leave out orders that are open to whoever it is."),
+    ] = ()
     category: Annotated[int | None, Meta(description="Category of a workerpool or request order.")] = None
     tag: Annotated[
         str | None,
@@ -70,21 +85,29 @@ class OrderQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             "any other order must ask for none but them."
         ),
     ] = None
+    min_tag: Annotated[str | None, Meta(description="Bits that the order's tag must have, whatever its kind.")] = None
+    max_tag: Annotated[str | None, Meta(description="Bits that the order's tag may have and no others, whatever its kind.")] = None
     min_trust: Annotated[int | None, Meta(description="Least trust of a workerpool or request order.")] = None
     max_trust: Annotated[int | None, Meta(description="Greatest trust of a workerpool or request order.")] = None
     min_price: Annotated[int | None, Meta(description="Least price [nRLC]; of a request, its workerpoolmaxprice.")] = None
     max_price: Annotated[int | None, Meta(description="Greatest price [nRLC]; of a request, its workerpoolmaxprice.")] = None
     min_volume: Annotated[int | None, Meta(description="Least remaining volume [tasks].")] = None
+    bulk: Annotated[bool | None, Meta(description="`true`: only dataset orders that may be used in bulk; `false`: only other orders.")] = (
+        None
+    )
     status: Annotated[str, Meta(description="`open`, `filled`, `cancelled`, `removed`, `dead`, or `any`.")] = OrderStatus.OPEN.value
     limit: Annotated[int, Meta(description=f"Orders on a page, 1 to {MAX_PAGE}.")] = DEFAULT_PAGE
     cursor: Annotated[str | None, Meta(description="`next` of the page before.")] = None
 
     def __post_init__(self) -> None:
-        _canonical_accounts(self, *ACCOUNTS, "owner")
+        _canonical_accounts(self, *ACCOUNTS, "owner", "beneficiary")
         _check_numbers(self, "category", "min_trust", "max_trust", "min_price", "max_price", "min_volume")
         _check_limit(self.limit, MAX_PAGE)
-        if self.tag is not None:
-            msgspec.structs.force_setattr(self, "tag", as_tag(self.tag))
+        for name in ("tag", "min_tag", "max_tag"):
+            if (text := getattr(self, name)) is not None:
+                msgspec.structs.force_setattr(self, name, as_tag(text))
+        if unknown := set(self.strict) - set(ACCOUNTS):
+            raise InputError(f"{min(unknown)!r} cannot be strict", hint=f"choose {', '.join(ACCOUNTS)}")
         if self.status != ANY and self.status not in {status.value for status in OrderStatus}:
             raise InputError(f"{self.status!r} is not a status", hint=f"choose {', '.join(OrderStatus)} or any")
         asked = [name for name in ("category", "min_trust", "max_trust") if getattr(self, name) is not None]
@@ -115,7 +138,7 @@ class OrderQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         named = getattr(self, account)
         if ANY in named:
             return None
-        if account in RESTRICTED[kind]:
+        if account in RESTRICTED[kind] and not (named and account in self.strict):
             return frozenset(named) | {ZERO_ADDRESS}
         return frozenset(named) or None
 
@@ -129,14 +152,25 @@ class DealQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """
 
     requester: Annotated[_Accounts, Meta(description="Who asked for the deal.")] = ()
+    beneficiary: Annotated[_Accounts, Meta(description="Who may read the results.")] = ()
     app: Annotated[_Accounts, Meta(description="The deal's app.")] = ()
     dataset: Annotated[_Accounts, Meta(description="The deal's dataset.")] = ()
     workerpool: Annotated[_Accounts, Meta(description="The deal's workerpool.")] = ()
+    app_owner: Annotated[_Accounts, Meta(description="Who owned the app at that time.")] = ()
+    dataset_owner: Annotated[_Accounts, Meta(description="Who owned the dataset at that time.")] = ()
+    workerpool_owner: Annotated[_Accounts, Meta(description="Who owned the workerpool at that time.")] = ()
+    app_order: Annotated[_Hashes, Meta(description="Hash of the deal's app order.")] = ()
+    dataset_order: Annotated[_Hashes, Meta(description="Hash of the deal's dataset order.")] = ()
+    workerpool_order: Annotated[_Hashes, Meta(description="Hash of the deal's workerpool order.")] = ()
+    request_order: Annotated[_Hashes, Meta(description="Hash of the deal's request order.")] = ()
+    category: Annotated[int | None, Meta(description="The deal's category.")] = None
     limit: Annotated[int, Meta(description=f"Deals on a page, 1 to {MAX_PAGE}.")] = DEFAULT_PAGE
     cursor: Annotated[str | None, Meta(description="`next` of the page before.")] = None
 
     def __post_init__(self) -> None:
-        _canonical_accounts(self, *ACCOUNTS)
+        _canonical_accounts(self, *DEAL_ACCOUNTS)
+        _canonical_hashes(self, *DEAL_ORDERS)
+        _check_numbers(self, "category")
         _check_limit(self.limit, MAX_PAGE)
 
     @property
@@ -196,6 +230,11 @@ def accounts_of(order: Order) -> tuple[str, str, str, str]:
             return order.app, order.dataset, order.workerpool, order.requester
 
 
+def is_bulk(order: Order) -> bool:
+    """Tell whether an order's dataset may be used in bulk: any number of times, for nothing."""
+    return isinstance(order, DatasetOrder) and order.datasetprice == 0 and order.volume >= BULK_VOLUME
+
+
 def place_of(entry: Entry) -> OrderPlace:
     """Tell where an order stands in the list."""
     return OrderPlace(kind=order_kind(entry.order), rank=str(rank_of(entry.order)), published_at=entry.published_at, hash=entry.hash)
@@ -235,6 +274,8 @@ def _read_value(name: str, texts: Sequence[str], kind: object) -> object:
     if len(texts) != 1:
         raise InputError(f"parameter {name!r} is given {len(texts)} times", hint="give it once")
     text = texts[0]
+    if kind == bool | None:
+        return _read_flag(name, text)
     if kind not in (int, int | None):
         return text
     if not (text.isascii() and text.isdecimal() and len(text) <= 78):
@@ -242,11 +283,28 @@ def _read_value(name: str, texts: Sequence[str], kind: object) -> object:
     return int(text)
 
 
+def _read_flag(name: str, text: str) -> bool:
+    if text not in ("true", "false"):
+        raise InputError(f"parameter {name!r} is {text[:80]!r}", hint="write true or false")
+    return text == "true"
+
+
+def _canonical_hashes(query: msgspec.Struct, *names: str) -> None:
+    for name in names:
+        given = getattr(query, name)
+        _check_count(name, given)
+        msgspec.structs.force_setattr(query, name, tuple(map(as_hash32, given)))
+
+
+def _check_count(name: str, given: Sequence[str]) -> None:
+    if len(given) > MAX_NAMED:
+        raise InputError(f"parameter {name!r} is given {len(given)} times", hint=f"give it at most {MAX_NAMED} times")
+
+
 def _canonical_accounts(query: msgspec.Struct, *names: str) -> None:
     for name in names:
         given = getattr(query, name)
-        if len(given) > MAX_NAMED:
-            raise InputError(f"parameter {name!r} is given {len(given)} times", hint=f"give it at most {MAX_NAMED} times")
+        _check_count(name, given)
         msgspec.structs.force_setattr(query, name, tuple(text if text == ANY else as_address(text) for text in given))
 
 

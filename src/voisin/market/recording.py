@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from voisin.chain import EventRange
 from voisin.market.book import BookWrite, Position
-from voisin.market.following import Answers, TaskChange, new_deals, order_facts, task_steps
+from voisin.market.following import Answers, TaskChange, new_categories, new_deals, order_facts, task_steps
 from voisin.market.machine import Entry, Fact, OwnerSeen, StakeSeen, learn
 from voisin.protocol.api import Moment
 from voisin.units import UnixSeconds
@@ -47,6 +47,8 @@ async def record(write: BookWrite, stretch: EventRange, answers: Answers, *, at:
     await _record_orders(write, stretch, answers, at)
     for deal, log_index in new_deals(stretch.events, answers.deals):
         await write.add_deal(deal, log_index)
+    for category in new_categories(stretch.events, answers.times):
+        await write.add_category(category)
     for step in task_steps(stretch.events, answers.tasks):
         if isinstance(step, TaskChange):
             await write.change_task(step)

@@ -6,11 +6,11 @@ import msgspec
 from sqlalchemy import RowMapping
 
 from voisin.market.machine import Entry, price_of, rank_of
-from voisin.market.query import ACCOUNTS, accounts_of
+from voisin.market.query import ACCOUNTS, accounts_of, is_bulk
 from voisin.market.schema import tag_text
-from voisin.protocol.api import DealEntry, Moment, TaskEntry
+from voisin.protocol.api import CategoryEntry, DealEntry, Moment, TaskEntry
 from voisin.protocol.codec import encode
-from voisin.protocol.ids import ZERO_HASH, Hash32
+from voisin.protocol.ids import ZERO_ADDRESS, ZERO_HASH, Hash32
 from voisin.protocol.orders import ORDER_TYPES, OrderKind, RequestOrder, WorkerpoolOrder, order_kind, resource_of
 from voisin.protocol.records import TaskStatus
 
@@ -34,6 +34,8 @@ def row_of_entry(entry: Entry) -> Row:
         "category": category,
         "trust": trust,
         "tag": tag_text(order.tag),
+        "beneficiary": order.beneficiary if isinstance(order, RequestOrder) else ZERO_ADDRESS,
+        "is_bulk": is_bulk(order),
     }
     row.update(zip(ACCOUNTS, accounts_of(order), strict=True))
     row.update((name, getattr(entry, name)) for name in _FACTS)
@@ -54,6 +56,16 @@ def row_of_deal(deal: DealEntry, log_index: int) -> Row:
 def deal_of_row(row: RowMapping) -> DealEntry:
     """Read a deal's row."""
     return DealEntry(**{name: row[name] for name in DealEntry.__struct_fields__})
+
+
+def row_of_category(category: CategoryEntry) -> Row:
+    """Write a category's row."""
+    return msgspec.structs.asdict(category)
+
+
+def category_of_row(row: RowMapping) -> CategoryEntry:
+    """Read a category's row."""
+    return CategoryEntry(**row)
 
 
 def row_of_task(task: TaskEntry) -> Row:

@@ -7,10 +7,10 @@ compare. A tag is kept as 256 characters `0` and `1`, highest bit first, so that
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Dialect, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Dialect, ForeignKey, Index, Integer, MetaData, String, Table, Text, false
 from sqlalchemy.types import TypeDecorator
 
-from voisin.protocol.ids import MAX_UINT256
+from voisin.protocol.ids import MAX_UINT256, ZERO_ADDRESS
 from voisin.protocol.tags import Tag, tag_bits
 
 UINT256_DIGITS = len(str(MAX_UINT256))
@@ -94,6 +94,8 @@ orders = Table(
     Column("dataset", _ADDRESS, nullable=False),
     Column("workerpool", _ADDRESS, nullable=False),
     Column("requester", _ADDRESS, nullable=False),
+    Column("beneficiary", _ADDRESS, nullable=False, server_default=ZERO_ADDRESS),
+    Column("is_bulk", Boolean, nullable=False, server_default=false()),
     Column("published_at", BigInteger, nullable=False),
     Column("owner", _ADDRESS, nullable=False),
     Column("stake", Uint256, nullable=False),
@@ -117,6 +119,12 @@ moments = Table(
 )
 """The story of each order: when its status changed, and why."""
 
+DEAL_INDEXES = (
+    *("requester", "app", "dataset", "workerpool", "app_owner", "dataset_owner", "workerpool_owner"),
+    *("app_order", "dataset_order", "workerpool_order", "request_order"),
+)
+"""The columns by which deals are looked for."""
+
 deals = Table(
     "deals",
     metadata,
@@ -124,8 +132,13 @@ deals = Table(
     Column("app", _ADDRESS, nullable=False),
     Column("dataset", _ADDRESS, nullable=False),
     Column("workerpool", _ADDRESS, nullable=False),
+    Column("app_owner", _ADDRESS, nullable=False),
+    Column("dataset_owner", _ADDRESS, nullable=False),
+    Column("workerpool_owner", _ADDRESS, nullable=False),
     Column("requester", _ADDRESS, nullable=False),
     Column("beneficiary", _ADDRESS, nullable=False),
+    Column("callback", _ADDRESS, nullable=False),
+    Column("params", Text, nullable=False),
     Column("app_price", Uint256, nullable=False),
     Column("dataset_price", Uint256, nullable=False),
     Column("workerpool_price", Uint256, nullable=False),
@@ -138,16 +151,41 @@ deals = Table(
     Column("tag", _HASH, nullable=False),
     Column("first_index", Uint256, nullable=False),
     Column("volume", Uint256, nullable=False),
+    Column("worker_stake", Uint256, nullable=False),
+    Column("scheduler_reward_ratio", Uint256, nullable=False),
     Column("start", BigInteger, nullable=False),
     Column("block", BigInteger, nullable=False),
     Column("tx_hash", _HASH, nullable=False),
     Column("log_index", BigInteger, nullable=False),
     Index(None, "block", "log_index"),
-    Index(None, "requester"),
-    Index(None, "app"),
-    Index(None, "workerpool"),
+    *(Index(None, column) for column in DEAL_INDEXES),
 )
 """Deals, as their event and the hub's record say."""
+
+categories = Table(
+    "categories",
+    metadata,
+    Column("number", Uint256, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("time_ref_s", Uint256, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("block", BigInteger, nullable=False),
+    Column("tx_hash", _HASH, nullable=False),
+)
+"""Categories, as their events say."""
+
+challenges = Table(
+    "challenges",
+    metadata,
+    Column("digest", _HASH, primary_key=True),
+    Column("address", _ADDRESS, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index(None, "address"),
+    Index(None, "expires_at"),
+)
+"""What was given out to be signed by an address, once, until it expires."""
 
 tasks = Table(
     "tasks",

@@ -4,32 +4,36 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 
 import anyio
-from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy import Select, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from voisin.databases import writing
-from voisin.market.book import Position
+from voisin.market.book import Challenge, Position
 from voisin.market.database import RECORDS, open_database
 from voisin.market.filters import after_deal, after_order, deal_conditions, order_conditions
 from voisin.market.following import TaskChange
 from voisin.market.machine import Entry, published_form
 from voisin.market.query import DealPlace, DealQuery, OrderQuery, TaskQuery, place_of, write_cursor
 from voisin.market.rows import (
+    category_of_row,
     deal_of_row,
     entry_of_row,
     moment_of_row,
+    row_of_category,
     row_of_deal,
     row_of_entry,
     row_of_task,
     task_of_row,
 )
-from voisin.market.schema import deals, follower, moments, orders, tasks
-from voisin.protocol.api import DealEntry, DealPage, Moment, OrderPage, OrderStatus, TaskEntry, TaskPage
+from voisin.market.schema import categories, challenges, deals, follower, moments, orders, tasks
+from voisin.protocol.api import CategoryEntry, DealEntry, DealPage, Moment, OrderPage, OrderStatus, TaskEntry, TaskPage
 from voisin.protocol.eip712 import Domain
-from voisin.protocol.ids import Address, DealId, OrderHash, TaskId
+from voisin.protocol.ids import Address, DealId, Hash32, OrderHash, TaskId
 from voisin.protocol.orders import OrderKind
+from voisin.units import UnixSeconds
 
 _LIVE = (OrderStatus.OPEN.value, OrderStatus.DEAD.value)
 
@@ -100,6 +104,15 @@ class SqlStore:
         cursor = write_cursor(place_of(shown[-1])) if len(found) > len(shown) else None
         return OrderPage(orders=tuple(map(published_form, shown)), count=count, next=cursor)
 
+    async def orders_from(self, query: OrderQuery, skip: int) -> OrderPage:
+        """List orders without a cursor, best price first; the first `skip` are left out."""
+        fitting = order_conditions(query)
+        page = select(orders).where(fitting).order_by(orders.c.kind, orders.c.rank, orders.c.published_at, orders.c.hash)
+        async with self._read() as connection:
+            count = (await connection.execute(select(func.count()).select_from(orders).where(fitting))).scalar_one()
+            found = (await connection.execute(page.limit(query.limit).offset(skip))).mappings()
+            return OrderPage(orders=tuple(published_form(entry_of_row(row)) for row in found), count=count)
+
     async def open_orders(self) -> dict[OrderKind, int]:
         """Count the open orders of each kind."""
         counting = select(orders.c.kind, func.count()).where(orders.c.status == OrderStatus.OPEN.value).group_by(orders.c.kind)
@@ -124,6 +137,27 @@ class SqlStore:
         shown = found[: query.limit]
         cursor = write_cursor(DealPlace(shown[-1]["block"], shown[-1]["log_index"])) if len(found) > len(shown) else None
         return DealPage(deals=tuple(map(deal_of_row, shown)), count=count, next=cursor)
+
+    async def deals_from(self, query: DealQuery, skip: int) -> DealPage:
+        """List deals without a cursor: newest block first, in a block by id; the first `skip` are left out."""
+        fitting = deal_conditions(query)
+        page = select(deals).where(fitting).order_by(deals.c.block.desc(), deals.c.deal_id)
+        async with self._read() as connection:
+            count = (await connection.execute(select(func.count()).select_from(deals).where(fitting))).scalar_one()
+            found = (await connection.execute(page.limit(query.limit).offset(skip))).mappings()
+            return DealPage(deals=tuple(map(deal_of_row, found)), count=count)
+
+    async def categories(self) -> tuple[CategoryEntry, ...]:
+        """List the categories, by number."""
+        async with self._read() as connection:
+            found = (await connection.execute(select(categories).order_by(categories.c.number))).mappings()
+            return tuple(map(category_of_row, found))
+
+    async def challenge(self, digest: Hash32) -> Challenge | None:
+        """Find a challenge that was given out and is not used yet."""
+        async with self._read() as connection:
+            row = (await connection.execute(select(challenges).where(challenges.c.digest == digest))).mappings().one_or_none()
+        return None if row is None else Challenge(**row)
 
     async def task(self, task_id: TaskId) -> TaskEntry | None:
         """Find a task."""
@@ -168,6 +202,23 @@ class SqlWrite:
         """List the open and dead orders of a signer."""
         return await self._entries(select(orders).where(orders.c.signer == signer))
 
+    async def challenges_of(self, address: Address) -> list[Challenge]:
+        """List the challenges that an address has not used yet, the one that expires first first."""
+        found = select(challenges).where(challenges.c.address == address).order_by(challenges.c.expires_at, challenges.c.digest)
+        return [Challenge(**row) for row in (await self._connection.execute(found)).mappings()]
+
+    async def add_challenge(self, challenge: Challenge) -> None:
+        """Keep a challenge."""
+        await self._connection.execute(insert(challenges).values(asdict(challenge)))
+
+    async def drop_challenge(self, digest: Hash32) -> bool:
+        """Forget a challenge; tells whether it was there."""
+        return (await self._connection.execute(delete(challenges).where(challenges.c.digest == digest))).rowcount > 0
+
+    async def drop_expired(self, now: UnixSeconds) -> None:
+        """Forget the challenges that have expired."""
+        await self._connection.execute(delete(challenges).where(challenges.c.expires_at <= now))
+
     async def open_count(self, signer: Address) -> int:
         """Count the open orders of a signer."""
         counting = select(func.count()).select_from(orders)
@@ -192,6 +243,11 @@ class SqlWrite:
         """Add a deal; one that is there already stays."""
         if not await self._has(select(deals.c.deal_id).where(deals.c.deal_id == deal.deal_id)):
             await self._connection.execute(insert(deals).values(row_of_deal(deal, log_index)))
+
+    async def add_category(self, category: CategoryEntry) -> None:
+        """Add a category; one that is there already stays."""
+        if not await self._has(select(categories.c.name).where(categories.c.number == category.number)):
+            await self._connection.execute(insert(categories).values(row_of_category(category)))
 
     async def add_task(self, task: TaskEntry) -> None:
         """Add a task; one that is there already stays."""

@@ -20,6 +20,7 @@ from voisin.market.machine import price_of
 from voisin.policy.matching import mismatches
 from voisin.protocol.eip712 import Domain, order_hash
 from voisin.protocol.events import (
+    CategoryCreated,
     ConsensusReached,
     EntryTransferred,
     Event,
@@ -103,9 +104,10 @@ class TwinLedger:
         self._approved: set[tuple[Address, Hash32]] = set()
         self._deals: dict[DealId, Deal] = {}
         self._tasks: dict[TaskId, Task] = {}
-        self._blocks: list[tuple[Logged, ...]] = [()]
+        self._blocks: list[tuple[Logged, ...]] = []
         self._fork = 0
         self._news = anyio.Event()
+        self._mine(*(CategoryCreated(number, *msgspec.structs.astuple(each)) for number, each in enumerate(DEFAULT_CATEGORIES)))
 
     # what a market asks
 
@@ -148,6 +150,11 @@ class TwinLedger:
         """Tell whether a category exists."""
         await self._asked()
         return category < len(DEFAULT_CATEGORIES)
+
+    async def block_time(self, block: int) -> UnixSeconds:
+        """Tell the time of a block [Unix s]."""
+        await self._asked()
+        return UnixSeconds(_START + block)
 
     async def deal(self, deal_id: DealId) -> Deal:
         """Read a deal."""

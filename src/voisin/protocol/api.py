@@ -129,8 +129,13 @@ class DealEntry(msgspec.Struct, frozen=True, kw_only=True):
     app: Address
     dataset: Address
     workerpool: Address
+    app_owner: Address
+    dataset_owner: Address
+    workerpool_owner: Address
     requester: Address
     beneficiary: Address
+    callback: Address
+    params: str
     app_price: NRLC
     dataset_price: NRLC
     workerpool_price: NRLC
@@ -143,6 +148,8 @@ class DealEntry(msgspec.Struct, frozen=True, kw_only=True):
     tag: Tag
     first_index: int
     volume: int
+    worker_stake: NRLC
+    scheduler_reward_ratio: int
     start: UnixSeconds
     block: int
     tx_hash: Hash32
@@ -154,6 +161,18 @@ class DealPage(msgspec.Struct, frozen=True, kw_only=True):
     deals: tuple[DealEntry, ...]
     count: int
     next: str | None = None
+
+
+class CategoryEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A category as the market lists it, and where on the chain it was created."""
+
+    number: int
+    name: str
+    description: str
+    time_ref_s: int
+    at: UnixSeconds
+    block: int
+    tx_hash: Hash32
 
 
 class TaskEntry(msgspec.Struct, frozen=True, kw_only=True):
