@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import ColumnElement, and_, false, literal, or_, tuple_
 
+from voisin.columns import Uint256
 from voisin.market.query import ACCOUNTS, ANY, DEAL_ACCOUNTS, DEAL_ORDERS, DealPlace, DealQuery, OrderPlace, OrderQuery
-from voisin.market.schema import Uint256, deals, needs_pattern, orders, within_pattern
+from voisin.market.schema import deals, needs_pattern, orders, within_pattern
 from voisin.protocol.orders import OrderKind
 from voisin.protocol.tags import as_tag, tag_bits
 

@@ -1,38 +1,18 @@
 """
 The tables of a market's database.
 
-256-bit numbers are kept as decimal text of fixed width, which every database sorts and compares as the numbers sort and
-compare. A tag is kept as 256 characters `0` and `1`, highest bit first, so that conditions on its bits are patterns.
+A tag is kept as 256 characters `0` and `1`, highest bit first, so that conditions on its bits are patterns.
 """
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Dialect, ForeignKey, Index, Integer, MetaData, String, Table, Text, false
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text, false
 
-from voisin.protocol.ids import MAX_UINT256, ZERO_ADDRESS
+from voisin.columns import Uint256
+from voisin.protocol.ids import ZERO_ADDRESS
 from voisin.protocol.tags import Tag, tag_bits
 
-UINT256_DIGITS = len(str(MAX_UINT256))
 TAG_PLACES = 256
-
-
-class Uint256(TypeDecorator[int]):
-    """A number from 0 to 2^256 - 1, kept as text that sorts as numbers do."""
-
-    impl = String(UINT256_DIGITS)
-    cache_ok = True
-
-    def process_bind_param(self, value: int | None, dialect: Dialect) -> str | None:  # noqa: ARG002  (the base class calls it so)
-        """Write a number."""
-        if value is None:
-            return None
-        assert 0 <= value <= MAX_UINT256
-        return str(value).rjust(UINT256_DIGITS, "0")
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> int | None:  # noqa: ARG002
-        """Read a number."""
-        return None if value is None else int(value)
 
 
 def tag_text(tag: Tag) -> str:
