@@ -15,6 +15,7 @@ import websockets
 
 from tests.support.devnet import ADDRESSES, KEYS, signed
 from tests.support.devnet_contract import Author
+from voisin.chain import Rpc
 from voisin.chain.devnet import Devnet, DevnetSettings, serve_devnet
 
 pytestmark = pytest.mark.anyio
@@ -211,19 +212,34 @@ async def test_many_clients_at_once(node: Devnet) -> None:
     assert await node.request("eth_blockNumber") == hex(40)
 
 
+async def ask_timed(http: httpx.AsyncClient, method: str, *params: object) -> tuple[Any, float]:
+    """A result, and how long it took [s]."""
+    began = anyio.current_time()
+    answer = (await http.post("/", json=request(method, *params))).json()
+    return answer["result"], anyio.current_time() - began
+
+
 async def test_receipt_is_held_for_clients_that_remember_nonces() -> None:
-    async with serve_devnet(DevnetSettings(nonce_settle_ms=400)) as node:
+    settings = DevnetSettings(nonce_settle_ms=400)
+    async with serve_devnet(settings) as node, httpx.AsyncClient(base_url=node.rpc_url, timeout=DEADLINE_S) as http:
         raw = "0x" + signed(KEYS[0], 0, to=ADDRESSES[1], gas=21_000).hex()
-        tx_hash = await node.request("eth_sendRawTransaction", [raw])
-        began = anyio.current_time()
-        await node.request("eth_getTransactionReceipt", [tx_hash])
-        assert anyio.current_time() - began < 0.3, "nobody has read the nonce"
-        await node.request("eth_getTransactionCount", [ADDRESSES[0], "pending"])
-        began = anyio.current_time()
-        receipt = await node.request("eth_getTransactionReceipt", [tx_hash])
-        assert isinstance(receipt, dict)
-        assert anyio.current_time() - began >= 0.35
-        await node.request("eth_getTransactionReceipt", [tx_hash])
+        tx_hash, _ = await ask_timed(http, "eth_sendRawTransaction", raw)
+        receipt, took = await ask_timed(http, "eth_getTransactionReceipt", tx_hash)
+        assert took < 0.3, "nobody has read the nonce"
+        await ask_timed(http, "eth_getTransactionCount", ADDRESSES[0], "pending")
+        assert (await ask_timed(http, "eth_getTransactionReceipt", tx_hash))[1] >= 0.35
+        assert receipt["from"] == ADDRESSES[0].lower()
+
+
+async def test_clients_that_remember_nothing_do_not_wait() -> None:
+    settings = DevnetSettings(nonce_settle_ms=60_000)
+    async with serve_devnet(settings) as node, httpx.AsyncClient(base_url=node.rpc_url) as http, Rpc(node.rpc_url) as ours:
+        raw = "0x" + signed(KEYS[0], 0, to=ADDRESSES[1], gas=21_000).hex()
+        tx_hash, _ = await ask_timed(http, "eth_sendRawTransaction", raw)
+        assert await ours.call("eth_getTransactionCount", ADDRESSES[0], "pending") == "0x1"
+        assert (await ask_timed(http, "eth_getTransactionReceipt", tx_hash))[0], "what ours has read holds nobody"
+        await ask_timed(http, "eth_getTransactionCount", ADDRESSES[0], "pending")
+        assert await ours.call("eth_getTransactionReceipt", tx_hash), "what others have read does not hold ours"
 
 
 async def send_endless_head(stream: anyio.abc.SocketStream) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import msgspec
 
+from voisin.box.keys import client_account
 from voisin.box.settings import BoxSettings
 from voisin.box.wallets import REQUESTER, SCHEDULER, Wallets
 from voisin.chain import Call, Chain, Deployment, DeploymentTerms, Rpc, Sender, calls, deployment_plan, execute_plan
@@ -104,7 +105,7 @@ async def pool_entry(chain: Chain, scheduler: Sender) -> Address:
 
 async def found_market(chain: Chain, founder: KeySigner, wallets: Wallets, settings: BoxSettings) -> Address:
     """
-    Give every role its money and the pool its entry.
+    Give every role its money, the pool its entry, and clients of other makers an account with money in it.
 
     Returns:
         The workerpool's address.
@@ -121,6 +122,7 @@ async def found_market(chain: Chain, founder: KeySigner, wallets: Wallets, setti
             await pool_entry(chain, purses[role])
 
     await each(purses, furnish)
+    await bank.endow(client_account(), settings.client_rlc)
     return await chain.registries.predict_workerpool(purses[SCHEDULER].address, POOL_DESCRIPTION)
 
 

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 import msgspec
 
 from voisin.box.founding import deployed, found_market
+from voisin.box.keys import hub_owner
 from voisin.box.lock import only_one
 from voisin.box.readiness import wait_until_ready
 from voisin.box.settings import CHAIN_PORT, MARKET_PORT, POOL_PORT, STORAGE_PORT, BoxSettings
 from voisin.box.wallets import REQUESTER, SCHEDULER, Wallets, open_wallets, worker_role
 from voisin.box.workers import Employed, WorkerSpec, keep_running
 from voisin.chain import Chain, Deployment, open_chain
-from voisin.chain.devnet import DevnetSettings, development_keys, serve_devnet
+from voisin.chain.devnet import DevnetSettings, serve_devnet
 from voisin.client.network import Network, save_network
 from voisin.market import MarketSettings, open_market
 from voisin.pool import PoolSettings, open_pool
@@ -65,7 +66,7 @@ async def open_box(settings: BoxSettings, say: Say = _silent) -> AsyncIterator[B
     settings.folder.mkdir(parents=True, exist_ok=True)
     with only_one(settings.folder):
         wallets = open_wallets(settings.home, settings.workers)
-        founder = development_keys()[0]
+        founder = hub_owner()
         async with serve_devnet(_chain_settings(settings)) as node:
             say(f"chain on {node.rpc_url}")
             deployment = await deployed(node.rpc_url, founder, settings)
@@ -90,6 +91,7 @@ def _chain_settings(settings: BoxSettings) -> DevnetSettings:
         port=settings.port_of(CHAIN_PORT),
         chain_id=settings.chain_id,
         engine=settings.engine,
+        nonce_settle_ms=0 if settings.engine == "anvil" else settings.nonce_settle_ms,
     )
 
 

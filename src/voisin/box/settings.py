@@ -10,7 +10,7 @@ from voisin.protocol.records import Category
 from voisin.protocol.rules import DEFAULT_CATEGORIES
 from voisin.units import NRLC, NRLC_PER_RLC
 
-CHAIN_PORT, MARKET_PORT, POOL_PORT, STORAGE_PORT = 0, 1, 2, 3
+CHAIN_PORT, MARKET_PORT, POOL_PORT, STORAGE_PORT, VAULT_PORT, INDEX_PORT = range(6)
 """Places of the services' ports after the first one."""
 
 
@@ -24,15 +24,19 @@ class BoxSettings:
         workers: Number of worker processes.
         slots: Tasks that each worker runs at a time.
         host: Address that all services listen on; anything but loopback opens the box to the network.
-        port: Port of the chain; market, pool and storage take the three after it. 0 takes free ones anew at each start.
+        port: Port of the chain; market, pool, storage, vault and index take the five after it. 0 takes free ones anew at each
+            start.
         chain_id: Id of the embedded chain.
         engine: What runs the embedded chain's contracts: `jit`, `pyevm`, `eels`, or `anvil` for an installed anvil.
+        nonce_settle_ms: How long clients of other makers remember a nonce [ms]: ethers does for 250. The chain holds their receipts back
+            until then (and none of ours); not with the engine `anvil`, which cannot. 0 holds nothing.
         price: What the box's pool charges for a task [nRLC].
         categories: Classes of duration, by number.
         sold_categories: Numbers of the categories that the pool sells; those that do not exist are left out.
         requester_rlc: What the requester's wallet holds at first [nRLC].
         scheduler_rlc: What the scheduler has deposited at first, to stake on deals [nRLC].
         worker_rlc: What each worker has deposited at first, to stake on contributions [nRLC].
+        client_rlc: What the development account for clients of other makers holds at first [nRLC].
         worker_memory_bytes: Memory that a worker offers for all its tasks together [bytes].
         worker_disk_bytes: Disk that a worker offers for tasks and cached apps [bytes].
     """
@@ -44,12 +48,14 @@ class BoxSettings:
     port: int = 8545
     chain_id: int = 31337
     engine: EngineName = "jit"
+    nonce_settle_ms: int = 250
     price: NRLC = NRLC(NRLC_PER_RLC // 10)
     categories: tuple[Category, ...] = DEFAULT_CATEGORIES
     sold_categories: tuple[int, ...] = (0, 1, 2)
     requester_rlc: NRLC = NRLC(10_000 * NRLC_PER_RLC)
     scheduler_rlc: NRLC = NRLC(10_000 * NRLC_PER_RLC)
     worker_rlc: NRLC = NRLC(1_000 * NRLC_PER_RLC)
+    client_rlc: NRLC = NRLC(1_000_000 * NRLC_PER_RLC)
     worker_memory_bytes: int = 2 << 30
     worker_disk_bytes: int = 2 << 30
 

@@ -38,6 +38,8 @@ _BUSY_STATUS = (408, 425, 429, 500, 502, 503, 504)
 _FIRST_PAUSE_S = 0.1
 _LAST_PAUSE_S = 5.0
 _REPEATABLE = ("eth_", "net_", "web3_")
+_HEADERS = {"content-type": "application/json", "cache-control": "no-store"}
+"""Nothing is remembered: a chain that holds receipts back for clients that do (`nonce_settle_ms`) need not for this one."""
 _NEVER_REPEATED = ("eth_sendTransaction", "eth_newFilter", "eth_newBlockFilter", "eth_getFilterChanges")
 
 
@@ -257,7 +259,7 @@ class Rpc:
         body = msgspec.json.encode(messages[0] if len(messages) == 1 else messages)
         try:
             async with self._lanes:
-                response = await self._client.post(self.url, content=body, headers={"Content-Type": "application/json"})
+                response = await self._client.post(self.url, content=body, headers=_HEADERS)
         except httpx.HTTPError as error:
             raise self._silent(type(error).__name__) from None
         if response.status_code in _BUSY_STATUS:

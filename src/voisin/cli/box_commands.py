@@ -1,4 +1,4 @@
-"""A market on this machine: `up`, `status`."""
+"""A market on this machine: `up`, `status`, `box config`."""
 
 from __future__ import annotations
 
@@ -17,19 +17,27 @@ from voisin.units import NRLC
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from voisin.box.client_config import ClientConfig
     from voisin.box.service import Box
     from voisin.box.settings import BoxSettings
     from voisin.box.status import BoxStatus
+
+app = typer.Typer(name="box", help="The market on this machine, as others see it.")
+CLIENTS = ("iexec",)
+CHAIN_FILE = Path("chain.json")
 
 
 def up(
     session: Session,
     workers: Annotated[int | None, typer.Option(help="Worker processes; 3 unless set.", min=0, max=64)] = None,
     slots: Annotated[int, typer.Option(help="Tasks that each worker runs at a time.", min=1, max=64)] = 1,
-    port: Annotated[int | None, typer.Option(help="First of four ports; 0 takes free ones.", min=0, max=65_532)] = None,
+    port: Annotated[int | None, typer.Option(help="First of six ports; 0 takes free ones.", min=0, max=65_530)] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; anything but loopback opens the box to the network.")] = "127.0.0.1",
     price: Annotated[NRLC | None, typer.Option(parser=amount, metavar="AMOUNT", help="What the box's pool charges for a task.")] = None,
     engine: Annotated[str, typer.Option(help=f"What runs the chain's contracts: {', '.join(ENGINES)}.")] = "jit",
+    nonce_settle_ms: Annotated[
+        int, typer.Option(metavar="MS", help="Hold receipts for clients that remember nonces, as ethers does; ours never waits.", min=0)
+    ] = 250,
     classes: Annotated[
         list[str] | None,
         typer.Option("--category", metavar="NAME=SECONDS", help="Class of duration of a new market; repeat for more."),
@@ -45,6 +53,7 @@ def up(
         host=host,
         port=session.settings.port if port is None else port,
         engine=engine_name(engine),
+        nonce_settle_ms=nonce_settle_ms,
     )
     if classes:
         settings = replace(settings, categories=tuple(category(text) for text in classes))
@@ -104,7 +113,43 @@ def _show_status(out: Console, found: BoxStatus) -> None:
     out.print(table("Workers", ("worker", "address", "state", "busy", "score"), workers, right=("busy", "score")))
 
 
-def add_to(app: typer.Typer) -> None:
+def config(
+    session: Session,
+    client: Annotated[str, typer.Option("--for", metavar="CLIENT", help=f"Which client: {', '.join(CLIENTS)}.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where its chain.json goes; ./chain.json, or nowhere with --json.")
+    ] = None,
+) -> None:
+    """Write the configuration with which the ecosystem's own client works here; --json prints addresses, URLs and development keys."""
+    import anyio
+
+    from voisin.box.client_config import client_config, write_chain_file
+
+    if client not in CLIENTS:
+        raise typer.BadParameter(f"{client!r} is not known; use {', '.join(CLIENTS)}", param_hint="--for")
+    found = anyio.run(client_config, session.network)
+    target = output if output is not None or session.as_json else CHAIN_FILE
+    if target is not None:
+        write_chain_file(target, found)
+    session.answer(found, lambda out: _show_config(out, found, target))
+
+
+def _show_config(out: Console, found: ClientConfig, target: Path | None) -> None:
+    from voisin.box.client_config import iexec_options
+
+    out.print(f"written: {target}, for the iexec command line in that folder", soft_wrap=True)
+    out.print("\nFor the library:\n")
+    signer = f"const signer = utils.getSignerFromPrivateKey('{found.rpc_url}', process.env.PRIVATE_KEY);"
+    options = [f"  {name}: '{value}'," for name, value in iexec_options(found).items()]
+    out.print("\n".join([signer, "const iexec = new IExec({ ethProvider: signer }, {", *options, "});"]), soft_wrap=True, markup=False)
+    out.print("\nA key with money on this chain, and the hub owner's: `voisin box config --for iexec --json`")
+
+
+def add_to(root: typer.Typer) -> None:
     """Add the commands."""
-    command(app, "up", example="voisin up --workers 3")(up)
-    command(app, "status", example="voisin status --json")(status)
+    command(root, "up", example="voisin up --workers 3")(up)
+    command(root, "status", example="voisin status --json")(status)
+    root.add_typer(app)
+
+
+command(app, "config", example="voisin box config --for iexec --output chain.json")(config)

@@ -32,6 +32,8 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         market_url: The order book; empty without one.
         storage_url: Where apps, inputs and results lie.
         pool_url: The default workerpool's service; empty without one.
+        vault_url: Where secrets are kept; empty without one.
+        index_url: The index of the chain, and the directory of pools; empty without one.
         workerpool: The default workerpool's entry; None without one.
         wallets: Keystore file of each role (`requester`, `scheduler`, ...), relative to the file's folder.
         password_file: File with the password of those keystores, relative likewise; empty to ask.
@@ -45,6 +47,8 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     market_url: str
     storage_url: str
     pool_url: str = ""
+    vault_url: str = ""
+    index_url: str = ""
     workerpool: Address | None = None
     wallets: dict[str, str] = {}
     password_file: str = ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -25,7 +24,6 @@ from voisin.chain.devnet.wire.explorer_methods import ExplorerMethods
 from voisin.chain.devnet.wire.filters import Filters, Kind
 from voisin.chain.devnet.wire.params import Json, LogParams, Params, block_ref, boolean, data, hash32, log_params, quantity
 from voisin.chain.devnet.wire.rare_reads import RareReads
-from voisin.chain.devnet.wire.receipt_hold import ReceiptHold
 from voisin.chain.devnet.wire.render import data_text, pending_json, receipt_json, transaction_json
 from voisin.chain.devnet.wire.trace_methods import TraceMethods
 from voisin.chain.devnet.wire.wallet import DevWallet
@@ -100,7 +98,7 @@ class MethodTable:
             "eth_getFilterChanges": Method(self._filter_changes, 1),
             "eth_getFilterLogs": Method(self._filter_logs, 1),
         }
-        return self._with_hold(table) if self._settings.nonce_settle_ms else table
+        return table
 
     def _runs(self, runs: ChainRuns) -> dict[str, tuple[Handler, int]]:
         """What runs on the ledger's thread."""
@@ -180,24 +178,6 @@ class MethodTable:
 
     async def _find_hashes(self, first: int, last: int, kind: Kind) -> list[Json]:
         return await self._archive_lane.run(partial(self._reads.hashes, first, last, kind=kind))
-
-    def _with_hold(self, table: dict[str, Method]) -> dict[str, Method]:
-        """Make receipts wait for clients that remember nonces."""
-        hold = ReceiptHold(self._settings.nonce_settle_ms / 1000, now=time.monotonic)
-        count, receipt = table["eth_getTransactionCount"], table["eth_getTransactionReceipt"]
-
-        async def read_nonce(params: Params) -> Json:
-            result = await count.run(params)
-            hold.nonce_was_read(params.read(0, lambda value, _: str(value)))
-            return result
-
-        async def read_receipt(params: Params) -> Json:
-            result = await receipt.run(params)
-            await asyncio.sleep(hold.seconds_left(result))
-            return result
-
-        held = {"eth_getTransactionCount": Method(read_nonce, count.most), "eth_getTransactionReceipt": Method(read_receipt, receipt.most)}
-        return table | held
 
 
 def _transaction_json(block: Block) -> Json:

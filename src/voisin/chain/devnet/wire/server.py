@@ -6,6 +6,7 @@ Source: the ASGI specification 3.0, "HTTP & WebSocket ASGI message format".
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -18,6 +19,7 @@ from voisin.chain.devnet.settings import DevnetSettings
 from voisin.chain.devnet.wire.dispatcher import Dispatcher, Method
 from voisin.chain.devnet.wire.errors import BadParamsError
 from voisin.chain.devnet.wire.params import Json, Params
+from voisin.chain.devnet.wire.receipt_hold import ReceiptHold, remembers_nothing, with_hold
 from voisin.chain.devnet.wire.subscriptions import Push, Subscriptions
 
 _MAX_QUEUED = 4096
@@ -43,11 +45,13 @@ class RpcApp:
     """
 
     def __init__(self, methods: dict[str, Method], subscriptions: Subscriptions, *, settings: DevnetSettings) -> None:
-        self._methods = methods
+        hold = ReceiptHold(settings.nonce_settle_ms / 1000, now=time.monotonic)
+        self._methods = with_hold(methods, hold) if settings.nonce_settle_ms else methods
         self._subscriptions = subscriptions
         self._max_batch = settings.max_batch
         self._max_request_bytes = settings.max_request_bytes
-        self._dispatcher = Dispatcher(methods, max_batch=settings.max_batch)
+        self._dispatcher = Dispatcher(self._methods, max_batch=settings.max_batch)
+        self._without_hold = Dispatcher(methods, max_batch=settings.max_batch)
         self._cors = _cors_headers(settings.cors_origin)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -74,7 +78,8 @@ class RpcApp:
             error: Json = {"jsonrpc": "2.0", "id": None, "error": {"code": -32600, "message": text}}
             await self._respond(send, 413, msgspec.json.encode(error), extra=[(b"connection", b"close")])
             return
-        answer = await self._dispatcher.answer(body)
+        dispatcher = self._without_hold if remembers_nothing(scope["headers"]) else self._dispatcher
+        answer = await dispatcher.answer(body)
         await self._respond(send, 204 if answer is None else 200, answer or b"")
 
     async def _read_body(self, receive: Receive) -> bytes | None:
