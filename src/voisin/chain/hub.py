@@ -104,6 +104,10 @@ class Hub:
         view = function("Hub", "viewCategory")
         return await read_many(self._rpc, [Read(self.address, view, (number,), _category) for number in range(count)])
 
+    async def tee_broker(self) -> Address:
+        """Name who signs the authorisations of enclave tasks in place of the schedulers; zero for nobody."""
+        return await read(self._rpc, Read(self.address, function("Hub", "teebroker"), (), Address))
+
     async def callback_gas(self) -> int:
         """Tell how much gas a callback gets when a task is finalized."""
         return await read(self._rpc, Read(self.address, function("Hub", "callbackgas"), (), int))

@@ -10,6 +10,7 @@ Source: client-surface.md 5; RFC 8017 section 7.2; NIST SP 800-38A.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import Final
 
@@ -27,6 +28,7 @@ MIN_RSA_BITS: Final = 2_048
 MAX_RSA_BITS: Final = 8_192
 MAX_PEM_CHARS: Final = 16_384
 _ZIP: Final = b"PK"
+_PEM: Final = "-----BEGIN"
 
 
 def seal_archive(archive: bytes, public_key: str, random_bytes: Callable[[int], bytes]) -> bytes:
@@ -45,6 +47,27 @@ def seal_archive(archive: bytes, public_key: str, random_bytes: Callable[[int], 
     key, vector = random_bytes(KEY_BYTES), random_bytes(AES.block_size)
     body = vector + AES.new(key, AES.MODE_CBC, vector).encrypt(pad(archive, AES.block_size))
     return pack_files({SEALED_FILE: body, KEY_FILE: PKCS1_v1_5.new(rsa, randfunc=random_bytes).encrypt(key)})
+
+
+def public_pem(text: str) -> str:
+    """
+    Read a beneficiary's public key as vaults keep it.
+
+    Args:
+        text: The key in PEM, or base64 of that.
+
+    Raises:
+        InputError: It is none, or of an unfit size, or the private half.
+    """
+    pem = text
+    if not text.lstrip().startswith(_PEM):
+        try:
+            pem = base64.b64decode(text, validate=True).decode()
+        except (ValueError, UnicodeDecodeError):
+            pem = ""
+    if _rsa(pem).has_private():
+        raise InputError("this is a private key", hint="give the public half, and keep the private one to yourself")
+    return pem
 
 
 def is_sealed(archive: bytes) -> bool:

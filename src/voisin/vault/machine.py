@@ -1,0 +1,110 @@
+"""
+Who may have what: the vault's decisions, without sockets, clocks or keys.
+
+A session is opened for a task that is live on the chain, in an enclave deal, for a worker that the scheduler sent, with the
+challenge that this vault gave to the task. What it may know follows from the deal alone.
+
+Source: pool-semantics.md 3.2, 3.3; TasksFacet's check of authorisations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from voisin.errors import InputError, StateError, TrustError
+from voisin.protocol.ids import ZERO_ADDRESS, Address, TaskId
+from voisin.protocol.params import parse_params
+from voisin.protocol.records import Deal, Task, TaskStatus
+from voisin.protocol.secrets import RESULT_KEY, SecretKind, SecretRef, checked_ref
+from voisin.protocol.sessions import Evidence, SimulatedEvidence, requester_secret_numbers
+from voisin.protocol.tags import needs_enclave
+from voisin.units import UnixSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """
+    Which secrets the enclave of a task gets.
+
+    Attributes:
+        app: The app's secret; its owner may have pushed none.
+        dataset: The dataset's key; None without dataset.
+        result_key: The beneficiary's public key; None when the result is not sealed.
+        requester: The requester's secrets, by their numbers.
+    """
+
+    app: SecretRef
+    dataset: SecretRef | None
+    result_key: SecretRef | None
+    requester: dict[int, SecretRef]
+
+
+def require_live(task_id: TaskId, task: Task | None, now: UnixSeconds) -> Task:
+    """
+    See that an enclave may still work on a task.
+
+    Raises:
+        StateError: The task is unknown, past its deadline for contributions, or has its result.
+    """
+    if task is None:
+        raise StateError(f"task {task_id} is not open on this vault's chain", hint="ask once its scheduler has initialized it")
+    if task.status is not TaskStatus.ACTIVE:
+        raise StateError(f"task {task_id} takes no contributions any more: it is {task.status.name.lower()}")
+    if now >= task.contribution_deadline:
+        raise StateError(f"task {task_id} takes no contributions since {task.contribution_deadline}; it is {now}")
+    return task
+
+
+def require_enclave(task_id: TaskId, deal: Deal) -> None:
+    """
+    See that a deal asks for an enclave: only then has its scheduler, and have its sellers, agreed to one.
+
+    Raises:
+        StateError: It does not.
+    """
+    if not needs_enclave(deal.tag):
+        raise StateError(f"the deal of task {task_id} asks for no enclave", hint="set the tag tee on the request or the dataset order")
+
+
+def authorizer(deal: Deal, tee_broker: Address) -> Address:
+    """Name whose signature lets a worker contribute to an enclave task."""
+    return deal.workerpool.owner if tee_broker == ZERO_ADDRESS else tee_broker
+
+
+def require_evidence(evidence: Evidence, *, allow_simulated: bool) -> None:
+    """
+    See that an enclave has shown enough.
+
+    Raises:
+        TrustError: It is a simulated one, and the vault takes none.
+    """
+    assert isinstance(evidence, SimulatedEvidence)
+    if not allow_simulated:
+        raise TrustError("this vault gives nothing to simulated enclaves", hint="run the task on a machine with a real one")
+
+
+def grant_of(deal: Deal) -> Grant:
+    """
+    Say which secrets the enclaves of a deal get: those of its app, its dataset, its requester and its beneficiary, and no others.
+
+    Raises:
+        InputError: The deal's parameters are malformed.
+    """
+    params = parse_params(deal.params)
+    numbered = requester_secret_numbers(params.iexec_secrets)
+    has_dataset = deal.dataset.pointer != ZERO_ADDRESS
+    seals = params.iexec_result_encryption and deal.callback == ZERO_ADDRESS  # a callback's data are public anyway
+    reader = deal.requester if deal.beneficiary == ZERO_ADDRESS else deal.beneficiary
+    return Grant(
+        app=SecretRef(SecretKind.APP, deal.app.pointer),
+        dataset=SecretRef(SecretKind.DATASET, deal.dataset.pointer) if has_dataset else None,
+        result_key=SecretRef(SecretKind.NAMED, reader, RESULT_KEY) if seals else None,
+        requester={number: _requester_ref(deal.requester, name) for number, name in numbered.items()},
+    )
+
+
+def _requester_ref(requester: Address, name: str) -> SecretRef:
+    try:
+        return checked_ref(SecretRef(SecretKind.REQUESTER, requester, name))
+    except InputError as error:
+        raise InputError(f"the deal names a secret that cannot be: {error.message}", hint=error.hint) from None

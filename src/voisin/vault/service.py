@@ -1,0 +1,108 @@
+"""A vault: its safe and its sessions, over one cabinet and one chain."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from importlib.metadata import version
+
+import msgspec
+
+from voisin.errors import UnavailableError
+from voisin.protocol.consent import VaultId
+from voisin.protocol.ids import Address
+from voisin.protocol.secrets import VaultView
+from voisin.vault.cabinet import Cabinet
+from voisin.vault.consents import Consents
+from voisin.vault.keyring import Keyring
+from voisin.vault.ledger import Ledger
+from voisin.vault.metrics import VaultMetrics
+from voisin.vault.records import VaultStore
+from voisin.vault.safe import Safe
+from voisin.vault.sessions import Sessions
+from voisin.vault.settings import VaultSettings
+
+
+class VaultHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """How a vault is."""
+
+    status: str
+    chain_id: int
+
+
+class VaultService:
+    """
+    A vault.
+
+    Attributes:
+        settings: How it is set up.
+        safe: Its secrets, as their owners deal with them.
+        sessions: The vault as pools and workers deal with it.
+        metrics: What it counts.
+    """
+
+    def __init__(self, settings: VaultSettings, cabinet: Cabinet, ledger: Ledger, address: Address, wall: Callable[[], float]) -> None:
+        """
+        Args:
+            settings: How it is set up.
+            cabinet: Its sealed records; `open_service` opens them first.
+            ledger: The chain.
+            address: The address of the vault's own key.
+            wall: This machine's clock [Unix s].
+        """
+        domain = ledger.domain
+        self.settings = settings
+        self.id = VaultId(vault=address, chain_id=domain.chain_id, hub=domain.hub)
+        self.metrics = VaultMetrics()
+        self._cabinet = cabinet
+        self._ledger = ledger
+        consents = Consents(self.id, ledger, cabinet.store, wall=wall, ttl_s=settings.consent_ttl_s)
+        self._consents = consents
+        self.safe = Safe(cabinet, ledger, consents)
+        self.sessions = Sessions(cabinet, ledger, consents, allow_simulated=settings.allow_simulated)
+
+    def view(self) -> VaultView:
+        """Present the vault."""
+        return VaultView(
+            vault=self.id.vault,
+            chain_id=self.id.chain_id,
+            hub=self.id.hub,
+            allow_simulated=self.settings.allow_simulated,
+            version=version("voisin"),
+        )
+
+    async def health(self) -> VaultHealth:
+        """
+        Tell how the vault is.
+
+        Raises:
+            UnavailableError: The chain or the database does not answer.
+        """
+        await self._ledger.now()
+        if await self._cabinet.store.identity() is None:
+            raise UnavailableError("the vault's records are gone", hint="bring the database back from a backup")
+        return VaultHealth(status="ok", chain_id=self.id.chain_id)
+
+    async def sweep(self) -> int:
+        """Delete challenges of ended tasks and spent nonces; answers how many challenges."""
+        return await self._cabinet.store.forget(wall=self._consents.now(), chain=await self._ledger.now())
+
+
+async def open_service(
+    settings: VaultSettings, store: VaultStore, keyring: Keyring, ledger: Ledger, wall: Callable[[], float]
+) -> VaultService:
+    """
+    Open a vault's records and make it ready.
+
+    Args:
+        settings: How it is set up.
+        store: Its records.
+        keyring: What they are sealed under.
+        ledger: The chain.
+        wall: This machine's clock [Unix s].
+
+    Raises:
+        TrustError: The keyring does not open the records.
+    """
+    cabinet = Cabinet(store, keyring, ledger.domain, secrets.token_bytes)
+    return VaultService(settings, cabinet, ledger, await cabinet.open(), wall)
