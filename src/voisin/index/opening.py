@@ -1,0 +1,96 @@
+"""Opening an index: its chain, its records and its application, for as long as it is needed."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+import structlog
+from litestar import Litestar
+
+from voisin.chain import open_chain
+from voisin.errors import InputError
+from voisin.index.api import create_app
+from voisin.index.ledger import ChainLedger, Ledger
+from voisin.index.service import Clock, IndexService, wall_clock
+from voisin.index.settings import IndexSettings
+from voisin.index.store import open_store
+from voisin.protocol.ids import ZERO_ADDRESS
+from voisin.serving import serve_app
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """
+    A running index.
+
+    Attributes:
+        app: Its ASGI application, to be served.
+        service: What it does, for use without HTTP.
+    """
+
+    app: Litestar
+    service: IndexService
+
+
+@asynccontextmanager
+async def open_index(settings: IndexSettings) -> AsyncIterator[Index]:
+    """
+    Open an index on a chain's node.
+
+    Args:
+        settings: How it is set up.
+
+    Raises:
+        InputError: There is no hub at that address, or the database belongs to another one.
+        UnavailableError: The node or the database does not answer.
+    """
+    if settings.hub == ZERO_ADDRESS:
+        raise InputError("the index does not know its hub", hint="set VOISIN_INDEX_HUB to the hub's address")
+    async with open_chain(settings.rpc_url, settings.hub) as chain, run_index(settings, ChainLedger(chain)) as index:
+        yield index
+
+
+@asynccontextmanager
+async def run_index(settings: IndexSettings, ledger: Ledger, *, clock: Clock = wall_clock) -> AsyncIterator[Index]:
+    """
+    Open an index on a ledger.
+
+    Args:
+        settings: How it is set up.
+        ledger: The chain, or its twin.
+        clock: Tells the time.
+
+    Raises:
+        InputError: The database belongs to another hub.
+        UnavailableError: The database does not answer.
+    """
+    async with open_store(settings.database_url, ledger.domain, settings.start_block) as store:
+        service = IndexService(ledger, store, settings, clock=clock)
+        yield Index(create_app(service, settings), service)
+
+
+async def serve_index(settings: IndexSettings, *, ready: Callable[[str], None] = lambda _url: None) -> None:
+    """
+    Serve an index on its port until it is cancelled, interrupted or terminated; requests under way are finished.
+
+    Args:
+        settings: How it is set up.
+        ready: Told the index's address once it answers.
+
+    Raises:
+        InputError: The port is taken, there is no hub at that address, or the database belongs to another one.
+        UnavailableError: The node or the database does not answer.
+    """
+    async with open_index(settings) as index, serve_app(index.app, host=settings.host, port=settings.port) as url:
+        _log.info("index_open", url=url, hub=settings.hub)
+        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            ready(url)
+            async for number in signals:
+                _log.info("index_closing", signal=number.name)
+                return

@@ -1,0 +1,38 @@
+"""How an index is set up."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from voisin.protocol.ids import ZERO_ADDRESS, Address, as_address
+
+
+class IndexSettings(BaseSettings):
+    """
+    Settings of an index; each may come from an environment variable `VOISIN_INDEX_<NAME>`, arguments come first.
+
+    Raises:
+        InputError: The hub's address is malformed.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="VOISIN_INDEX_", frozen=True, extra="forbid")
+
+    database_url: str = Field("sqlite:///index.sqlite", description="Database of the records: a SQLite file or a PostgreSQL database.")
+    rpc_url: str = Field("http://127.0.0.1:8545", description="JSON-RPC address of the chain's node.")
+    hub: Address = Field(ZERO_ADDRESS, description="The hub that is indexed; it must be set.")
+    start_block: int = Field(0, ge=0, description="Block in which the hub was deployed [block number]: history starts there.")
+    storage_url: str = Field("", description="Storage or IPFS gateway in which bulks of datasets are looked up; empty for none.")
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="TCP port to listen on; 0 takes any free one.")
+    allow_origins: tuple[str, ...] = Field(("*",), description="Web origins whose pages may ask the index.")
+    poll_s: float = Field(0.1, gt=0, description="Pause between two looks for new blocks when the node does not announce them [s].")
+    retry_s: float = Field(1.0, gt=0, description="First pause after the node failed [s]; it doubles up to thirty times this.")
+    max_body_bytes: int = Field(65_536, ge=1024, description="Longest request body [bytes].")
+    clock_skew_s: int = Field(300, ge=0, description="How far in the future a pool's statement may have been issued [s].")
+    max_statement_s: int = Field(30 * 86_400, ge=60, description="Longest time for which a pool's statement may count [s].")
+
+    @field_validator("hub")
+    @classmethod
+    def _canonical(cls, hub: str) -> Address:
+        return as_address(hub)
