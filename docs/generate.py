@@ -167,7 +167,7 @@ def routes() -> Iterator[str]:
     """The page of the services' HTTP routes."""
     yield "# Routes\n"
     yield "The chain's node speaks Ethereum JSON-RPC at its root, over HTTP and WebSocket.\n"
-    for service in ("market", "pool", "storage", "vault"):
+    for service in ("market", "pool", "storage", "vault", "index"):
         yield f"## {service}\n"
         yield from table(["path", "method", ""], sorted(routes_of(importlib.import_module(f"voisin.{service}.api"))))
 

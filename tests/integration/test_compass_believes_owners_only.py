@@ -181,9 +181,11 @@ async def test_a_statement_is_for_its_own_path(desk: Desk) -> None:
     refused(await desk.announce(statement(), path=OTHER_POOL), 400, str(POOL))
 
 
-@pytest.mark.parametrize(
-    "url", ["ftp://x", "http://", "//x", "http://u:p@x", "http://x?q", "http://x#f", "http://x y", "http://é", "x" * 3000]
-)
+BAD_URLS = ("ftp://x", "http://", "//x", "http://u:p@x", "http://x?q", "http://x#f", "http://x y", "http://é", "http://" + "x" * 3000)
+BAD_PATHS = (f"/1/workerpools/{POOL}", "/31337/workerpools/0x12", f"/x/workerpools/{POOL}", f"/31337/workerpools/{ZERO_ADDRESS}")
+
+
+@pytest.mark.parametrize("url", BAD_URLS)
 async def test_only_plain_addresses_are_listed(desk: Desk, url: str) -> None:
     """What is not an http address, or hides a password, is refused before anything else."""
     body = msgspec.json.encode(msgspec.json.decode(msgspec.json.encode(statement())) | {"api_url": url})
@@ -191,9 +193,7 @@ async def test_only_plain_addresses_are_listed(desk: Desk, url: str) -> None:
     assert answer.status_code == 400, answer.text
 
 
-@pytest.mark.parametrize(
-    "path", [f"/1/workerpools/{POOL}", "/31337/workerpools/0x12", f"/x/workerpools/{POOL}", f"/31337/workerpools/{ZERO_ADDRESS}"]
-)
+@pytest.mark.parametrize("path", BAD_PATHS)
 async def test_what_is_unknown_is_not_found(desk: Desk, path: str) -> None:
     """Other chains, malformed addresses and unknown workerpools are 404 with JSON."""
     assert (await desk.announce(statement())).status_code == 200

@@ -1,13 +1,14 @@
 """
 The box: a whole market on one machine, in one process and its workers.
 
-What is opened last is closed first: workers, then pool, market and storage, then the chain; each keeps what it knows in the
+What is opened last is closed first: workers, then pool, index, market and storage, then the chain; each keeps what it knows in the
 box's folder, and finds it there at the next start.
 """
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,14 +19,15 @@ from voisin.box.founding import deployed, found_market
 from voisin.box.keys import hub_owner
 from voisin.box.lock import only_one
 from voisin.box.readiness import wait_until_ready
-from voisin.box.settings import CHAIN_PORT, MARKET_PORT, POOL_PORT, STORAGE_PORT, BoxSettings
+from voisin.box.settings import CHAIN_PORT, INDEX_PORT, MARKET_PORT, POOL_PORT, STORAGE_PORT, BoxSettings
 from voisin.box.wallets import REQUESTER, SCHEDULER, Wallets, open_wallets, worker_role
 from voisin.box.workers import Employed, WorkerSpec, keep_running
 from voisin.chain import Chain, Deployment, open_chain
 from voisin.chain.devnet import DevnetSettings, serve_devnet
 from voisin.client.network import Network, save_network
+from voisin.index import IndexSettings, open_index
 from voisin.market import MarketSettings, open_market
-from voisin.pool import PoolSettings, open_pool
+from voisin.pool import PoolSettings, announced, open_pool
 from voisin.protocol.ids import Address
 from voisin.serving import serve_app
 from voisin.storage import BlobStore, create_storage_app
@@ -99,7 +101,7 @@ def _chain_settings(settings: BoxSettings) -> DevnetSettings:
 async def _services(
     settings: BoxSettings, chain: Chain, deployment: Deployment, workerpool: Address, wallets: Wallets
 ) -> AsyncIterator[Network]:
-    """Run storage, market and pool beside the chain."""
+    """Run storage, market, index and pool beside the chain."""
     store = BlobStore(settings.folder / "blobs")
     rpc_url = chain.rpc.url
     async with serve_app(create_storage_app(store), host=settings.host, port=settings.port_of(STORAGE_PORT)) as storage_url:
@@ -112,6 +114,8 @@ async def _services(
         async with (
             open_market(market_settings) as market,
             serve_app(market.app, host=settings.host, port=settings.port_of(MARKET_PORT)) as market_url,
+            open_index(_index_settings(settings, rpc_url, deployment, storage_url)) as index,
+            serve_app(index.app, host=settings.host, port=settings.port_of(INDEX_PORT)) as index_url,
         ):
             pool_settings = PoolSettings(
                 database_url=f"sqlite:///{settings.folder / 'pool.db'}",
@@ -120,6 +124,7 @@ async def _services(
                 workerpool=workerpool,
                 storage_url=storage_url,
                 market_url=market_url,
+                index_url=index_url,
                 price=settings.price,
                 categories=tuple(number for number in settings.sold_categories if number < len(settings.categories)),
                 start_block=deployment.block,
@@ -127,6 +132,7 @@ async def _services(
             async with (
                 open_pool(pool_settings, wallets.signers[SCHEDULER]) as pool,
                 serve_app(pool.app, host=settings.host, port=settings.port_of(POOL_PORT)) as pool_url,
+                announced(pool_settings, chain.domain, wallets.signers[SCHEDULER], pool_url, wall=time.time),
             ):
                 yield Network(
                     chain_id=settings.chain_id,
@@ -135,12 +141,23 @@ async def _services(
                     market_url=market_url,
                     storage_url=storage_url,
                     pool_url=pool_url,
+                    index_url=index_url,
                     workerpool=workerpool,
                     wallets={role: str(wallets.path(role).relative_to(settings.home)) for role in (REQUESTER, SCHEDULER)},
                     password_file=str(wallets.password_file.relative_to(settings.home)),
                     first_block=deployment.block,
                     pid=os.getpid(),
                 )
+
+
+def _index_settings(settings: BoxSettings, rpc_url: str, deployment: Deployment, storage_url: str) -> IndexSettings:
+    return IndexSettings(
+        database_url=f"sqlite:///{settings.folder / 'index.db'}",
+        rpc_url=rpc_url,
+        hub=deployment.hub,
+        start_block=deployment.block,
+        storage_url=storage_url,
+    )
 
 
 def _workers(settings: BoxSettings, network: Network, wallets: Wallets) -> list[Employed]:

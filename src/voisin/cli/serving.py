@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import TypedDict
 
 import anyio
@@ -12,7 +13,7 @@ from voisin.chain import Sender, calls, open_chain
 from voisin.cli.session import Session
 from voisin.cli.until import until_signal
 from voisin.client import Network
-from voisin.pool import PoolSettings, open_pool
+from voisin.pool import PoolSettings, announced, open_pool
 from voisin.protocol.ids import Address
 from voisin.protocol.signatures import KeySigner
 from voisin.serving import serve_app
@@ -62,12 +63,14 @@ def run_own_pool(session: Session, description: str, choices: PoolChoices) -> No
             workerpool=entry,
             storage_url=session.network.storage_url,
             market_url=session.network.market_url,
+            index_url=session.network.index_url,
             price=choices["price"],
             categories=choices["categories"],
         )
         async with (
             open_pool(settings, scheduler) as pool,
             serve_app(pool.app, host=choices["host"], port=choices["port"]) as url,
+            announced(settings, pool.service.ledger.domain, scheduler, url, wall=time.time),
         ):
             document = {"workerpool": entry, "scheduler": scheduler.address, "url": url}
             words = f"ready: workerpool {entry} on {url}; workers join with `voisin worker join {url}`; Ctrl-C stops"

@@ -11,10 +11,10 @@ import anyio
 import structlog
 from litestar import Litestar
 
+from voisin.background import beside
 from voisin.chain import open_chain
 from voisin.errors import InputError
 from voisin.market.api import create_app
-from voisin.market.follower import Follower
 from voisin.market.ledger import ChainLedger, Ledger
 from voisin.market.service import MarketService
 from voisin.market.settings import MarketSettings
@@ -75,24 +75,8 @@ async def run_market(settings: MarketSettings, ledger: Ledger) -> AsyncIterator[
     """
     async with open_store(settings.database_url, ledger.domain, settings.start_block) as store:
         service = MarketService(ledger, store, settings)
-        async with _following(service.follower):
+        async with beside(service.follower.run):
             yield Market(create_app(service, settings), service)
-
-
-@asynccontextmanager
-async def _following(follower: Follower) -> AsyncIterator[None]:
-    """Follow the chain beside the context's body; the body's own error leaves as it is, not in a group."""
-    failure: Exception | None = None
-    async with anyio.create_task_group() as running:
-        running.start_soon(follower.run)
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001  (raised again below)
-            failure = error
-        finally:
-            running.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
 
 
 async def serve_market(settings: MarketSettings, *, ready: Callable[[str], None] = lambda _url: None) -> None:

@@ -16,6 +16,7 @@ from litestar import Litestar
 
 from voisin.chain import Chain, Sender, open_chain
 from voisin.errors import InputError
+from voisin.pool.announcing import announced
 from voisin.pool.api import create_app
 from voisin.pool.keeper import OfferKeeper
 from voisin.pool.ledger import ChainLedger
@@ -143,6 +144,7 @@ async def serve_pool(settings: PoolSettings, scheduler: KeySigner, *, ready: Cal
     async with (
         open_pool(settings, scheduler) as pool,
         serve_app(cast("ASGIApp", pool.app), host=settings.host, port=settings.port, max_message_bytes=settings.max_message_bytes) as url,
+        announced(settings, pool.service.ledger.domain, scheduler, url, wall=time.time),
     ):
         _log.info("pool_open", url=url, workerpool=settings.workerpool)
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:

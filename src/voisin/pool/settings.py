@@ -27,6 +27,9 @@ class PoolSettings(BaseSettings):
     workerpool: Address = Field(ZERO_ADDRESS, description="The workerpool's entry in the registry; it must be set.")
     storage_url: str = Field("http://127.0.0.1:8080", description="Storage that workers upload results to.")
     market_url: str = Field("", description="Market in which the pool keeps its offers; empty for none.")
+    index_url: str = Field("", description="Index in whose directory the pool announces itself; empty for none.")
+    public_url: str = Field("", description="Address under which others reach the pool; where it listens unless given.")
+    announce_s: float = Field(600.0, ge=1, description="Period in which the announcement is renewed [s]; it counts for six of them.")
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(13000, ge=0, le=65535, description="TCP port to listen on; 0 takes any free one.")
 
