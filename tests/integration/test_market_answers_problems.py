@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from litestar.routes import HTTPRoute
 
+from tests.support.ecosystem import ECOSYSTEM_ROUTES
 from tests.support.order_book import NOW, RLC, Desk, Trade, open_desk, submission
 from voisin.errors import FundsError, InputError, StateError, TrustError, UnavailableError
 from voisin.market.api import create_app
@@ -80,7 +81,10 @@ def general(path: str) -> str:
 def test_no_route_is_forgotten(desk: Desk) -> None:
     routes = [route for route in create_app(desk.service, desk.settings).routes if isinstance(route, HTTPRoute)]
     served = {(method, general(route.path_format)) for route in routes for method in route.methods if method != "OPTIONS"}
-    assert {each for each in served if not each[1].startswith("/schema")} == set(ROUTES)
+    ours = {each for each in served if each[1].startswith("/v1/") or each[1] == "/metrics"}
+    assert ours == set(ROUTES)
+    named = {(method, general(path)) for path, methods in ECOSYSTEM_ROUTES.items() for method in methods}
+    assert {each for each in served - ours if not each[1].startswith("/schema")} == named
 
 
 @pytest.mark.parametrize(("method", "path"), ROUTES)

@@ -1,7 +1,7 @@
 """
 Who gets into the book: what an order must satisfy to be published, in the order in which it is judged.
 
-1. it is of sane size, asks for at least one task, and has a signer;
+1. it is of sane size, asks for at least one task, has a signer, and speaks of no simulated enclaves where they are not allowed;
 2. its resource is registered; for a request, the app and the dataset it names;
 3. the resource's present owner, or the requester, signed it: by key, by presignature on the chain, or by contract;
 4. its category exists;
@@ -17,18 +17,20 @@ from dataclasses import dataclass
 
 from voisin.errors import FundsError, InputError, StateError, TrustError
 from voisin.market.machine import FINAL, Entry, stake_needed
-from voisin.market.proof import PROOF_HEADER, Proof, check_newer
+from voisin.market.proof import PROOF_HEADER, Consent, Proof, check_newer
 from voisin.protocol.ids import ZERO_ADDRESS, Address, OrderHash, from_hex
 from voisin.protocol.orders import Order, OrderKind, RequestOrder, WorkerpoolOrder, order_kind, resource_of
+from voisin.protocol.tags import is_simulated
 from voisin.units import NRLC, UnixSeconds, format_amount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderLimits:
-    """How long the texts of an order may be [bytes]."""
+    """How long the texts of an order may be [bytes], and whether it may have to do with simulated enclaves."""
 
     params_bytes: int
     sign_bytes: int
+    allow_simulated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +66,8 @@ def check_form(order: Order, limits: OrderLimits) -> None:
         raise InputError("the order's volume is 0", hint="offer or ask for at least 1 task")
     if len(from_hex(order.sign)) > limits.sign_bytes:
         raise InputError(f"the order's signature is longer than {limits.sign_bytes} bytes", hint="sign it with the resource owner's wallet")
+    if is_simulated(order.tag) and not limits.allow_simulated:
+        raise InputError("this market takes no orders about simulated enclaves", hint="leave the tag `simulated` out")
     if resource_of(order) == ZERO_ADDRESS:
         raise InputError(f"the {order_kind(order)} order names the zero address", hint=f"name the {_resource_word(order)}")
     if isinstance(order, RequestOrder) and len(order.params.encode()) > limits.params_bytes:
@@ -113,7 +117,7 @@ def admit(order_hash: OrderHash, order: Order, facts: OrderFacts, *, at: UnixSec
     )
 
 
-def check_return(known: Entry, fresh: Entry, proof: Proof | None) -> None:
+def check_return(known: Entry, fresh: Entry, proof: Proof | Consent | None) -> None:
     """
     Judge whether an order that is in the book but not open may be put back.
 

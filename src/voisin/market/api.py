@@ -15,6 +15,8 @@ The market's wire: HTTP with JSON, problems for errors.
 | GET /v1/health | `MarketHealth` |
 | GET /metrics | figures for Prometheus |
 | GET /schema/openapi.json | this, for programs |
+
+Beside these are the routes of the ecosystem's clients, which `voisin.market.ecosystem.api` lists.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from litestar.params import FromPath, HeaderParameter, SkipValidation
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from voisin.errors import InputError
+from voisin.market.ecosystem.api import ecosystem_routes, metrics_for_clients
 from voisin.market.machine import published_form
 from voisin.market.openapi import PROBLEMS, DealOperation, OrderOperation, PublishOperation, TaskOperation
 from voisin.market.proof import PROOF_HEADER, read_proof
@@ -157,10 +160,12 @@ async def health(desk: Desk) -> MarketHealth:
     return await desk.health()
 
 
-@get("/metrics", media_type=METRICS_TYPE, include_in_schema=False)
-async def metrics(desk: Desk) -> bytes:
-    """Write the market's figures for Prometheus."""
-    return desk.metrics.page(await desk.store.open_orders())
+@get("/metrics", include_in_schema=False)
+async def metrics(desk: Desk, request: AnyRequest) -> Response[bytes]:
+    """Write the market's figures for Prometheus; with `?chainId=` as the ecosystem's clients read them."""
+    if "chainId" in request.query_params:
+        return await metrics_for_clients(desk, request)
+    return Response(desk.metrics.page(await desk.store.open_orders()), media_type=METRICS_TYPE)
 
 
 def create_app(service: MarketService, settings: MarketSettings) -> Litestar:
@@ -184,12 +189,13 @@ def create_app(service: MarketService, settings: MarketSettings) -> Litestar:
             show_task,
             health,
             metrics,
+            ecosystem_routes(service, settings),
         ],
         dependencies={"desk": Provide(lambda: service, sync_to_thread=False)},
         exception_handlers=_PROBLEMS.handlers(),
         middleware=[lambda app: _Timed(app, service)],
         request_max_body_size=settings.max_body_bytes,
-        cors_config=CORSConfig(allow_origins=list(settings.allow_origins), allow_headers=["Content-Type", PROOF_HEADER]),
+        cors_config=CORSConfig(allow_origins=list(settings.allow_origins), allow_headers=["Content-Type", "Authorization", PROOF_HEADER]),
         openapi_config=OpenAPIConfig(
             title="Voisin market",
             version=API_VERSION,

@@ -95,6 +95,10 @@ class BookWrite(Protocol):
         """Forget the challenges that have expired."""
         ...
 
+    async def next_number(self) -> int:
+        """Number the next publication."""
+        ...
+
     async def save(self, entry: Entry) -> None:
         """Add an order, or replace what is known of it."""
         ...

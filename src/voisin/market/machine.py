@@ -51,6 +51,7 @@ class Entry:
         is_closed: Its signer cancelled it on the chain.
         is_removed: Its signer took it out of the book.
         proven_at: Time of the last proof by which its signer changed the entry; older proofs are refused.
+        number: Its last publication's place among all of the book, which tells apart what was published in the same second.
     """
 
     hash: OrderHash
@@ -63,6 +64,7 @@ class Entry:
     is_closed: bool = False
     is_removed: bool = False
     proven_at: UnixSeconds = NEVER
+    number: int = 0
 
     @property
     def status(self) -> OrderStatus:
@@ -128,7 +130,7 @@ def learn(entry: Entry, *facts: Fact) -> Entry:
     return entry
 
 
-def readmit(before: Entry | None, fresh: Entry, *, proven_at: UnixSeconds) -> Entry:
+def readmit(before: Entry | None, fresh: Entry, *, proven_at: UnixSeconds, number: int) -> Entry:
     """
     Put an order into the book that may have been there before.
 
@@ -136,10 +138,12 @@ def readmit(before: Entry | None, fresh: Entry, *, proven_at: UnixSeconds) -> En
         before: What was known of it; None for a new order.
         fresh: Its new entry, as the chain stands now.
         proven_at: Time of the proof by which its signer wants it back; 0 where none was needed.
+        number: The publication's place among all of the book.
     """
     if before is None:
-        return replace(fresh, proven_at=proven_at)
-    return replace(fresh, remaining=min(before.remaining, fresh.remaining), proven_at=max(before.proven_at, proven_at))
+        return replace(fresh, proven_at=proven_at, number=number)
+    remaining = min(before.remaining, fresh.remaining)
+    return replace(fresh, remaining=remaining, proven_at=max(before.proven_at, proven_at), number=number)
 
 
 def price_of(order: Order) -> NRLC:

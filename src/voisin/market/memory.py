@@ -195,6 +195,10 @@ class MemoryWrite:
         """Forget the challenges that have expired."""
         self._records.challenges = {each.digest: each for each in self._records.challenges.values() if each.expires_at > now}
 
+    async def next_number(self) -> int:
+        """Number the next publication."""
+        return max((entry.number for entry in self._records.entries.values()), default=0) + 1
+
     async def save(self, entry: Entry) -> None:
         """Add an order, or replace what is known of it."""
         self._records.entries[entry.hash] = entry

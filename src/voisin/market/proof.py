@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from voisin.errors import StateError, TrustError
-from voisin.protocol.ids import OrderHash
+from voisin.protocol.ids import Address, OrderHash
 from voisin.protocol.signatures import Signer, message_digest, sign_message
 from voisin.units import UnixSeconds
 
@@ -35,6 +35,20 @@ class Proof:
 
     at: UnixSeconds
     signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """
+    A wish that was proven otherwise: an account signed a challenge, which is used up by that and can never be played again.
+
+    Attributes:
+        account: Who signed.
+        at: When.
+    """
+
+    account: Address
+    at: UnixSeconds
 
 
 def wish_digest(wish: Wish, order_hash: OrderHash, at: UnixSeconds) -> bytes:
@@ -75,14 +89,14 @@ def check_time(proof: Proof, *, now: UnixSeconds, ttl_s: int) -> None:
         )
 
 
-def check_newer(proof: Proof, last: UnixSeconds) -> None:
+def check_newer(proof: Proof | Consent, last: UnixSeconds) -> None:
     """
-    See that a proof is newer than the last one that changed the order.
+    See that a proof is newer than the last one that changed the order; a consent is new by its nature.
 
     Raises:
         StateError: It is not: it may have been used already.
     """
-    if proof.at <= last:
+    if isinstance(proof, Proof) and proof.at <= last:
         raise StateError(f"the proof of {proof.at} is not newer than the last one, of {last}", hint="sign again, with a later time")
 
 

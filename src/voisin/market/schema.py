@@ -82,9 +82,11 @@ orders = Table(
     Column("is_closed", Boolean, nullable=False),
     Column("is_removed", Boolean, nullable=False),
     Column("proven_at", BigInteger, nullable=False),
+    Column("number", BigInteger, nullable=False, server_default="0"),
     Index("ix_orders_listing", *LISTING),
     Index(None, "signer", "status"),
     Index(None, "resource", "status"),
+    Index(None, "number"),
 )
 """The book. `content` is the order as JSON; the columns after it serve to find and judge it."""
 
@@ -166,6 +168,15 @@ challenges = Table(
     Index(None, "expires_at"),
 )
 """What was given out to be signed by an address, once, until it expires."""
+
+feed = Table(
+    "feed",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("topic", String(16), nullable=False),
+    Column("content", Text, nullable=False),
+)
+"""The last things that happened, as the live feed tells them: `content` is an event as JSON."""
 
 tasks = Table(
     "tasks",

@@ -22,7 +22,7 @@ from voisin.market.inquiry import facts_of
 from voisin.market.ledger import Ledger
 from voisin.market.machine import FINAL, Entry, Unpublished, learn, published_form, readmit
 from voisin.market.metrics import MarketMetrics
-from voisin.market.proof import Proof, Wish, check_newer, check_time, wish_digest
+from voisin.market.proof import Consent, Proof, Wish, check_newer, check_time, wish_digest
 from voisin.market.recording import keep
 from voisin.market.settings import MarketSettings
 from voisin.protocol.api import OrderStatus, PublishedOrder
@@ -68,7 +68,9 @@ class MarketService:
     What a market does for those who come to it.
 
     Attributes:
+        ledger: The chain.
         store: The records, to read from.
+        clock: Tells the time.
         metrics: What it counts.
         follower: The loop that follows the chain; whoever opens the market runs it.
     """
@@ -84,18 +86,20 @@ class MarketService:
         self.store = store
         self.metrics = MarketMetrics()
         self.follower = Follower(ledger, store, self.metrics, clock=clock, retry_s=settings.retry_s)
-        self._ledger = ledger
+        self.ledger = ledger
         self._settings = settings
-        self._limits = OrderLimits(params_bytes=settings.max_params_bytes, sign_bytes=settings.max_sign_bytes)
-        self._clock = clock
+        self._limits = OrderLimits(
+            params_bytes=settings.max_params_bytes, sign_bytes=settings.max_sign_bytes, allow_simulated=settings.allow_simulated
+        )
+        self.clock = clock
 
-    async def publish(self, order: Order, proof: Proof | None = None) -> tuple[PublishedOrder, bool]:
+    async def publish(self, order: Order, proof: Proof | Consent | None = None) -> tuple[PublishedOrder, bool]:
         """
         Take an order into the book; an order that is open there already is answered as it stands.
 
         Args:
             order: The signed order.
-            proof: Its signer's wish to have it back after it was taken out.
+            proof: Its signer's wish to have it back after it was taken out; a consent counts for any order of its account only.
 
         Returns:
             The order in the book, and whether it is new there.
@@ -112,7 +116,7 @@ class MarketService:
             self.metrics.refused.labels(error.code).inc()
             raise
 
-    async def unpublish(self, order_hash: OrderHash, proof: Proof | None) -> PublishedOrder:
+    async def unpublish(self, order_hash: OrderHash, proof: Proof | Consent | None) -> PublishedOrder:
         """
         Take an order out of the book; the hub would still match it until it is closed there.
 
@@ -143,29 +147,29 @@ class MarketService:
         open_orders = await self.store.open_orders()
         try:
             with anyio.fail_after(CHAIN_WAIT_S):
-                head = await self._ledger.head()
+                head = await self.ledger.head()
         except (UnavailableError, TimeoutError):
             raise UnavailableError(
                 f"the chain does not answer; its blocks before {next_block} are recorded", hint="see whether the node runs"
             ) from None
         return MarketHealth(
-            chain_id=self._ledger.domain.chain_id,
-            hub=self._ledger.domain.hub,
+            chain_id=self.ledger.domain.chain_id,
+            hub=self.ledger.domain.hub,
             next_block=next_block,
             head=head,
             lag_blocks=max(head + 1 - next_block, 0),
             open_orders={kind.value: count for kind, count in open_orders.items()},
         )
 
-    async def _publish(self, order: Order, proof: Proof | None) -> tuple[PublishedOrder, bool]:
+    async def _publish(self, order: Order, proof: Proof | Consent | None) -> tuple[PublishedOrder, bool]:
         check_form(order, self._limits)
-        order_hash = hash_of(order, self._ledger.domain)
+        order_hash = hash_of(order, self.ledger.domain)
         known = await self.store.entry(order_hash)
         if known is not None and known.status is OrderStatus.OPEN:
             return published_form(known), False
         if known is not None and known.status in FINAL:
             check_return(known, known, None)
-        head = await self._ledger.head()
+        head = await self.ledger.head()
         fresh = await self._judge(order_hash, order, proof)
         async with self.store.write() as write:
             if (await write.position()).next_block > head + 1:
@@ -176,14 +180,14 @@ class MarketService:
             _log.info("order_published", order_hash=order_hash, kind=order_kind(order).value, signer=entry.signer)
         return published_form(entry), is_new
 
-    async def _judge(self, order_hash: OrderHash, order: Order, proof: Proof | None) -> Entry:
+    async def _judge(self, order_hash: OrderHash, order: Order, proof: Proof | Consent | None) -> Entry:
         """Ask the chain about an order, and admit or refuse it."""
-        fresh = admit(order_hash, order, await facts_of(self._ledger, order_hash, order), at=self._clock())
+        fresh = admit(order_hash, order, await facts_of(self.ledger, order_hash, order), at=self.clock())
         if proof is not None:
             await self._check_proof(Wish.PUBLISH, fresh, proof)
         return fresh
 
-    async def _judge_in_time(self, order_hash: OrderHash, order: Order, proof: Proof | None) -> Entry:
+    async def _judge_in_time(self, order_hash: OrderHash, order: Order, proof: Proof | Consent | None) -> Entry:
         """Judge while the book is locked, and therefore not for ever."""
         try:
             with anyio.fail_after(CHAIN_WAIT_S):
@@ -191,7 +195,7 @@ class MarketService:
         except TimeoutError:
             raise UnavailableError(f"the chain did not answer within {CHAIN_WAIT_S} s", hint="try again") from None
 
-    async def _enter(self, write: BookWrite, fresh: Entry, proof: Proof | None) -> tuple[Entry, bool]:
+    async def _enter(self, write: BookWrite, fresh: Entry, proof: Proof | Consent | None) -> tuple[Entry, bool]:
         """Write an admitted order into the book; somebody may have done so since it was judged."""
         known = await write.entry(fresh.hash)
         if known is not None and known.status is OrderStatus.OPEN:
@@ -203,11 +207,12 @@ class MarketService:
                 f"{fresh.signer} has {self._settings.max_open_orders} open orders, more are not accepted",
                 hint="offer more volume in one order, or take out orders that are not needed",
             )
-        entry = readmit(known, fresh, proven_at=proof.at if proof is not None else UnixSeconds(0))
+        proven_at = proof.at if proof is not None else UnixSeconds(0)
+        entry = readmit(known, fresh, proven_at=proven_at, number=await write.next_number())
         await keep(write, known, entry, at=fresh.published_at)
         return entry, True
 
-    async def _unpublish(self, order_hash: OrderHash, proof: Proof | None) -> PublishedOrder:
+    async def _unpublish(self, order_hash: OrderHash, proof: Proof | Consent | None) -> PublishedOrder:
         known = await self.store.entry(order_hash)
         if known is None:
             raise UnknownError(f"no order {order_hash} was ever published here")
@@ -225,16 +230,20 @@ class MarketService:
             if not entry.is_removed:
                 check_newer(proof, entry.proven_at)
                 after = learn(entry, Unpublished(proof.at))
-                await keep(write, entry, after, at=self._clock())
+                await keep(write, entry, after, at=self.clock())
                 entry = after
                 self.metrics.removed.labels(order_kind(entry.order).value).inc()
                 _log.info("order_removed", order_hash=order_hash, signer=entry.signer)
         return published_form(entry)
 
-    async def _check_proof(self, wish: Wish, entry: Entry, proof: Proof) -> None:
-        check_time(proof, now=self._clock(), ttl_s=self._settings.proof_ttl_s)
+    async def _check_proof(self, wish: Wish, entry: Entry, proof: Proof | Consent) -> None:
+        if isinstance(proof, Consent):
+            if proof.account != entry.signer:
+                raise TrustError(f"{proof.account} did not sign the order", hint=f"only {entry.signer} may publish it or take it out")
+            return
+        check_time(proof, now=self.clock(), ttl_s=self._settings.proof_ttl_s)
         digest = Hash32(to_hex(wish_digest(wish, entry.hash, proof.at)))
-        if not await self._ledger.is_signed_by(entry.signer, digest, proof.signature):
+        if not await self.ledger.is_signed_by(entry.signer, digest, proof.signature):
             raise TrustError(
                 f"the proof is not signed by {entry.signer}, who signed the order", hint=f"sign 'Voisin {wish} {entry.hash} {proof.at}'"
             )

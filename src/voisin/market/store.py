@@ -225,6 +225,10 @@ class SqlWrite:
         counting = counting.where(orders.c.signer == signer, orders.c.status == OrderStatus.OPEN.value)
         return (await self._connection.execute(counting)).scalar_one()
 
+    async def next_number(self) -> int:
+        """Number the next publication."""
+        return ((await self._connection.execute(select(func.max(orders.c.number)))).scalar_one() or 0) + 1
+
     async def save(self, entry: Entry) -> None:
         """Add an order, or replace what is known of it."""
         row = row_of_entry(entry)

@@ -1,0 +1,68 @@
+"""
+Answers in the ecosystem's shape: `{"ok": true, ...}`, or `{"ok": false, "error": ...}` whatever went wrong.
+
+Source: client-surface.md 3.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+import structlog
+from litestar import Response
+from litestar.exceptions import HTTPException
+from litestar.types import ExceptionHandlersMap
+
+from voisin.errors import FundsError, InputError, StateError, TrustError, UnavailableError, VoisinError
+from voisin.market.service import UnknownError
+from voisin.problems import AnyRequest
+from voisin.protocol.codec import encode
+
+JSON_TYPE = "application/json"
+AWAY = "Something went wrong, you should retry later."
+BROKEN = "Internal error"
+STATUSES: dict[type[VoisinError], HTTPStatus] = {
+    UnknownError: HTTPStatus.NOT_FOUND,
+    FundsError: HTTPStatus.FORBIDDEN,
+    InputError: HTTPStatus.BAD_REQUEST,
+    StateError: HTTPStatus.FORBIDDEN,
+    TrustError: HTTPStatus.FORBIDDEN,
+    VoisinError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+"""The status of each branch of the tree of errors; the nearest ancestor counts."""
+
+_log = structlog.get_logger()
+
+
+def accept(**fields: object) -> Response[bytes]:
+    """Answer that all is well, with more fields."""
+    return Response(encode({"ok": True, **fields}), media_type=JSON_TYPE)
+
+
+def refuse(status: HTTPStatus, words: str) -> Response[bytes]:
+    """Answer that something is wrong."""
+    return Response(encode({"ok": False, "error": words}), status_code=status, media_type=JSON_TYPE)
+
+
+def answer_error(_request: AnyRequest, error: VoisinError) -> Response[bytes]:
+    """Answer one of our errors."""
+    status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+    return refuse(status, AWAY if isinstance(error, UnavailableError) else error.message)
+
+
+def answer_http_error(_request: AnyRequest, error: HTTPException) -> Response[bytes]:
+    """Answer what the web framework refused."""
+    status = HTTPStatus(error.status_code)
+    answer = refuse(status, status.phrase if status < HTTPStatus.INTERNAL_SERVER_ERROR else BROKEN)
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def answer_surprise(request: AnyRequest, error: Exception) -> Response[bytes]:
+    """Answer what nobody expected; the log has it, the answer does not."""
+    _log.error("request_failed", method=request.method, path=request.url.path, exc_info=error)
+    return refuse(HTTPStatus.INTERNAL_SERVER_ERROR, BROKEN)
+
+
+HANDLERS: ExceptionHandlersMap = {VoisinError: answer_error, HTTPException: answer_http_error, Exception: answer_surprise}
+"""What the routes take as `exception_handlers`."""
