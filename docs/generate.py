@@ -26,6 +26,8 @@ from voisin.errors import VoisinError
 from voisin.protocol.events import Event
 
 PAGES = Path(__file__).parent / "reference"
+ECOSYSTEM_ROUTES = {"market": ("voisin.market.ecosystem.api",)}
+"""Modules with the routes that a service has for the ecosystem's clients beside its own."""
 EVERY_COMMAND = "Options of every command"
 
 
@@ -169,7 +171,9 @@ def routes() -> Iterator[str]:
     yield "The chain's node speaks Ethereum JSON-RPC at its root, over HTTP and WebSocket.\n"
     for service in ("market", "pool", "storage", "vault", "index"):
         yield f"## {service}\n"
-        yield from table(["path", "method", ""], sorted(routes_of(importlib.import_module(f"voisin.{service}.api"))))
+        modules = [f"voisin.{service}.api", *ECOSYSTEM_ROUTES.get(service, ())]
+        rows = [row for module in modules for row in routes_of(importlib.import_module(module))]
+        yield from table(["path", "method", ""], sorted(rows))
 
 
 def routes_of(module: ModuleType) -> Iterator[list[object]]:

@@ -92,7 +92,7 @@ def test_scheduler_stake_is_rounded_down_per_task(trade: Trade, entry: Entry) ->
 
 def test_coming_back_keeps_what_was_consumed_and_proven(entry: Entry) -> None:
     before = learn(entry, Consumed(6), Unpublished(UnixSeconds(NOW + 5)))
-    back = readmit(before, replace(entry, published_at=UnixSeconds(NOW + 9)), proven_at=UnixSeconds(NOW + 7))
+    back = readmit(before, replace(entry, published_at=UnixSeconds(NOW + 9)), proven_at=UnixSeconds(NOW + 7), number=1)
     assert (back.status, back.remaining, back.proven_at, back.published_at) == (OPEN, 4, NOW + 7, NOW + 9)
-    unproven = readmit(before, entry, proven_at=UnixSeconds(0))
+    unproven = readmit(before, entry, proven_at=UnixSeconds(0), number=1)
     assert unproven.proven_at == NOW + 5
