@@ -1,0 +1,48 @@
+"""A vault's database: how it is opened, and the row that says which hub its records are about."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from voisin.databases import Records
+from voisin.errors import InputError
+from voisin.protocol.eip712 import Domain
+from voisin.vault.schema import vault
+
+RECORDS = Records("vault", Path(__file__).parent / "migrations")
+
+ONLY = 1
+"""The id of the one row of the table `vault`."""
+
+
+@asynccontextmanager
+async def open_database(database_url: str, domain: Domain) -> AsyncIterator[AsyncEngine]:
+    """
+    Open a vault's database, making its tables or bringing them up to date.
+
+    Args:
+        database_url: For example `sqlite:///vault.sqlite` or `postgresql://user@host/vault`.
+        domain: The hub that the records are about.
+
+    Raises:
+        InputError: The address is malformed, or the records are about another hub.
+        UnavailableError: The database does not answer.
+    """
+
+    async def claim(connection: AsyncConnection) -> None:
+        row = (await connection.execute(select(vault))).one_or_none()
+        if row is None:
+            await connection.execute(insert(vault).values({"id": ONLY, "chain_id": domain.chain_id, "hub": domain.hub}))
+        elif (row.chain_id, row.hub) != (domain.chain_id, domain.hub):
+            raise InputError(
+                f"the database is about hub {row.hub} on chain {row.chain_id}, not {domain.hub} on chain {domain.chain_id}",
+                hint="give each hub its own database",
+            )
+
+    async with RECORDS.open(database_url, claim) as engine:
+        yield engine
