@@ -1,7 +1,7 @@
 """
 The box: a whole market on one machine, in one process and its workers.
 
-What is opened last is closed first: workers, then pool, index, market and storage, then the chain; each keeps what it knows in the
+What is opened last is closed first: workers, then pool, index, market, vault and storage, then the chain; each keeps what it knows in the
 box's folder, and finds it there at the next start.
 """
 
@@ -19,8 +19,8 @@ from voisin.box.founding import deployed, found_market
 from voisin.box.keys import hub_owner
 from voisin.box.lock import only_one
 from voisin.box.readiness import wait_until_ready
-from voisin.box.settings import CHAIN_PORT, INDEX_PORT, MARKET_PORT, POOL_PORT, STORAGE_PORT, BoxSettings
-from voisin.box.wallets import REQUESTER, SCHEDULER, Wallets, open_wallets, worker_role
+from voisin.box.settings import CHAIN_PORT, INDEX_PORT, MARKET_PORT, POOL_PORT, STORAGE_PORT, VAULT_PORT, BoxSettings
+from voisin.box.wallets import REQUESTER, SCHEDULER, VAULT_KEY_FILE, WALLETS_FOLDER, Wallets, open_wallets, worker_role
 from voisin.box.workers import Employed, WorkerSpec, keep_running
 from voisin.chain import Chain, Deployment, open_chain
 from voisin.chain.devnet import DevnetSettings, serve_devnet
@@ -31,6 +31,7 @@ from voisin.pool import PoolSettings, announced, open_pool
 from voisin.protocol.ids import Address
 from voisin.serving import serve_app
 from voisin.storage import BlobStore, create_storage_app
+from voisin.vault import VaultSettings, create_key_file, open_vault
 
 Say = Callable[[str], None]
 """Tells a person what happens, one line at a time."""
@@ -76,7 +77,8 @@ async def open_box(settings: BoxSettings, say: Say = _silent) -> AsyncIterator[B
                 workerpool = await found_market(chain, founder, wallets, settings)
                 say(f"hub {deployment.hub}, workerpool {workerpool}")
                 async with _services(settings, chain, deployment, workerpool, wallets) as network:
-                    say(f"market on {network.market_url}, pool on {network.pool_url}, storage on {network.storage_url}")
+                    say(f"market on {network.market_url}, pool on {network.pool_url}")
+                    say(f"storage on {network.storage_url}, vault on {network.vault_url}")
                     async with keep_running(_workers(settings, network, wallets)):
                         await wait_until_ready(network, workers=settings.workers, trust_max=PoolSettings().trust_max)
                         save_network(settings.home, network)
@@ -101,10 +103,13 @@ def _chain_settings(settings: BoxSettings) -> DevnetSettings:
 async def _services(
     settings: BoxSettings, chain: Chain, deployment: Deployment, workerpool: Address, wallets: Wallets
 ) -> AsyncIterator[Network]:
-    """Run storage, market, index and pool beside the chain."""
+    """Run storage, vault, market, index and pool beside the chain."""
     store = BlobStore(settings.folder / "blobs")
     rpc_url = chain.rpc.url
-    async with serve_app(create_storage_app(store), host=settings.host, port=settings.port_of(STORAGE_PORT)) as storage_url:
+    async with (
+        serve_app(create_storage_app(store), host=settings.host, port=settings.port_of(STORAGE_PORT)) as storage_url,
+        _vault(settings, rpc_url, deployment) as vault_url,
+    ):
         market_settings = MarketSettings(
             database_url=f"sqlite:///{settings.folder / 'market.db'}",
             rpc_url=rpc_url,
@@ -142,6 +147,7 @@ async def _services(
                     storage_url=storage_url,
                     pool_url=pool_url,
                     index_url=index_url,
+                    vault_url=vault_url,
                     workerpool=workerpool,
                     wallets={role: str(wallets.path(role).relative_to(settings.home)) for role in (REQUESTER, SCHEDULER)},
                     password_file=str(wallets.password_file.relative_to(settings.home)),
@@ -158,6 +164,27 @@ def _index_settings(settings: BoxSettings, rpc_url: str, deployment: Deployment,
         start_block=deployment.block,
         storage_url=storage_url,
     )
+
+
+@asynccontextmanager
+async def _vault(settings: BoxSettings, rpc_url: str, deployment: Deployment) -> AsyncIterator[str]:
+    """Run the vault; its key lies among the wallets, its records in the box's folder."""
+    key_file = settings.home / WALLETS_FOLDER / VAULT_KEY_FILE
+    database = settings.folder / "vault.db"
+    if not database.exists() and not key_file.exists():
+        create_key_file(key_file)
+    vault_settings = VaultSettings(
+        database_url=f"sqlite:///{database}",
+        key_file=key_file,
+        rpc_url=rpc_url,
+        hub=deployment.hub,
+        allow_simulated=True,
+    )
+    async with (
+        open_vault(vault_settings) as vault,
+        serve_app(vault.app, host=settings.host, port=settings.port_of(VAULT_PORT)) as vault_url,
+    ):
+        yield vault_url
 
 
 def _workers(settings: BoxSettings, network: Network, wallets: Wallets) -> list[Employed]:

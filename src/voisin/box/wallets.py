@@ -15,6 +15,8 @@ from voisin.protocol.signatures import KeySigner
 
 REQUESTER, SCHEDULER = "requester", "scheduler"
 WALLETS_FOLDER, PASSWORD_FILE = "wallets", "box/password"
+VAULT_KEY_FILE = "vault.key"
+"""The key of the vault's records, beside the wallets: whoever copies the box's folder alone has no secrets."""
 
 
 def worker_role(number: int) -> str:
