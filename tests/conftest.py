@@ -1,16 +1,22 @@
 """
-What every test shares: the loop, logs that end with their test, and hypothesis without wall-clock judgements.
+What every test shares: the loop, logs that end with their test, databases, and hypothesis without wall-clock judgements.
 
 The profile `night` (`make night`) has ten times the examples, in the tests that ask `tests.support.nights` how many they should try.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
 
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
+
+from tests.support.postgres import Cluster, NoPostgresError, open_cluster
 
 settings.register_profile("voisin", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("night", settings.get_profile("voisin"))
@@ -29,3 +35,41 @@ def logs_as_they_were() -> Iterator[None]:
     before = structlog.get_config()
     yield
     structlog.configure(**before)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """A PostgreSQL server for this process's tests; where it is not installed they are skipped, in the continuous integration they fail."""
+    with ExitStack() as stack:
+        try:
+            cluster = stack.enter_context(open_cluster())
+        except NoPostgresError as error:
+            if os.environ.get("CI") == "true":
+                raise
+            pytest.skip(str(error))
+        yield cluster
+
+
+@pytest.fixture
+def postgres_url(postgres: Cluster) -> Iterator[str]:
+    """The address of an empty PostgreSQL database."""
+    with postgres.database() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], str]]:
+    """Makes empty databases, first all of them of one kind, then of the other, and answers their addresses."""
+    numbers = count()
+    if request.param == "sqlite":
+        yield lambda: f"sqlite:///{tmp_path}/records{next(numbers)}.sqlite"
+        return
+    cluster: Cluster = request.getfixturevalue("postgres")
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(cluster.database())
+
+
+@pytest.fixture
+def database_url(new_database: Callable[[], str]) -> str:
+    """The address of an empty database of either kind."""
+    return new_database()

@@ -2,7 +2,8 @@
 Opening a service's database: SQLite in WAL mode or PostgreSQL, with its tables brought up to date.
 
 Writing transactions run one after another where that matters: on SQLite because each begins by taking the write lock, on
-PostgreSQL because the service locks a row of its own first. Reading goes on beside them.
+PostgreSQL because the service locks a row of its own first. Reading goes on beside them. Several processes may open the same
+database at once: one makes the tables, the others wait for it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 import anyio
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy import URL, Connection, Dialect, event, func, make_url, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -29,6 +30,8 @@ LOCK_WAIT_S = 30
 
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 _WRITES = "voisin_writes"
+_upgrading = anyio.Lock()
+"""Alembic keeps what it works on in variables of its modules: two upgrades in one process would mix them up."""
 
 Claim = Callable[[AsyncConnection], Awaitable[None]]
 """Writes down whom the records are about, or sees that they are about the same; raises `InputError` otherwise."""
@@ -65,7 +68,9 @@ class Records:
         engine = self._engine(database_url)
         try:
             with anyio.CancelScope(shield=True), self.answering():
-                async with writing(engine) as connection:
+                async with _upgrading, writing(engine) as connection:
+                    if engine.dialect.name == "postgresql":
+                        await connection.execute(select(func.pg_advisory_xact_lock(func.hashtext(f"voisin {self.service}"))))
                     await connection.run_sync(self.upgrade_tables)
                     await claim(connection)
             yield engine
@@ -103,10 +108,22 @@ class Records:
         if url.get_backend_name() == "sqlite":
             return self._sqlite_engine(url)
         try:
-            return create_async_engine(url, pool_pre_ping=True)
+            engine = create_async_engine(url, pool_pre_ping=True)
         except ModuleNotFoundError as error:
-            hint = f"install {error.name}, or use sqlite:///{self.service}.sqlite"
+            hint = f"install voisin[postgres], or use sqlite:///{self.service}.sqlite"
             raise InputError(f"the database needs the package {error.name}", hint=hint) from None
+        event.listen(engine.sync_engine, "do_connect", self._connect)
+        return engine
+
+    def _connect(self, dialect: Dialect, _record: object, arguments: tuple[str, ...], named: dict[str, object]) -> DBAPIConnection:
+        """Connect to PostgreSQL; that nobody is there is not yet an error of the database's kind."""
+        try:
+            return dialect.connect(*arguments, **named)
+        except OSError as error:
+            hint = "see whether it runs, and whether its address is right"
+            raise UnavailableError(f"the {self.service}'s database does not answer: {error}", hint=hint) from error
+        except TypeError as error:
+            raise InputError(f"the database address cannot be used: {error}", hint=self._examples()) from None
 
     def _sqlite_engine(self, url: URL) -> AsyncEngine:
         if url.database is None or url.database in ("", ":memory:"):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 
 import anyio
 import anyio.lowlevel
@@ -113,10 +112,9 @@ async def follow_to_the_end(service: MarketService, head: int) -> None:
             running.cancel_scope.cancel()
 
 
-async def live(folder: Path, fate: Fate) -> dict[str, list[tuple[object, ...]]]:
+async def live(database_url: str, fate: Fate) -> dict[str, list[tuple[object, ...]]]:
     """Let the story happen to a market; answers all its records. Each phase is begun again after a death."""
     story = Story()
-    database_url = f"sqlite:///{folder / 'book.sqlite'}"
     for phase in (0, 1):
         if phase:
             story.go_on()
@@ -141,22 +139,18 @@ async def everything(database_url: str) -> dict[str, list[tuple[object, ...]]]:
         return {table.name: sorted(tuple(row) for row in await connection.execute(select(table))) for table in metadata.sorted_tables}
 
 
-async def test_every_death_ends_in_the_same_records(tmp_path: Path) -> None:
-    (tmp_path / "0").mkdir()
+async def test_every_death_ends_in_the_same_records(new_database: Callable[[], str]) -> None:
     undisturbed = Fate()
-    expected = await live(tmp_path / "0", undisturbed)
+    expected = await live(new_database(), undisturbed)
     assert [len(expected[table]) for table in ("follower", "orders", "deals", "tasks")] == [1, 5, 1, 2]
     assert undisturbed.steps > 60
     for fatal in range(random.randint(1, 3), undisturbed.steps + 1, 3):  # a third of all steps, another one each time
-        folder = tmp_path / str(fatal)
-        folder.mkdir()
-        assert await live(folder, Fate(fatal)) == expected, f"killed at step {fatal} of {undisturbed.steps}"
+        assert await live(new_database(), Fate(fatal)) == expected, f"killed at step {fatal} of {undisturbed.steps}"
 
 
-async def test_two_markets_on_one_database_record_everything_once(tmp_path: Path) -> None:
-    (tmp_path / "one").mkdir()
-    expected = await live(tmp_path / "one", Fate())
-    story, database_url = Story(), f"sqlite:///{tmp_path / 'shared.sqlite'}"
+async def test_two_markets_on_one_database_record_everything_once(new_database: Callable[[], str]) -> None:
+    expected = await live(new_database(), Fate())
+    story, database_url = Story(), new_database()
     async with AsyncExitStack() as opened:
         left, right = [await opened.enter_async_context(alive(story, database_url, Fate())) for _ in range(2)]
         await publish_all(left, story)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import anyio
 import anyio.lowlevel
@@ -71,9 +70,9 @@ class Race:
 
 
 @pytest.fixture
-async def race(tmp_path: Path) -> AsyncIterator[Race]:
-    """A market with its records on disk."""
-    trade, settings = Trade(), market_settings(tmp_path)
+async def race(database_url: str) -> AsyncIterator[Race]:
+    """A market with its records in a database."""
+    trade, settings = Trade(), market_settings(database_url=database_url)
     async with open_store(settings.database_url, trade.ledger.domain, 0) as opened:
         store = RacyStore(opened)
         yield Race(trade, store, MarketService(trade.ledger, store, settings))
@@ -171,8 +170,8 @@ async def test_same_order_by_many_at_once(race: Race) -> None:
     assert len(await race.store.story(order_hash(order, race.trade.ledger.domain))) == 1
 
 
-async def test_limit_of_open_orders_holds_for_many_at_once(tmp_path: Path) -> None:
-    trade, settings = Trade(), market_settings(tmp_path, max_open_orders=3)
+async def test_limit_of_open_orders_holds_for_many_at_once(database_url: str) -> None:
+    trade, settings = Trade(), market_settings(database_url=database_url, max_open_orders=3)
     async with open_store(settings.database_url, trade.ledger.domain, 0) as store:
         service = MarketService(trade.ledger, store, settings)
         orders = [trade.app_order() for _ in range(8)]
@@ -201,8 +200,8 @@ async def test_readers_do_not_wait_for_a_writer(race: Race) -> None:
             await write.advance(await write.position())
 
 
-async def test_writers_wait_for_each_other(tmp_path: Path) -> None:
-    """Transactions of two markets on one file that each read and add one: none is lost, though each lets go of the loop in between."""
+async def test_writers_wait_for_each_other(database_url: str) -> None:
+    """Transactions of two markets on one database that each read and add one: none is lost, though each lets go of the loop in between."""
 
     async def add_one(store: SqlStore) -> None:
         async with store.write() as write:
@@ -210,8 +209,7 @@ async def test_writers_wait_for_each_other(tmp_path: Path) -> None:
             await anyio.lowlevel.checkpoint()
             await write.advance(Position(before.next_block + 1, before.last_hash))
 
-    url = f"sqlite:///{tmp_path / 'book.sqlite'}"
-    async with open_store(url, TWIN_DOMAIN, 0) as left, open_store(url, TWIN_DOMAIN, 0) as right:
+    async with open_store(database_url, TWIN_DOMAIN, 0) as left, open_store(database_url, TWIN_DOMAIN, 0) as right:
         async with anyio.create_task_group() as crowd:
             for store in (left, right) * 10:
                 crowd.start_soon(add_one, store)

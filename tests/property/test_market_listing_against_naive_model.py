@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import anyio
 import pytest
@@ -227,9 +226,9 @@ async def compare(database: AsyncEngine, book: list[tuple[Entry, Naive]], asked:
         assert entry.status is OrderStatus(line.status)
 
 
-def test_lists_are_sound_complete_and_in_order(tmp_path: Path) -> None:
+def test_lists_are_sound_complete_and_in_order(database_url: str) -> None:
     async def all_examples() -> None:
-        async with open_database(f"sqlite:///{tmp_path / 'book.sqlite'}", TWIN_DOMAIN, 0) as database:
+        async with open_database(database_url, TWIN_DOMAIN, 0) as database:
 
             @settings(max_examples=20)
             @given(books(), st.lists(queries(), min_size=5, max_size=10), st.integers(1, 7))
@@ -242,13 +241,13 @@ def test_lists_are_sound_complete_and_in_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_pages_stay_in_place_while_orders_come_and_go(tmp_path: Path) -> None:
+async def test_pages_stay_in_place_while_orders_come_and_go(database_url: str) -> None:
     def entry(number: int, price: int) -> Entry:
         order = AppOrder(app=A, appprice=NRLC(price), volume=1, salt=Hash32("0x" + "00" * 32))
         name = OrderHash(Hash32(f"0x{number:064x}"))
         return Entry(hash=name, order=order, signer=A, remaining=1, published_at=UnixSeconds(7), owner=A, stake=NRLC(0))
 
-    async with open_store(f"sqlite:///{tmp_path / 'book.sqlite'}", TWIN_DOMAIN, 0) as store:
+    async with open_store(database_url, TWIN_DOMAIN, 0) as store:
         async with store.write() as write:
             for number in range(6):
                 await write.save(entry(10 + number, price=number // 2))

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import create_engine
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from tests.unit.pool.conftest import SCHEDULER, Scene
 from voisin.errors import InputError
-from voisin.pool.database import RECORDS
+from voisin.pool.database import open_database
 from voisin.pool.records import Changes, Position, TaskFile
 from voisin.pool.schema import metadata
 from voisin.pool.store import MemoryStore, PoolStore, open_store
@@ -31,19 +31,18 @@ HASH = as_hash32("0x" + "77" * 32)
 
 
 @asynccontextmanager
-async def in_memory(_folder: Path) -> AsyncIterator[PoolStore]:
-    yield MemoryStore(5)
-
-
-@asynccontextmanager
-async def in_sqlite(folder: Path) -> AsyncIterator[PoolStore]:
-    async with open_store(f"sqlite:///{folder}/pool.sqlite", DOMAIN, POOL, 5) as store:
+async def in_database(url: str) -> AsyncIterator[PoolStore]:
+    async with open_store(url, DOMAIN, POOL, 5) as store:
         yield store
 
 
-@pytest.fixture(params=[in_memory, in_sqlite])
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[PoolStore]:
-    async with request.param(tmp_path) as opened:
+    if request.param == "memory":
+        yield MemoryStore(5)
+        return
+    url = f"sqlite:///{tmp_path}/pool.sqlite" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    async with in_database(url) as opened:
         yield opened
 
 
@@ -124,21 +123,21 @@ async def test_later_changes_replace_earlier_ones_and_stories_grow(store: PoolSt
     assert {file.task.task_id: file for file in snapshot.tasks} == files_of(scene)
 
 
-async def test_closed_and_opened_again_it_is_all_there(tmp_path: Path) -> None:
+async def test_closed_and_opened_again_it_is_all_there(database_url: str) -> None:
     scene = busy_pool()
-    async with in_sqlite(tmp_path) as store:
+    async with in_database(database_url) as store:
         await store.save(scene.machine.take_changes(), Position(9, HASH))
         before = await store.load()
-    async with in_sqlite(tmp_path) as store:
+    async with in_database(database_url) as store:
         assert await store.load() == before
 
 
-async def test_a_save_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+async def test_a_save_that_fails_leaves_nothing_behind(database_url: str) -> None:
     scene = busy_pool()
     changes = scene.machine.take_changes()
     orphan = replace(next(iter(changes.replicas.values())), task_id=HASH)
     changes.replicas[HASH, orphan.worker] = orphan
-    async with in_sqlite(tmp_path) as store:
+    async with in_database(database_url) as store:
         with pytest.raises(IntegrityError):  # our own fault, which no waiting mends
             await store.save(changes, Position(9, HASH))
         snapshot = await store.load()
@@ -153,11 +152,11 @@ async def test_a_save_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
         (Domain(chain_id=31337, hub=POOL), POOL),
     ],
 )
-async def test_a_database_of_another_pool_is_refused(tmp_path: Path, domain: Domain, workerpool: str) -> None:
-    async with in_sqlite(tmp_path):
+async def test_a_database_of_another_pool_is_refused(database_url: str, domain: Domain, workerpool: str) -> None:
+    async with in_database(database_url):
         pass
     with pytest.raises(InputError, match="own database"):
-        async with open_store(f"sqlite:///{tmp_path}/pool.sqlite", domain, workerpool, 5):
+        async with open_store(database_url, domain, workerpool, 5):
             pass
 
 
@@ -168,18 +167,17 @@ async def test_an_address_that_is_no_database_is_refused(url: str) -> None:
             pass
 
 
-async def test_the_migrations_make_the_tables_that_the_code_uses(tmp_path: Path) -> None:
-    engine = create_engine(f"sqlite:///{tmp_path}/made.sqlite")
-    with engine.begin() as connection:
-        RECORDS.upgrade_tables(connection)
-    with engine.connect() as connection:
+async def test_the_migrations_make_the_tables_that_the_code_uses(database_url: str) -> None:
+    def differences(connection: Connection) -> list[object]:
         context = MigrationContext.configure(connection, opts={"version_table": "pool_version"})
-        assert compare_metadata(context, metadata) == []
-    engine.dispose()
+        return list(compare_metadata(context, metadata))
+
+    async with open_database(database_url, DOMAIN, POOL, 5) as engine, engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
 
 
 async def test_the_database_is_in_wal_mode(tmp_path: Path) -> None:
-    async with in_sqlite(tmp_path):
+    async with in_database(f"sqlite:///{tmp_path}/pool.sqlite"):
         pass
     with sqlite3.connect(tmp_path / "pool.sqlite") as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
