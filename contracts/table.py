@@ -30,10 +30,10 @@ ORDER_TYPES = {
     ),
 }
 INTRODUCTION = """
-Made by `python contracts/table.py` from the canonical ABIs, `differences.json` (every difference on purpose, read by the tests that
-compare the ABIs) and `gas.json` (`python benches/gas.py --keep`: the same calls on both). **Same**: signature, mutability, events, answers,
-reverts. Gas: ours in percent of the original's, from the cheapest to the dearest case measured. Views cost nothing to callers and are not
-measured. The bounds of section 11 hold everywhere and are not repeated.
+Made by `python contracts/table.py` from the canonical ABIs, `differences.json` (every difference on purpose, read by the tests that compare
+ABIs and behaviour) and `gas.json` (`python benches/gas.py --keep`: the same calls on both). **Same**: signature, mutability, events,
+answers, reverts. Gas: ours in percent of the original's, from the cheapest to the dearest case measured. Views cost nothing to callers and
+are not measured. The bounds of section 11 hold everywhere and are not repeated.
 
 Three corners are dearer than the original's, found by random sequences: who gives all of a stake away while money is locked (the original
 clears a word and is refunded for it, ours keeps both in one word, 3.4: up to 4,000 gas of a transfer, which the locking had saved several
@@ -42,7 +42,7 @@ times over); array forms that are given nothing to do (up to 4,500 gas, room for
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """An entry of `differences.json`."""
+    """What the tables say of an entry of `differences.json`; the tests read more (`tests.support.differences`)."""
 
     contracts: tuple[str, ...]
     entry: str

@@ -52,7 +52,7 @@ class Pair:
         """
         marks = [evm.mark() for evm in self.evms]
         ours, theirs = (_outcome(evm, sender, to, data, value) for evm in self.evms)
-        if (isinstance(theirs, Receipt) and is_refused_by_ours_alone(ours)) or is_read_as_zeros(name, ours, theirs):
+        if (isinstance(theirs, Receipt) and is_refused_by_ours_alone(name, ours)) or is_read_as_zeros(name, ours, theirs):
             for evm, mark in zip(self.evms, marks, strict=True):
                 evm.rewind(mark)
             self.outcomes["different on purpose", isinstance(ours, Receipt)] += 1

@@ -1,7 +1,7 @@
 """
 Random sequences of valid and invalid calls: our hub does, says, keeps and pays what the original does.
 
-Where it does not on purpose, `tests.support.pair_differences` says so. `make test` tries 250 sequences of calls of the hubs and 30 of the
+Where it does not on purpose, `contracts/differences.json` says so. `make test` tries 250 sequences of calls of the hubs and 30 of the
 registries, `make night` 2,500 and 300.
 """
 

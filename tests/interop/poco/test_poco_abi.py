@@ -14,6 +14,7 @@ from tests.support.differences import Difference, differences
 from tests.support.npm import package_path, requires_npm
 from tests.support.original import PACKAGES
 from voisin.chain.artifacts import AbiEntry, load_abi
+from voisin.chain.compile import ROOT
 
 POCO = ("@iexec/poco", "abis", "contracts")
 DIAMOND = ("@iexec/poco", "deployments", "arbitrum")
@@ -87,3 +88,8 @@ def test_what_is_said_to_behave_otherwise_exists() -> None:
         return all(item.entry in _wire(load_abi(name)) for name in item.contracts)
 
     assert [item for item in differences() if item.kind == "differs" and not is_real(item)] == []
+
+
+def test_reasons_of_ours_are_specified() -> None:
+    specification = (ROOT / "SPEC.md").read_text()
+    assert [reason for item in differences() for reason in item.reasons if f"`{reason}`" not in specification] == []
