@@ -237,7 +237,12 @@ class EntriesMachine(RuleBasedStateMachine):
     def _logs(self, receipt: Receipt, number: int) -> list[tuple[object, ...]]:
         """Events with entries by number; that an approval ended with a transfer is said by the older build alone."""
         found = [
-            (self._neutral(bytes.fromhex(log.address[2:]), number), *(self._neutral(topic, number) for topic in log.topics), self._neutral(log.data, number)) for log in receipt.logs
+            (
+                self._neutral(bytes.fromhex(log.address[2:]), number),
+                *(self._neutral(topic, number) for topic in log.topics),
+                self._neutral(log.data, number),
+            )
+            for log in receipt.logs
         ]
         is_transfer = any(log.topics[0] != APPROVAL for log in receipt.logs)
         return [entry for entry, log in zip(found, receipt.logs, strict=True) if not (is_transfer and log.topics[0] == APPROVAL)]
