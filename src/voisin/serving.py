@@ -8,24 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
-from typing import Literal
 
 import anyio
 import uvicorn
 
 from voisin.errors import InputError, UnavailableError
+from voisin.patience import HttpConnection, Patience, Watched, allow_many_files
 
 ASGIApp = Callable[..., Awaitable[None]]
 """An ASGI application; frameworks spell the types of its three arguments each in their own way."""
 
-HttpProtocol = Literal["h11"] | type[asyncio.Protocol]
-"""uvicorn's careful reader of HTTP, or another."""
-
 SHUTDOWN_S = 3
-KEEP_ALIVE_S = 60
 START_S = 30
+PATIENCE = Patience()
+BACKLOG = 2048
+"""Connections that the system keeps until they are accepted."""
+ACCEPTED_AT_ONCE = 16
+"""Before anything else has its turn; few, since a loop that runs out of open files in between tries again for all of them."""
 
 
 class _Server(uvicorn.Server):
@@ -61,7 +63,13 @@ def bind(host: str, port: int) -> socket.socket:
 
 @contextlib.asynccontextmanager
 async def serve_app(
-    app: ASGIApp, *, host: str = "127.0.0.1", port: int = 0, max_message_bytes: int = 1 << 20, http: HttpProtocol = "h11"
+    app: ASGIApp,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    max_message_bytes: int = 1 << 20,
+    http: type[Watched] = HttpConnection,
+    patience: Patience = PATIENCE,
 ) -> AsyncIterator[str]:
     """
     Serve an application for as long as the context lasts.
@@ -71,7 +79,8 @@ async def serve_app(
         host: The address to listen on.
         port: The port; 0 takes any free one.
         max_message_bytes: The longest WebSocket message that is accepted [bytes].
-        http: What reads requests: uvicorn's name of it, or a class of its own.
+        http: What reads requests.
+        patience: How long clients are waited for.
 
     Yields:
         The base URL, for example `http://127.0.0.1:8545`.
@@ -87,23 +96,37 @@ async def serve_app(
         log_config=None,
         access_log=False,
         lifespan="on",
-        http=http,
+        http=type(http.__name__, (http,), {"patience": patience, "most_files": allow_many_files()}),
         ws="websockets-sansio",
         ws_max_size=max_message_bytes,
+        backlog=ACCEPTED_AT_ONCE,
         timeout_graceful_shutdown=SHUTDOWN_S,
-        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_keep_alive=math.ceil(patience.idle_s),
     )
     server = _Server(config)
     with listener:
         task = asyncio.create_task(server.serve([listener]), name=f"serve {shown}")
+        look = asyncio.create_task(_look_after(server, patience.look_every_s), name=f"look after {shown}")
         try:
             await _started(server, task)
+            listener.listen(BACKLOG)  # once more: asyncio takes one number for how many wait and for how many it accepts at once
             yield f"http://{shown}:{listener.getsockname()[1]}"
         finally:
             server.should_exit = True
+            look.cancel()
             with anyio.CancelScope(shield=True):
-                await asyncio.wait([task])
+                await asyncio.wait([task, look])
         task.result()
+
+
+async def _look_after(server: uvicorn.Server, every_s: float) -> None:
+    """Hang up on clients that are too slow."""
+    while True:
+        await asyncio.sleep(every_s)
+        now = asyncio.get_running_loop().time()
+        for connection in list(server.server_state.connections):
+            if isinstance(connection, Watched):
+                connection.look(now)
 
 
 async def _started(server: uvicorn.Server, task: asyncio.Task[None]) -> None:

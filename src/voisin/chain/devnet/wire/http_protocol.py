@@ -10,15 +10,25 @@ from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from voisin.patience import Request, Watched
+
 MAX_HEAD_BYTES: Final = 64 * 1024
 
 
-class FastHttpProtocol(HttpToolsProtocol):
+class FastHttpProtocol(Watched, HttpToolsProtocol):
     """One connection."""
 
     _unfinished_head_bytes = 0
     _is_in_head = True
     _has_got_on = False
+
+    def request(self) -> Request | None:
+        """Give the last request whose head has come."""
+        return self.cycle
+
+    def is_in_body(self) -> bool:
+        """Tell whether a request's head has come and its body has not ended."""
+        return not self._is_in_head
 
     def data_received(self, data: bytes) -> None:
         """Take what has come; hang up when it is too much for a head that has not ended."""
