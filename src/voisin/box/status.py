@@ -41,12 +41,19 @@ async def box_status(network: Network) -> BoxStatus:
     pool: list[PoolView] = []
     async with httpx.AsyncClient(timeout=PATIENCE_S) as http, anyio.create_task_group() as tasks:
         tasks.start_soon(_ask_chain, network, found)
-        for name, url in (("market", network.market_url), ("storage", network.storage_url)):
+        for name, url in _services(network).items():
             tasks.start_soon(_ask_service, http, name, url, found)
         if network.pool_url:
             tasks.start_soon(_ask_pool, http, network.pool_url, found, pool)
-    services = tuple(found[name] for name in ("chain", "market", "pool", "storage") if name in found)
+    services = tuple(found[name] for name in dict.fromkeys(("chain", "market", "pool", *_services(network))) if name in found)
     return BoxStatus(pid=network.pid, is_running=_is_alive(network.pid), services=services, pool=pool[0] if pool else None)
+
+
+def _services(network: Network) -> dict[str, str]:
+    """List the services that only say whether they are well; those that a network may lack only where it has them."""
+    optional = {"vault": network.vault_url, "index": network.index_url}
+    always = {"market": network.market_url, "storage": network.storage_url}
+    return always | {name: url for name, url in optional.items() if url}
 
 
 async def _ask_chain(network: Network, found: dict[str, ServiceStatus]) -> None:

@@ -22,11 +22,14 @@ from voisin.cli import (
     chain_show,
     chain_trace,
     chain_verify,
+    data_commands,
     deal_commands,
     order_commands,
     run_command,
+    secret_commands,
     serve_commands,
     storage_commands,
+    vault_commands,
     wallet_commands,
 )
 from voisin.cli.session import Globals, HomeOption, JsonOption, NetworkOption, PasswordOption, WalletOption
@@ -61,6 +64,9 @@ app.add_typer(deal_commands.tasks)
 app.add_typer(serve_commands.workers)
 app.add_typer(serve_commands.pools)
 app.add_typer(storage_commands.app)
+app.add_typer(secret_commands.app)
+app.add_typer(data_commands.app)
+app.add_typer(vault_commands.app)
 
 
 @app.callback()

@@ -23,12 +23,14 @@ from voisin.client.callbacks import Callback, find_callback, retry_callback
 from voisin.client.history import deal_invoice
 from voisin.client.invoice import Invoice
 from voisin.client.job import AsyncJob, open_job
+from voisin.client.keys import SECRETS_FOLDER, ReaderKeys
 from voisin.client.ledger import BalanceSheet, balance_sheet, holders
 from voisin.client.links import Links, open_links
 from voisin.client.network import Network, home_folder, load_network, named_network
 from voisin.client.quote import Quote, make_quote
 from voisin.client.requester import Requester
 from voisin.client.results import Result
+from voisin.client.secrets import AsyncSecrets
 from voisin.client.terms import Progress, RunTerms, TaskLike, TaskSpec, read_tasks, read_terms
 from voisin.client.wallets import PasswordPrompt, find_wallet, open_wallet
 from voisin.client.watch import Watch
@@ -46,7 +48,13 @@ _RETRY_S = 5.0
 
 
 class AsyncCloud:
-    """A connection to a market. Made by `connect_async`."""
+    """
+    A connection to a market. Made by `connect_async`.
+
+    Attributes:
+        links: The open connections.
+        secrets: The wallet's secrets in the network's vault.
+    """
 
     def __init__(self, links: Links, watch: Watch, background: TaskGroup, unlock: Callable[[], KeySigner]) -> None:
         self.links = links
@@ -55,6 +63,7 @@ class AsyncCloud:
         self._unlock = unlock
         self._requester: Requester | None = None
         self._unlocking = anyio.Lock()
+        self.secrets = AsyncSecrets(links, self._wallet)
 
     async def run(self, app: AppReference, args: Sequence[str | int | float] | TaskSpec = (), **terms: Unpack[RunTerms]) -> Result:
         """
@@ -264,6 +273,9 @@ class AsyncCloud:
                 self._requester = Requester(self.links, await anyio.to_thread.run_sync(self._unlock))
         return self._requester
 
+    async def _wallet(self) -> KeySigner:
+        return (await self.requester()).signer
+
     async def _open(self, deals: Sequence[tuple[DealId, int | None]], requester: Requester | None) -> AsyncJob:
         job = await open_job(self.links, self._watch, deals)
         if requester is not None and all(part.deal.requester == requester.address for part in job.deals):
@@ -360,7 +372,7 @@ async def connect_async(
         return open_wallet(find_wallet(folder, where, wallet), folder, where, password=password, ask=ask)
 
     failure: list[Exception] = []
-    async with open_links(where) as links, anyio.create_task_group() as background:
+    async with open_links(where, ReaderKeys(folder / SECRETS_FOLDER)) as links, anyio.create_task_group() as background:
         watch = Watch(links.chain)
         background.start_soon(watch.run)
         try:

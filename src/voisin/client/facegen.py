@@ -1,7 +1,8 @@
 """
 Writes `faces.py`: for each asynchronous class a typed class whose methods do the same and wait.
 
-Run it after a change of `cloud.py` or `job.py`: `python -m voisin.client.facegen`. A test compares the file with what it writes.
+Run it after a change of `cloud.py`, `job.py` or `secrets.py`: `python src/voisin/client/facegen.py`. A test compares the file with
+what it writes.
 """
 
 from __future__ import annotations
@@ -24,13 +25,14 @@ FACES = {
             *("account", "wallet_balance", "deposit", "withdraw", "balances"),
         ),
     ),
+    "AsyncSecrets": ("secrets.py", "SecretsFace", ("push", "check", "entries", "delete", "uses", "create_result_key")),
 }
 """For each asynchronous class its file, the name of its blocking face, and the methods that get a blocking twin."""
 
 _HEAD = '''"""
 The blocking twins of the asynchronous methods.
 
-Written by facegen.py: change cloud.py or job.py, not this file.
+Written by facegen.py: change cloud.py, job.py or secrets.py, not this file.
 """
 
 from __future__ import annotations
@@ -47,9 +49,11 @@ from voisin.client.job import AsyncJob
 from voisin.client.ledger import BalanceSheet
 from voisin.client.quote import Quote
 from voisin.client.results import Result
+from voisin.client.secrets import AsyncSecrets
 from voisin.client.terms import RunTerms, TaskLike, TaskSpec
 from voisin.protocol.ids import Address
 from voisin.protocol.records import Account
+from voisin.protocol.secrets import Release, SecretEntry
 from voisin.units import NRLC
 '''
 

@@ -1,7 +1,7 @@
 """
 The blocking twins of the asynchronous methods.
 
-Written by facegen.py: change cloud.py or job.py, not this file.
+Written by facegen.py: change cloud.py, job.py or secrets.py, not this file.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from voisin.client.job import AsyncJob
 from voisin.client.ledger import BalanceSheet
 from voisin.client.quote import Quote
 from voisin.client.results import Result
+from voisin.client.secrets import AsyncSecrets
 from voisin.client.terms import RunTerms, TaskLike, TaskSpec
 from voisin.protocol.ids import Address
 from voisin.protocol.records import Account
+from voisin.protocol.secrets import Release, SecretEntry
 from voisin.units import NRLC
 
 
@@ -211,3 +213,69 @@ class CloudFace(Face[AsyncCloud]):
             owners: Whose; None for everybody who ever held RLC on this market's chain.
         """
         return self._wait(self._inner.balances, owners)
+
+
+class SecretsFace(Face[AsyncSecrets]):
+    """What `AsyncSecrets` does, waiting for each answer."""
+
+    def push(self, kind: str, value: str, *, holder: str | None = None, name: str = "", replace: bool = False) -> SecretEntry:
+        """
+        Keep a secret.
+
+        Args:
+            kind: `dataset`, `app`, `requester` or `named`.
+            value: Its value, up to 4096 bytes; a dataset's is the key that it is encrypted with.
+            holder: The dataset or app; for the other kinds the wallet itself.
+            name: Its name, for the kinds `requester` and `named`.
+            replace: Whether one that is there is replaced, and only such a one; the kind `named` only.
+
+        Raises:
+            InputError: It is malformed, there is one already, or none to replace.
+            TrustError: The wallet does not own the dataset or app.
+        """
+        return self._wait(self._inner.push, kind, value, holder=holder, name=name, replace=replace)
+
+    def check(self, kind: str, *, holder: str | None = None, name: str = "") -> SecretEntry | None:
+        """
+        Find out whether there is a secret; its value never comes out.
+
+        Args:
+            kind: As in `push`.
+            holder: The dataset, app or account; the wallet itself unless given.
+            name: As in `push`.
+        """
+        return self._wait(self._inner.check, kind, holder=holder, name=name)
+
+    def entries(self) -> list[SecretEntry]:
+        """List what the wallet pushed, names only."""
+        return self._wait(self._inner.entries)
+
+    def delete(self, kind: str, *, holder: str | None = None, name: str = "") -> SecretEntry:
+        """
+        Delete a secret: from then on no enclave gets it.
+
+        Args:
+            kind: As in `push`.
+            holder: As in `push`.
+            name: As in `push`.
+
+        Raises:
+            InputError: There is none.
+            TrustError: The wallet does not own it.
+        """
+        return self._wait(self._inner.delete, kind, holder=holder, name=name)
+
+    def uses(self) -> list[Release]:
+        """List the uses of the wallet's secrets, newest first: when, in which task, by whose worker, on what evidence."""
+        return self._wait(self._inner.uses)
+
+    def create_result_key(self) -> SecretEntry:
+        """
+        Make a key pair, push its public half, and keep the private one in the home folder: results can then be sealed for the wallet.
+
+        Older private keys stay, and open the results of their time.
+
+        Raises:
+            InputError: The private half cannot be written.
+        """
+        return self._wait(self._inner.create_result_key)

@@ -115,7 +115,7 @@ class AsyncJob:
         await watched.final()
         workers = tuple(watched.provers)
         finished = Finished(deal_id=part.deal_id, deal=part.deal, task_id=task, place=index, workers=workers, price=task_price(part.deal))
-        return await fetch_result(self.links.chain, self.links.storage, finished)
+        return await fetch_result(self.links.chain, self.links.storage, finished, self.links.keys)
 
     async def collect(self, tell: Callable[[Ending], Awaitable[None]]) -> None:
         """

@@ -13,12 +13,14 @@ from pathlib import Path
 import anyio.to_thread
 
 from voisin.chain import Chain
+from voisin.client.keys import ReaderKeys
 from voisin.errors import GuestError, InputError, StateError, TrustError
 from voisin.protocol.archive import ResultArchive, open_archive
 from voisin.protocol.cid import Cid, parse_cid
 from voisin.protocol.ids import ZERO_ADDRESS, Address, DealId, Hash32, TaskId
 from voisin.protocol.records import Deal, Task, TaskStatus
 from voisin.protocol.results import STDERR_FILE, STDOUT_FILE, decode_link
+from voisin.protocol.sealing import is_sealed, open_sealed
 from voisin.storage import StorageClient
 from voisin.units import NRLC
 
@@ -63,7 +65,7 @@ class Result:
         price: What the task cost [nRLC].
         cid: Where the archive lies.
         digest: The digest on the chain that the files were held against.
-        archive: The ZIP file itself.
+        archive: The ZIP file itself, opened if it was sealed.
     """
 
     deal_id: DealId
@@ -145,7 +147,7 @@ class Finished:
     price: NRLC
 
 
-async def fetch_result(chain: Chain, storage: StorageClient, finished: Finished) -> Result:
+async def fetch_result(chain: Chain, storage: StorageClient, finished: Finished, keys: ReaderKeys | None = None) -> Result:
     """
     Download the result of a completed task and verify it.
 
@@ -153,9 +155,11 @@ async def fetch_result(chain: Chain, storage: StorageClient, finished: Finished)
         chain: The chain, which says where the result is and what it hashes to.
         storage: Where results lie.
         finished: The task.
+        keys: The private keys that open a sealed result; without them it stays sealed.
 
     Raises:
         AppFailedError: The app failed; the error carries the result.
+        InputError: The result is sealed for a reader whose key is not here.
         StateError: The task is not completed; the message says what it is.
         TrustError: The stored result is not the one that was agreed.
         UnavailableError: Storage does not answer, or has lost the result.
@@ -164,6 +168,8 @@ async def fetch_result(chain: Chain, storage: StorageClient, finished: Finished)
     require_completed(finished.task_id, task)
     cid = parse_cid(decode_link(task.results))
     data = await storage.get_bytes(cid, max_bytes=MAX_ARCHIVE_BYTES)
+    reader = finished.deal.requester if finished.deal.beneficiary == ZERO_ADDRESS else finished.deal.beneficiary
+    data = await anyio.to_thread.run_sync(_unsealed, data, reader, keys)
     archive = await anyio.to_thread.run_sync(_verified, data, task.result_digest, finished.deal.callback != ZERO_ADDRESS)
     result = Result(
         deal_id=finished.deal_id,
@@ -196,6 +202,23 @@ def require_completed(task_id: TaskId, task: Task) -> None:
     raise StateError(
         f"task {task_id} has no result yet: it is {task.status.name.lower()}", hint="wait for it, or claim it after its deadline"
     )
+
+
+def _unsealed(data: bytes, reader: Address, keys: ReaderKeys | None) -> bytes:
+    """Open a sealed result with the first key that fits; what is inside is held against the chain afterwards, as ever."""
+    try:
+        if not is_sealed(data):
+            return data
+    except InputError:
+        return data  # whoever verifies it says what is wrong with it
+    held = keys.private(reader) if keys is not None else []
+    for key in held:
+        try:
+            return open_sealed(data, key)
+        except TrustError:
+            continue
+    what = "none of the keys here opens it" if held else "its key is not here"
+    raise InputError(f"the result is sealed for {reader}, and {what}", hint="open it in the home folder where the key was made")
 
 
 def _verified(data: bytes, digest: Hash32, has_callback: bool) -> ResultArchive:

@@ -79,7 +79,7 @@ class Service:
             UnavailableError: The service does not answer.
             VoisinError: The service's own problem.
         """
-        params = {name: str(value) for name, value in (filters or {}).items() if value is not None}
+        params = _params(filters)
         for attempt in range(_TRIES):
             try:
                 return await self._exchange(httpx.Request("GET", self._url(path), params=params), kind)
@@ -88,6 +88,49 @@ class Service:
                     raise
             await anyio.sleep(_FIRST_PAUSE_S * 2**attempt * (0.5 + random.random()))  # noqa: S311  a pause needs no secrecy
         raise AssertionError("the last attempt answers or raises")
+
+    async def find(self, path: str, kind: type[T], filters: Filters | None = None, *, absent: str) -> T | None:
+        """
+        Get a document that may not be there.
+
+        Args:
+            path: Where it is.
+            kind: What it is.
+            filters: Parameters of the query.
+            absent: The code of the problem by which the service says that it is not there.
+
+        Returns:
+            The document, or None.
+
+        Raises:
+            UnavailableError: The service does not answer.
+            VoisinError: The service's own problem.
+        """
+        response = await self._answer(httpx.Request("GET", self._url(path), params=_params(filters)))
+        if response.status_code == httpx.codes.NOT_FOUND and _problem_code(response) == absent:
+            return None
+        return decode(self._content(response), kind, f"the answer of the {self.what}")
+
+    async def call(
+        self, method: str, path: str, kind: type[T], *, filters: Filters | None = None, headers: dict[str, str], content: bytes = b""
+    ) -> T:
+        """
+        Make one request as it is said, never repeated.
+
+        Args:
+            method: The method.
+            path: The path.
+            kind: What the answer is.
+            filters: Parameters of the query.
+            headers: Its headers.
+            content: Its body.
+
+        Raises:
+            UnavailableError: The service does not answer.
+            VoisinError: The service's own problem.
+        """
+        request = httpx.Request(method, self._url(path), params=_params(filters), headers=headers, content=content)
+        return await self._exchange(request, kind)
 
     async def write(self, path: str, body: object, kind: type[T]) -> T:
         """Post a document and read the answer; never repeated. Raises like `read`."""
@@ -108,12 +151,17 @@ class Service:
         return decode(await self._send(request), kind, f"the answer of the {self.what}")
 
     async def _send(self, request: httpx.Request) -> bytes:
+        return self._content(await self._answer(request))
+
+    async def _answer(self, request: httpx.Request) -> httpx.Response:
         try:
-            response = await self._http.send(request)
+            return await self._http.send(request)
         except httpx.TransportError as error:
             reason = str(error) or type(error).__name__
             message = f"the {self.what} at {self.base_url} does not answer: {reason}"
             raise UnavailableError(message, hint="see whether it runs with `voisin status`") from None
+
+    def _content(self, response: httpx.Response) -> bytes:
         if response.is_success:
             return response.content
         raise self._problem(response)
@@ -123,6 +171,17 @@ class Service:
             return error_of(msgspec.json.decode(response.content, type=Problem))
         except msgspec.MsgspecError:
             return UnavailableError(f"the {self.what} at {self.base_url} answered {response.status_code} without saying why")
+
+
+def _params(filters: Filters | None) -> dict[str, str]:
+    return {name: str(value) for name, value in (filters or {}).items() if value is not None}
+
+
+def _problem_code(response: httpx.Response) -> str:
+    try:
+        return msgspec.json.decode(response.content, type=Problem).code
+    except msgspec.MsgspecError:
+        return ""
 
 
 class OrderBook:

@@ -18,7 +18,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from voisin.client.apps import AppReference
 from voisin.client.cloud import AsyncCloud, WalletReference, connect_async
-from voisin.client.faces import CloudFace, JobFace
+from voisin.client.faces import CloudFace, JobFace, SecretsFace
 from voisin.client.network import Network
 from voisin.client.quote import Quote
 from voisin.client.results import Result
@@ -54,11 +54,17 @@ class Job(JobFace):
 
 
 class Cloud(CloudFace):
-    """A connection to a market. Made by `connect`."""
+    """
+    A connection to a market. Made by `connect`.
+
+    Attributes:
+        secrets: The wallet's secrets in the network's vault.
+    """
 
     def __init__(self, portal: BlockingPortal, inner: AsyncCloud) -> None:
         super().__init__(portal, inner)
         self._pending: set[Future[Result]] = set()
+        self.secrets = SecretsFace(portal, inner.secrets)
 
     def start(self, quote: Quote) -> Job:
         """

@@ -19,7 +19,7 @@ from Crypto.PublicKey import RSA
 from Crypto.Util.Padding import pad, unpad
 
 from voisin.errors import InputError, TrustError
-from voisin.protocol.archive import pack_files, unpack_files
+from voisin.protocol.archive import open_archive, pack_files, unpack_files
 
 SEALED_FILE: Final = "iexec_out.zip.aes"
 KEY_FILE: Final = "aes-key.rsa"
@@ -77,7 +77,7 @@ def is_sealed(archive: bytes) -> bool:
     Raises:
         InputError: It is no archive.
     """
-    return set(unpack_files(archive)) == {SEALED_FILE, KEY_FILE}
+    return set(open_archive(archive).sizes) == {SEALED_FILE, KEY_FILE}
 
 
 def open_sealed(sealed: bytes, private_key: str) -> bytes:

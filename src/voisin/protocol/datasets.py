@@ -1,0 +1,117 @@
+"""
+Encrypted datasets in the form that the protocol's own clients write and read.
+
+The file is 16 random bytes of initialisation vector, then the content under AES-256-CBC with PKCS#7 padding. The key is 32 random
+bytes, kept in base64; the checksum on the chain is the SHA-256 of the whole encrypted file. The form has no authentication of its own:
+what was decrypted counts only if the encrypted file had that checksum.
+
+Files of any size pass through in pieces; nothing here touches a disk: file objects are handed in.
+
+Source: client-surface.md 5; pool-semantics.md 3.8; NIST SP 800-38A.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable
+from typing import BinaryIO, Final
+
+from Crypto.Cipher import AES
+from Crypto.Util.Padding import pad, unpad
+
+from voisin.errors import InputError, TrustError
+from voisin.protocol.ids import Hash32, to_hex
+
+KEY_BYTES: Final = 32
+_PIECE = 1 << 20
+
+
+def new_dataset_key(random_bytes: Callable[[int], bytes]) -> str:
+    """Draw the key of a dataset, as a vault keeps it; `random_bytes` must be fit for keys."""
+    return base64.b64encode(random_bytes(KEY_BYTES)).decode()
+
+
+def encrypt_dataset(source: BinaryIO, target: BinaryIO, key: str, random_bytes: Callable[[int], bytes]) -> Hash32:
+    """
+    Encrypt a dataset.
+
+    Args:
+        source: The content.
+        target: Where the encrypted file goes.
+        key: The key in base64.
+        random_bytes: Draws as many random bytes as it is told; they must be fit for initialisation vectors.
+
+    Returns:
+        The checksum of the encrypted file.
+
+    Raises:
+        InputError: The key is none.
+    """
+    vector, checksum = random_bytes(AES.block_size), hashlib.sha256()
+    cipher = AES.new(_key(key), AES.MODE_CBC, vector)
+
+    def put(piece: bytes) -> None:
+        checksum.update(piece)
+        target.write(piece)
+
+    put(vector)
+    while len(piece := _read(source)) == _PIECE:
+        put(cipher.encrypt(piece))
+    put(cipher.encrypt(pad(piece, AES.block_size)))
+    return Hash32(to_hex(checksum.digest()))
+
+
+def decrypt_dataset(source: BinaryIO, target: BinaryIO, key: str) -> Hash32:
+    """
+    Decrypt a dataset.
+
+    Args:
+        source: The encrypted file.
+        target: Where the content goes; what is there after an error is worth nothing.
+        key: The key in base64.
+
+    Returns:
+        The checksum of the encrypted file, to be held against the chain's before the content is used.
+
+    Raises:
+        InputError: The key is none.
+        TrustError: The file was encrypted with another key, or was changed.
+    """
+    secret, checksum = _key(key), hashlib.sha256()
+    refused = TrustError("the dataset is encrypted with another key, or was changed", hint="check the key, and fetch the file again")
+    vector = source.read(AES.block_size)
+    checksum.update(vector)
+    if len(vector) != AES.block_size:
+        raise refused
+    cipher = AES.new(secret, AES.MODE_CBC, vector)
+    held = b""  # the last block is padding in part, so a piece is written once the next one is there
+    while piece := _read(source):
+        checksum.update(piece)
+        if len(piece) % AES.block_size:
+            raise refused
+        target.write(held)
+        held = cipher.decrypt(piece)
+    try:
+        target.write(unpad(held, AES.block_size))
+    except ValueError:
+        raise refused from None
+    return Hash32(to_hex(checksum.digest()))
+
+
+def _read(source: BinaryIO) -> bytes:
+    """Read a whole piece, or what is left: a file object may give less than it was asked for."""
+    piece = bytearray()
+    while len(piece) < _PIECE and (more := source.read(_PIECE - len(piece))):
+        piece += more
+    return bytes(piece)
+
+
+def _key(text: str) -> bytes:
+    try:
+        key = base64.b64decode(text.strip(), validate=True)
+    except ValueError:
+        key = b""
+    if len(key) != KEY_BYTES:
+        raise InputError(f"the key of the dataset is none: a key is {KEY_BYTES} bytes in base64", hint="use the one it was encrypted with")
+    return key
