@@ -1,32 +1,20 @@
 """
 Choosing what to buy: which app orders and workerpool orders cover the tasks most cheaply, and if none do, why.
 
-Pure: it judges offers that somebody fetched.
+Pure: it has the engine of `voisin.policy.matching` judge offers that somebody fetched.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
 
 from voisin.errors import NoMatchError
-from voisin.policy.matching import Mismatch, mismatches, nearest, price_of
+from voisin.policy.matching import Bid, Book, Offer, clear, explain, price_of
 from voisin.protocol.ids import MAX_UINT256, ZERO_ADDRESS, ZERO_HASH, Address, OrderHash
 from voisin.protocol.orders import AppOrder, RequestOrder, WorkerpoolOrder
 from voisin.protocol.tags import NO_TAG, Tag
-from voisin.units import NRLC, format_amount
-
-OrderT = TypeVar("OrderT", AppOrder, WorkerpoolOrder)
-
-
-@dataclass(frozen=True, slots=True)
-class Offer(Generic[OrderT]):
-    """An order somebody offers, its hash, and how many tasks are left in it."""
-
-    order: OrderT
-    hash: OrderHash
-    remaining: int
+from voisin.units import NRLC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,39 +70,20 @@ def choose_lots(wish: Wish, apps: Sequence[Offer[AppOrder]], pools: Sequence[Off
         NoMatchError: The offers that fit do not cover all tasks; the message names the nearest offer, what excludes it and
             by how much, the hint the smallest change that would mend it.
     """
-    left = wish.volume
-    stock = {pool.hash: pool.remaining for pool in pools}
-    lots = []
-    for app in sorted(apps, key=lambda offer: (offer.order.appprice, -offer.remaining)):
-        usable = app.remaining
-        for pool in sorted(pools, key=lambda offer: (offer.order.workerpoolprice, -offer.remaining)):
-            volume = min(left, usable, stock[pool.hash])
-            if volume <= 0 or excluded_by(wish, app.order, pool.order):
-                continue
-            lots.append(Lot(app.order, pool.order, volume))
-            left, usable = left - volume, usable - volume
-            stock[pool.hash] -= volume
-    if left > 0:
-        raise _no_match(wish, apps, pools, covered=wish.volume - left)
-    return tuple(lots)
+    book = Book(apps=tuple(apps), workerpools=tuple(pools), bids=(draft_bid(wish),))
+    found = clear(book)
+    if found.volume < wish.volume:
+        raise _no_match(book, covered=found.volume)
+    return tuple(Lot(lot.app.order, lot.workerpool.order, lot.volume) for lot in found.lots)
 
 
-def excluded_by(wish: Wish, app: AppOrder, pool: WorkerpoolOrder) -> list[Mismatch]:
-    """List what stands between a wish and a pair of offers."""
-    return mismatches(app, None, pool, draft_request(wish, app))
-
-
-def draft_request(wish: Wish, app: AppOrder) -> RequestOrder:
-    """Spell a wish as an unsigned request that pays the app's price and leaves the rest of the limit to the workerpool."""
-    limit = wish.max_price if wish.max_price is not None else NRLC(MAX_UINT256)
-    app_share = min(app.appprice, limit)
-    return RequestOrder(
+def draft_bid(wish: Wish) -> Bid:
+    """Spell a wish as an unsigned request whose limits are still free to suit the offers."""
+    request = RequestOrder(
         app=wish.app,
-        appmaxprice=NRLC(app_share),
-        dataset=ZERO_ADDRESS,
-        datasetmaxprice=NRLC(0),
+        appmaxprice=NRLC(0),
         workerpool=wish.workerpool,
-        workerpoolmaxprice=NRLC(limit - app_share),
+        workerpoolmaxprice=NRLC(0),
         requester=wish.requester,
         volume=wish.volume,
         tag=wish.tag,
@@ -124,33 +93,13 @@ def draft_request(wish: Wish, app: AppOrder) -> RequestOrder:
         params="",
         salt=ZERO_HASH,
     )
+    return Bid(request, OrderHash(ZERO_HASH), wish.volume, limit=wish.max_price if wish.max_price is not None else NRLC(MAX_UINT256))
 
 
-def _no_match(wish: Wish, apps: Sequence[Offer[AppOrder]], pools: Sequence[Offer[WorkerpoolOrder]], *, covered: int) -> NoMatchError:
+def _no_match(book: Book, *, covered: int) -> NoMatchError:
+    (bid,) = book.bids
     if covered:
-        words = f"the offers that fit cover {covered} of {wish.volume} tasks"
+        words = f"the offers that fit cover {covered} of {bid.remaining} tasks"
         return NoMatchError(words, hint=f"run {covered} tasks now, or try again when more is offered")
-    if not apps:
-        words = f"nobody offers app {wish.app}"
-        return NoMatchError(words, hint="its owner offers it with `voisin order sign app` and `voisin order publish`")
-    pairs = [(app, pool) for app in apps for pool in pools if min(app.remaining, pool.remaining) > 0]
-    found = nearest(pairs, lambda pair: excluded_by(wish, pair[0].order, pair[1].order))
-    if found is None:
-        return NoMatchError("no workerpool offers anything", hint="start one with `voisin up` or `voisin pool run`")
-    (app, pool), reasons = found
-    nearest_one = f"the nearest offer is workerpool order {pool.hash}"
-    words = f"no offer fits: {nearest_one}, but {'; '.join(reason.message for reason in reasons)}"
-    return NoMatchError(words, hint=", ".join(_remedies(reasons, app.order, pool.order)))
-
-
-def _remedies(reasons: Sequence[Mismatch], app: AppOrder, pool: WorkerpoolOrder) -> Iterator[str]:
-    """Name the smallest change of the wish for each condition that has one."""
-    codes = {reason.code for reason in reasons}
-    if "0x00" in codes:
-        yield f"ask for category {pool.category}"
-    if "0x02" in codes:
-        yield f"ask for trust {pool.trust} or less"
-    if codes & {"0x03", "0x05"}:
-        yield f"allow a price of {format_amount(price_of(app, None, pool))} a task"
-    if "0x06" in codes:
-        yield "ask for a tag that the workerpool has"
+    reason = explain(bid, book)
+    return NoMatchError(reason.words, hint=reason.hint)

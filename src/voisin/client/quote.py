@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 
 from voisin.client.apps import AppReference, TargetApp, find_app
 from voisin.client.links import Links
-from voisin.client.offers import Lot, Offer, Wish, choose_lots
+from voisin.client.offers import Lot, Wish, choose_lots
 from voisin.client.terms import TaskSpec, Terms, choose_category
 from voisin.errors import FundsError, NoMatchError
+from voisin.policy.matching import Offer
 from voisin.policy.replication import reachable_trust, trust_for
 from voisin.protocol.ids import ZERO_HASH, Address, OrderHash
 from voisin.protocol.orders import AppOrder, WorkerpoolOrder

@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from tests.unit.client import stories as s
-from voisin.client.offers import Lot, Offer, Wish, choose_lots
+from voisin.client.offers import Lot, Wish, choose_lots
 from voisin.errors import NoMatchError
+from voisin.policy.matching import Offer
 from voisin.protocol.ids import ZERO_HASH, OrderHash
 from voisin.protocol.orders import AppOrder, WorkerpoolOrder
 from voisin.protocol.tags import tag_of

@@ -9,9 +9,8 @@ Source: poco-protocol.md 8.2.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from voisin.protocol.ids import ZERO_ADDRESS, Address
 from voisin.protocol.orders import AppOrder, DatasetOrder, RequestOrder, WorkerpoolOrder, no_dataset_order
@@ -20,8 +19,6 @@ from voisin.units import NRLC, format_amount
 
 Membership = Callable[[Address, Address], bool]
 """Tells whether a group contract (first) has a member (second)."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +40,15 @@ class Mismatch:
 def no_groups(_group: Address, _member: Address) -> bool:
     """Know of no group: only the address itself satisfies a restriction."""
     return False
+
+
+def is_allowed(restriction: Address, who: Address, is_member: Membership) -> bool:
+    """
+    Tell whether a restriction lets somebody in: nobody is shut out by the zero address, and a group lets its members in.
+
+    Source: poco-protocol.md 4.4.
+    """
+    return restriction in (ZERO_ADDRESS, who) or is_member(restriction, who)
 
 
 def price_of(app: AppOrder, dataset: DatasetOrder | None, workerpool: WorkerpoolOrder) -> NRLC:
@@ -75,16 +81,6 @@ def mismatches(
         *_tags(app, data, workerpool, request),
         *_restrictions(app, data, workerpool, request, is_member),
     ]
-
-
-def nearest(offers: Iterable[T], excluded_by: Callable[[T], Sequence[Mismatch]]) -> tuple[T, Sequence[Mismatch]] | None:
-    """
-    Find the offer that comes closest: fewest conditions against it, then the smallest gaps; None without offers.
-
-    An offer without any mismatch is as near as can be.
-    """
-    judged = [(offer, excluded_by(offer)) for offer in offers]
-    return min(judged, key=lambda pair: (len(pair[1]), sum(m.gap for m in pair[1])), default=None)
 
 
 def _terms(app: AppOrder, data: DatasetOrder, pool: WorkerpoolOrder, request: RequestOrder) -> list[Mismatch]:
@@ -135,6 +131,6 @@ def _restrictions(app: AppOrder, data: DatasetOrder, pool: WorkerpoolOrder, requ
         ("0x1a", "workerpool order", pool.datasetrestrict, "dataset", data.dataset),
         ("0x1b", "workerpool order", pool.requesterrestrict, "requester", request.requester),
     ):
-        if allowed not in (ZERO_ADDRESS, actual) and not is_member(allowed, actual):
+        if not is_allowed(allowed, actual, is_member):
             found.append(Mismatch(code, f"the {whose} is only for {what} {allowed}, not {actual}", 1))
     return found

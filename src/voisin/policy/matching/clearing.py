@@ -1,0 +1,167 @@
+"""
+Batch matching: many bids against many offers, for the greatest surplus.
+
+What is maximised is the sum, over all tasks that are traded, of what the buyer would have paid less what app, dataset and workerpool
+ask. The hub charges the asked prices, so who trades with whom decides at what price; ties are broken by what is left of the orders
+and by their hashes, never by the order in which they come.
+
+How the four kinds of orders enter:
+
+- Workerpool orders are what is auctioned (`auction.py`): each is a place with room for what is left of it, or for as many tasks as its
+  owner can stake.
+- A bid names its app and its dataset, so their orders are not chosen freely. For each bid the orders that fit it are combined, the
+  cheapest first, into variants that bid side by side and share the bid's volume: dearer ones only where the cheaper may run out or fit
+  other workerpools. As long as the first variant serves, the surplus is the optimum; where orders of apps or datasets are scarce, they
+  go to who gains most from them.
+- Money is a limit, not a price: a bid uses only workerpools that its requester can pay, a lot that somebody cannot pay is left out.
+
+The trades are put into an order in which the hub makes the same deals (`lots.py`), and then made one by one as the hub would; what is
+left over is cleared again, until nothing more is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from voisin.policy.matching.auction import Auction, Bidder
+from voisin.policy.matching.compatibility import WorkerpoolSets
+from voisin.policy.matching.conditions import Membership, no_groups
+from voisin.policy.matching.lots import in_order
+from voisin.policy.matching.money import Purses
+from voisin.policy.matching.values import Book, Clearing, Lot, Offer, OrderT, Unfilled
+from voisin.policy.matching.variants import Resources, Variant
+from voisin.protocol.ids import Address
+from voisin.units import NRLC
+
+ROUNDS = 8
+"""How often what is left over is cleared again; after the first round there is little left, and the next call goes on with it."""
+
+
+def clear(book: Book, free: Mapping[Address, NRLC] | None = None, *, is_member: Membership = no_groups) -> Clearing:
+    """
+    Match all bids with all offers.
+
+    Args:
+        book: The orders; one that is given twice counts once.
+        free: The free money of requesters and owners of workerpools at the hub [nRLC]; an account that is not listed has no limit.
+        is_member: Knows the members of group contracts.
+
+    Returns:
+        The lots, and what could not be filled. Every lot satisfies the hub's conditions, no order is used beyond what is left of it, no
+        account beyond its money, and no lot costs more than its bid pays.
+    """
+    desk = _Desk(book, free or {}, is_member)
+    for _ in range(ROUNDS):
+        if not desk.clear_once():
+            break
+    return Clearing(tuple(desk.lots), tuple(desk.unfilled()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Taker:
+    """A variant of a bid, and what it can use and pay now."""
+
+    variant: Variant
+    bidder: Bidder
+
+
+class _Desk:
+    """Clears a book, round by round."""
+
+    def __init__(self, book: Book, free: Mapping[Address, NRLC], is_member: Membership) -> None:
+        self.lots: list[Lot] = []
+        self._is_member = is_member
+        self._bids = sorted({bid.hash: bid for bid in sorted(book.bids, key=lambda bid: -bid.remaining)}.values(), key=lambda bid: bid.hash)
+        self._pools = _cheapest_first(book.workerpools, lambda order: order.workerpoolprice)
+        apps = _cheapest_first(book.apps, lambda order: order.appprice)
+        datasets = _cheapest_first(book.datasets, lambda order: order.datasetprice)
+        self._resources = Resources(self._bids, apps, datasets)
+        self._sets = WorkerpoolSets(self._pools, is_member)
+        self._purses = Purses(free, self._pools)
+        self._prices = [pool.order.workerpoolprice for pool in self._pools]
+        self._room = [pool.remaining for pool in self._pools]
+        self._stocks = list(self._resources.stocks)
+        self._barred = [0] * len(self._bids)
+
+    def clear_once(self) -> bool:
+        """
+        Auction what is left.
+
+        Returns:
+            Whether another round may find more.
+        """
+        takers = list(self._takers())
+        bidders = [taker.bidder for taker in takers]
+        auction = Auction(bidders, self._prices, self._purses.stakeable(self._room), list(self._stocks))
+        is_plain = len({taker.variant.bid for taker in takers}) == len(takers) and all(taker.variant.is_plenty for taker in takers)
+        auction.run(by_gain=not is_plain)
+        trades = in_order(auction)
+        made = [self._make(takers[bidder].variant, place) for bidder, place, _ in trades]
+        is_as_planned = is_plain and all(volume == planned for volume, (_, _, planned) in zip(made, trades, strict=True))
+        return bool(trades) and not is_as_planned
+
+    def unfilled(self) -> Iterator[Unfilled]:
+        """List what is left, and why."""
+        for number, bid in enumerate(self._bids):
+            if self._stocks[number] > 0:
+                yield Unfilled(bid, self._stocks[number], self._why(number))
+
+    def _takers(self) -> Iterator[_Taker]:
+        """Everybody who can use and pay something now."""
+        wanted = self._resources.wanted(self._stocks)
+        open_places = sum(1 << place for place, room in enumerate(self._room) if room > 0)
+        too_large: dict[int, int] = {}
+        for number, bid in enumerate(self._bids):
+            if self._stocks[number] <= 0:
+                continue
+            for variant in self._variants(number, wanted):
+                volume = min(self._stocks[stock] for stock in variant.draws)
+                if volume not in too_large:
+                    too_large[volume] = self._purses.too_large(self._room, volume)
+                places = variant.usable & open_places & ~self._barred[number] & ~too_large[volume]
+                if places := self._payable(variant, places, volume):
+                    yield _Taker(variant, Bidder(bid.worth(variant.base), places, variant.draws))
+
+    def _payable(self, variant: Variant, places: int, volume: int) -> int:
+        requester = self._bids[variant.bid].request.requester
+        return self._purses.payable(places, self._room, volume, requester=requester, base=variant.base)
+
+    def _variants(self, number: int, wanted: dict[Address, int]) -> Iterator[Variant]:
+        return self._resources.variants(number, self._stocks, wanted, sets=self._sets, is_member=self._is_member)
+
+    def _make(self, variant: Variant, place: int) -> int:
+        """Make a lot as the hub would make the deal; a lot that somebody cannot pay is left out, and not tried again."""
+        volume: int = min(self._room[place], *(self._stocks[stock] for stock in variant.draws))
+        if volume <= 0:
+            return 0
+        lot = Lot(variant.app, variant.dataset, self._pools[place], self._bids[variant.bid], volume)
+        if not self._purses.can_pay(lot):
+            self._barred[variant.bid] |= 1 << place
+            return 0
+        self._purses.pay(lot)
+        self._room[place] -= volume
+        for stock in variant.draws:
+            self._stocks[stock] -= volume
+        self.lots.append(lot)
+        return volume
+
+    def _why(self, number: int) -> str:
+        """Say why something of a bid is left."""
+        bid, everything = self._bids[number], self._resources.stocks
+        if next(self._resources.pairs(bid, everything, self._is_member), None) is None:
+            return "no order of its app or its dataset fits it"
+        variants = list(self._resources.variants(number, everything, {}, sets=self._sets, is_member=self._is_member))
+        if not variants:
+            return "no workerpool's order fits it"
+        if self._barred[number] or not any(self._payable(variant, variant.usable, self._stocks[number]) for variant in variants):
+            return "the money of its requester, or of the workerpools that fit, does not suffice"
+        return "what fits it is sold to requests that bring more, or is sold out"
+
+
+def _cheapest_first(offers: Sequence[Offer[OrderT]], price: Callable[[OrderT], NRLC]) -> list[Offer[OrderT]]:
+    """Sort offers by price; of equal ones the one with more left, which saves deals. What is there twice counts once."""
+    once = {offer.hash: offer for offer in sorted(offers, key=lambda offer: -offer.remaining)}
+    return sorted(
+        (offer for offer in once.values() if offer.remaining > 0), key=lambda offer: (price(offer.order), -offer.remaining, offer.hash)
+    )
