@@ -2,8 +2,8 @@
 Batch matching: many bids against many offers, for the greatest surplus.
 
 What is maximised is the sum, over all tasks that are traded, of what the buyer would have paid less what app, dataset and workerpool
-ask. The hub charges the asked prices, so who trades with whom decides at what price; ties are broken by what is left of the orders
-and by their hashes, never by the order in which they come.
+ask. The hub charges the asked prices, so who trades with whom decides at what price; ties are broken by what the orders say, what is
+left of them, and their hashes, never by the order in which they come.
 
 How the four kinds of orders enter:
 
@@ -32,6 +32,7 @@ from voisin.policy.matching.money import Purses
 from voisin.policy.matching.values import Book, Clearing, Lot, Offer, OrderT, Unfilled
 from voisin.policy.matching.variants import Resources, Variant
 from voisin.protocol.ids import Address
+from voisin.protocol.tags import tag_bits
 from voisin.units import NRLC
 
 ROUNDS = 8
@@ -160,8 +161,13 @@ class _Desk:
 
 
 def _cheapest_first(offers: Sequence[Offer[OrderT]], price: Callable[[OrderT], NRLC]) -> list[Offer[OrderT]]:
-    """Sort offers by price; of equal ones the one with more left, which saves deals. What is there twice counts once."""
+    """
+    Sort offers by price. Of equal ones comes first what has the fewest tags, so that rare machines stay for those who need them, then
+    what has more left, which saves deals. What is there twice counts once.
+    """
+
+    def rank(offer: Offer[OrderT]) -> tuple[int, int, int, str]:
+        return price(offer.order), tag_bits(offer.order.tag).bit_count(), -offer.remaining, offer.hash
+
     once = {offer.hash: offer for offer in sorted(offers, key=lambda offer: -offer.remaining)}
-    return sorted(
-        (offer for offer in once.values() if offer.remaining > 0), key=lambda offer: (price(offer.order), -offer.remaining, offer.hash)
-    )
+    return sorted((offer for offer in once.values() if offer.remaining > 0), key=rank)
