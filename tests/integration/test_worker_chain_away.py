@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
 import pytest
 
 from tests.support.worker_bench import Bench, key, open_bench, outcome_of
+from voisin.chain import Admission
 from voisin.errors import FundsError, RevertError, UnavailableError
-from voisin.protocol.ids import Address, Hash32, TaskId
+from voisin.protocol.ids import Hash32, TaskId
 from voisin.protocol.records import Account, ContributionStatus
 from voisin.protocol.results import sign_authorization
 from voisin.protocol.wire import Failed, MachineFailure
@@ -67,10 +69,10 @@ class Moody(MemoryLedger):
             return is_done, error
         return True, None
 
-    async def contribute(self, task_id: TaskId, digest: Hash32, *, enclave: Address, authorization: str) -> None:
+    async def contribute(self, task_id: TaskId, digest: Hash32, admission: Admission) -> None:
         is_done, error = self._mood("contribute")
         if is_done:
-            await super().contribute(task_id, digest, enclave=enclave, authorization=authorization)
+            await super().contribute(task_id, digest, admission)
         if error:
             raise error
 
@@ -83,7 +85,7 @@ class Moody(MemoryLedger):
 
 
 def with_ledger(bench: Bench, ledger: MemoryLedger) -> Parts:
-    return Parts(ledger=ledger, runner=bench.runner, open_storage=bench.storage.open, random=lambda: 0.5)
+    return replace(bench.parts, ledger=ledger)
 
 
 LOST = UnavailableError("it was not mined in time; it may still be")
@@ -146,7 +148,7 @@ async def test_consensus_without_this_worker_ends_its_task(tmp_path: Path) -> No
             task = next(iter(bench.hub.tasks))
             bench.hub.accounts[other] = Account(NRLC(100), NRLC(0))
             signature = sign_authorization(bench.scheduler, other, task)
-            bench.hub.contribute(task, other, Hash32("0x" + "77" * 32), authorization=signature)
+            bench.hub.contribute(task, other, Hash32("0x" + "77" * 32), Admission(signature))
             return {"done": b""}
 
         bench.runner.guest = too_late

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -18,7 +19,6 @@ from voisin.units import NRLC
 from voisin.worker import Worker
 from voisin.worker.membership import check_owner
 from voisin.worker.memory_hub import MemoryLedger
-from voisin.worker.ports import Parts
 from voisin.worker.store import Identity, WorkerFolder
 from voisin.worker.vocabulary import Phase, Settled
 
@@ -41,8 +41,8 @@ class KilledAt(MemoryLedger):
             raise Killed
         return await super()._act(what, task_id)
 
-    async def contribute(self, task_id, digest, *, enclave, authorization):  # type: ignore[no-untyped-def]
-        await super().contribute(task_id, digest, enclave=enclave, authorization=authorization)
+    async def contribute(self, task_id, digest, admission):  # type: ignore[no-untyped-def]
+        await super().contribute(task_id, digest, admission)
         if self.what == "contribute":
             raise Killed
 
@@ -54,7 +54,7 @@ class KilledAt(MemoryLedger):
 
 async def run_until_killed(bench: Bench, ledger: MemoryLedger, *, trust: int = 1) -> TaskId:
     """Give a worker a task, and let it run until its process dies; no goodbye, no clean-up."""
-    parts = Parts(ledger=ledger, runner=bench.runner, open_storage=bench.storage.open, random=lambda: 0.5)
+    parts = replace(bench.parts, ledger=ledger)
     worker = Worker(bench.settings(), bench.wallet, folder=WorkerFolder(bench.folder), parts=parts)
     task = TaskId(next(iter(bench.hub.tasks)) if bench.hub.tasks else _first(bench, trust))
     joined = len(bench.pool.hellos) + 1

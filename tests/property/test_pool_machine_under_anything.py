@@ -106,7 +106,7 @@ class PoolUnderAnything(RuleBasedStateMachine):
         return Instant(self.now, UnixSeconds(int(self.now)))
 
     def tell(self, fact: Fact) -> None:
-        for command in self.machine.handle(fact, self.at()):
+        for command in self.machine.handle(fact, at=self.at()):
             self.check(command)
             self.todo.append(command)
 

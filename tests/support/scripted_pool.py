@@ -116,13 +116,13 @@ class ScriptedPool:
 
     def assignment(self, deal: DealId, index: int, worker: Address, **changes: object) -> Assign:
         """Make an assignment that a worker will accept."""
-        name = task_id(deal, index)
+        name, enclave = task_id(deal, index), Address(str(changes.get("enclave_challenge", ZERO_ADDRESS)))
         assign = Assign(
             deal_id=deal,
             index=index,
             task_id=name,
-            enclave_challenge=ZERO_ADDRESS,
-            authorization=sign_authorization(self.scheduler, worker, name),
+            enclave_challenge=enclave,
+            authorization=sign_authorization(self.scheduler, worker, name, enclave),
             contribution_deadline=UnixSeconds(0),
         )
         return replace(assign, **changes)
@@ -158,7 +158,11 @@ class ScriptedPool:
 
     async def reaches(self, task: TaskId, stage: ReplicaStage, count: int = 1) -> None:
         """Wait until a worker reports a stage for the count-th time."""
-        await self.until(lambda: self.heard.count(Progress(task_id=task, stage=stage)) >= count, f"{stage} of {task}")
+
+        def found() -> int:
+            return sum(isinstance(heard, Progress) and (heard.task_id, heard.stage) == (task, stage) for heard in self.heard)
+
+        await self.until(lambda: found() >= count, f"{stage} of {task}")
 
     # --- the dialogue ---
 

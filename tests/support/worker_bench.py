@@ -14,6 +14,7 @@ import msgspec
 
 from tests.support.scripted_pool import ScriptedPool
 from voisin.protocol.archive import ResultArchive, open_archive
+from voisin.protocol.consent import VaultId
 from voisin.protocol.ids import Address, DealId, Hash32, TaskId, as_address, hash32_of
 from voisin.protocol.records import Account, AppInfo
 from voisin.protocol.results import sha256
@@ -22,7 +23,7 @@ from voisin.sandbox import Job
 from voisin.units import NRLC
 from voisin.worker import News, Parts, Worker, WorkerSettings
 from voisin.worker.memory_hub import MemoryHub, make_deal
-from voisin.worker.memory_world import MemoryStorage, ScriptedRunner
+from voisin.worker.memory_world import MemoryEnclaves, MemoryStorage, MemoryVault, MemoryWeb, ScriptedRunner
 from voisin.worker.store import WorkerFolder
 from voisin.worker.vocabulary import Failed, Moved, Phase
 
@@ -59,8 +60,14 @@ class Bench:
     runner: ScriptedRunner = field(default_factory=lambda: ScriptedRunner(echo))
     wallet: KeySigner = field(default_factory=lambda: key("worker"))
     scheduler: KeySigner = field(default_factory=lambda: key("scheduler"))
+    web: MemoryWeb = field(default_factory=MemoryWeb)
     news: list[News] = field(default_factory=list)
     deals: int = 0
+
+    def __post_init__(self) -> None:
+        """Make the vault for this worker, and enclaves that run the same apps."""
+        self.vault = MemoryVault(self.wallet, VaultId(vault=key("vault").address, chain_id=self.hub.chain_id, hub=self.hub.address))
+        self.enclaves = MemoryEnclaves(self.runner)
 
     @property
     def me(self) -> Address:
@@ -100,7 +107,15 @@ class Bench:
     @property
     def parts(self) -> Parts:
         """The worker's world."""
-        return Parts(ledger=self.hub.ledger(self.me), runner=self.runner, open_storage=self.storage.open, random=lambda: 0.5)
+        return Parts(
+            ledger=self.hub.ledger(self.me),
+            runner=self.runner,
+            open_storage=self.storage.open,
+            sessions=self.vault.open,
+            enclaves=self.enclaves,
+            web=self.web,
+            random=lambda: 0.5,
+        )
 
     @asynccontextmanager
     async def working(self, *, parts: Parts | None = None, **changes: Any) -> AsyncIterator[Worker]:

@@ -16,7 +16,7 @@ from itertools import islice
 
 from voisin.errors import StateError
 from voisin.policy import more_replicas
-from voisin.pool.commands import Command
+from voisin.pool.commands import AssignReplica, Command
 from voisin.pool.facts import Instant, Step
 from voisin.pool.records import ENDS, Changes, DealRecord, Phase, ReplicaRecord, StoryLine, TaskRecord, WorkerRecord
 from voisin.pool.settings import PoolSettings
@@ -24,6 +24,7 @@ from voisin.protocol.api import Moment
 from voisin.protocol.ids import ZERO_ADDRESS, Address, DealId, Hash32, TaskId
 from voisin.protocol.params import DealParams
 from voisin.protocol.rules import contribution_deadline, final_deadline
+from voisin.protocol.tags import needs_enclave
 from voisin.protocol.trust import LOWEST_WEIGHT, worker_weight
 from voisin.units import UnixSeconds
 
@@ -124,6 +125,11 @@ class DealState:
         """Whether the result goes to a contract."""
         return self.record.deal.callback != ZERO_ADDRESS
 
+    @property
+    def needs_enclave(self) -> bool:
+        """Whether its tasks run in enclaves."""
+        return needs_enclave(self.record.deal.tag)
+
 
 @dataclass(slots=True)
 class TaskState:
@@ -131,6 +137,8 @@ class TaskState:
     An open task with its replicas, and what is under way for it.
 
     `is_doubted` says that the pool counts an agreement where the chain, some time after the last contribution, sees none.
+    `challenge_retry_at` is when the vault is asked again for the task's challenge [Unix s], `challenge_refusals` how often it gave
+    none, and `challenge_trouble` why.
     """
 
     record: TaskRecord
@@ -144,6 +152,9 @@ class TaskState:
     is_certain: bool = False
     contributed_at: float = 0
     is_doubted: bool = False
+    challenge_retry_at: float = 0
+    challenge_refusals: int = 0
+    challenge_trouble: str = ""
     next_wall: float = 0
     next_chain: int = 0
 
@@ -151,6 +162,29 @@ class TaskState:
     def place(self) -> tuple[int, int, TaskId]:
         """Its place in the order in which tasks are served: by deal, then by index."""
         return (self.deal.record.seq, self.record.index, self.record.task_id)
+
+    @property
+    def lacks_challenge(self) -> bool:
+        """Whether the vault has still to name the key of the task's enclave."""
+        return self.deal.needs_enclave and self.record.challenge is None
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether one worker contributes and finalises at once: in an enclave, when one is enough and none has contributed."""
+        is_first = all(replica.result_hash is None for replica in self.replicas.values())
+        return self.deal.needs_enclave and self.deal.record.deal.trust <= 1 and is_first
+
+    def assignment(self, worker: Address) -> AssignReplica:
+        """Say what a worker is told to do."""
+        return AssignReplica(
+            worker,
+            self.record.deal_id,
+            self.record.index,
+            self.record.task_id,
+            self.deal.contribution_deadline,
+            self.record.challenge or ZERO_ADDRESS,
+            self.is_direct,
+        )
 
     def groups(self) -> dict[Hash32, list[int]]:
         """Give, for each result hash that the hub counts, the weights of its workers."""
@@ -335,7 +369,7 @@ class Book:
 
     def needs_worker(self, task: TaskState) -> bool:
         """Tell whether the workers of a task, if they all agree, would not decide it."""
-        if task.record.phase is not Phase.RUNNING:
+        if task.record.phase is not Phase.RUNNING or task.lacks_challenge:
             return False
         if task.is_doubted:
             return True

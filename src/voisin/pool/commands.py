@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from voisin.protocol.ids import Address, DealId, Hash32, TaskId
+from voisin.protocol.ids import ZERO_ADDRESS, Address, DealId, Hash32, TaskId
 from voisin.protocol.wire import Abort, AskReveal, AskUpload, Release
 from voisin.units import UnixSeconds
 
@@ -61,14 +61,23 @@ class ReadDeadline:
 
 
 @dataclass(frozen=True, slots=True)
+class AskChallenge:
+    """Ask the vault for the address whose key the enclave of a task signs with."""
+
+    task_id: TaskId
+
+
+@dataclass(frozen=True, slots=True)
 class AssignReplica:
-    """Authorise a worker and send it a task."""
+    """Authorise a worker and send it a task; `challenge` is zero for one without enclave, and `is_direct` as on the wire."""
 
     worker: Address
     deal_id: DealId
     index: int
     task_id: TaskId
     contribution_deadline: UnixSeconds
+    challenge: Address = ZERO_ADDRESS
+    is_direct: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,4 +110,4 @@ class CheckUpload:
 
 
 ChainStep = Initialize | Finalize | Reopen | Claim
-Command = ChainStep | ReadDeadline | AssignReplica | Tell | Drop | CheckUpload
+Command = ChainStep | ReadDeadline | AskChallenge | AssignReplica | Tell | Drop | CheckUpload

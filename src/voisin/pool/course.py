@@ -31,7 +31,7 @@ from voisin.protocol.results import decode_link
 from voisin.protocol.rules import REVEAL_DEADLINE_RATIO
 from voisin.protocol.tags import needs_enclave
 from voisin.protocol.trust import accurate_score, faulty_score
-from voisin.protocol.wire import Abort, Release, ReplicaStage
+from voisin.protocol.wire import Abort, EnclaveKind, Release, ReplicaStage
 from voisin.units import UnixSeconds
 
 
@@ -45,8 +45,9 @@ def deal_found(book: Book, fact: DealFound, at: Instant) -> None:
     book.deals[fact.deal_id] = book.unopened[fact.deal_id] = deal
     book.changes.deals[fact.deal_id] = record
     refusal = _refusal(book, record)
+    enclave = EnclaveKind.SIMULATED if deal.needs_enclave else EnclaveKind.NONE
     for index in range(fact.deal.bot_first, fact.deal.bot_first + fact.deal.bot_size):
-        task = TaskState(TaskRecord(task_id=task_id(fact.deal_id, index), deal_id=fact.deal_id, index=index), deal)
+        task = TaskState(TaskRecord(task_id=task_id(fact.deal_id, index), deal_id=fact.deal_id, index=index, enclave=enclave), deal)
         book.add_task(task)
         book.write_task(task, task.record)
         book.note(task, at, "the deal was made", f"trust {fact.deal.trust}, category {fact.deal.category}")
@@ -68,8 +69,10 @@ def _refusal(book: Book, record: DealRecord) -> str:
     deal = record.deal
     if deal.workerpool.owner != book.scheduler:
         return f"the deal belongs to the workerpool's owner of that time, {deal.workerpool.owner}, and only that wallet may finalise it"
-    if needs_enclave(deal.tag):
-        return "the deal asks for an enclave, and this pool has none"
+    if needs_enclave(deal.tag) and not book.settings.allow_simulated:
+        return "the deal asks for an enclave, and this pool has none; simulated ones are not allowed here (setting allow_simulated)"
+    if needs_enclave(deal.tag) and not book.settings.vault_url:
+        return "the deal asks for an enclave, and this pool has no vault for its secrets (setting vault_url)"
     return ""
 
 

@@ -10,12 +10,12 @@ from dataclasses import replace
 
 from voisin.errors import InputError
 from voisin.pool.book import Book, TaskState, WorkerState
-from voisin.pool.commands import AssignReplica, CheckUpload, Drop, Tell
+from voisin.pool.commands import CheckUpload, Drop, Tell
 from voisin.pool.course import fail
 from voisin.pool.facts import Instant, ReplicaFailed, StageReached, UploadChecked, UploadReported, WorkerHeard, WorkerJoined, WorkerLeft
 from voisin.pool.records import Outcome, Phase, ReplicaRecord
 from voisin.protocol.ids import Hash32, from_hex, hash32_of
-from voisin.protocol.wire import Abort, Held, MachineFailure, Release, ReplicaStage
+from voisin.protocol.wire import Abort, EnclaveKind, Held, MachineFailure, Release, ReplicaStage
 from voisin.units import UnixSeconds
 
 STAGES = tuple(ReplicaStage)
@@ -31,7 +31,9 @@ def worker_joined(book: Book, fact: WorkerJoined, at: Instant) -> None:
     worker.is_online, worker.heard_at, worker.rejoin_by = True, at.wall, 0
     book.present[fact.worker] = worker
     seen = UnixSeconds(int(at.wall))
-    book.write_worker(worker, replace(worker.record, name=fact.name, slots=fact.slots, score=fact.score, last_seen=seen))
+    enclave = fact.enclave if book.settings.allow_simulated else EnclaveKind.NONE
+    record = replace(worker.record, name=fact.name, slots=fact.slots, score=fact.score, last_seen=seen, enclave=enclave)
+    book.write_worker(worker, record)
     held = {item.task_id: item for item in fact.holding}
     for task_id in sorted(worker.open):
         task = book.tasks[task_id]
@@ -69,9 +71,7 @@ def _reassign(book: Book, task: TaskState, replica: ReplicaRecord, at: Instant) 
     book.write_replica(task, replica)
     book.feed(task)
     book.note(task, at, "came back with it", f"it was {replica.stage}", worker=replica.worker)
-    book.out.append(
-        AssignReplica(replica.worker, task.record.deal_id, task.record.index, task.record.task_id, task.deal.contribution_deadline)
-    )
+    book.out.append(task.assignment(replica.worker))
 
 
 def _may_take_back(book: Book, worker: WorkerState, task: TaskState) -> bool:
@@ -138,7 +138,7 @@ def stage_reached(book: Book, fact: StageReached, at: Instant) -> None:
         book.out.append(Tell(fact.worker, Release(fact.task_id)))
         return
     if replica.is_pending and not _is_contributing(fact.stage) and STAGES.index(fact.stage) > STAGES.index(replica.stage):
-        book.write_replica(task, replace(replica, stage=fact.stage))
+        book.write_replica(task, replace(replica, stage=fact.stage, exit_code=fact.exit_code))
         book.note(task, at, fact.stage, fact.detail[:500], worker=fact.worker)
 
 

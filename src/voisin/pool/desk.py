@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import anyio
+import msgspec
 import structlog
 from anyio.streams.memory import MemoryObjectSendStream
 
@@ -22,7 +23,7 @@ from voisin.pool.facts import ReplicaFailed, StageReached, UploadReported, Worke
 from voisin.pool.ledger import Ledger
 from voisin.pool.settings import PoolSettings
 from voisin.protocol.codec import encode
-from voisin.protocol.ids import ZERO_ADDRESS, Address, TaskId, as_address, as_hash32, to_hex
+from voisin.protocol.ids import Address, TaskId, as_address, as_hash32, to_hex
 from voisin.protocol.results import sign_authorization
 from voisin.protocol.signatures import Signer, message_digest, recover_signer
 from voisin.protocol.wire import (
@@ -31,9 +32,11 @@ from voisin.protocol.wire import (
     Challenge,
     Failed,
     FromPool,
+    FromWorker,
     Heartbeat,
     Held,
     Hello,
+    Printed,
     Progress,
     Refused,
     Uploaded,
@@ -122,18 +125,28 @@ class WorkerDesk:
         notes: For each worker, what its account lacks; empty when nothing.
     """
 
-    def __init__(self, settings: PoolSettings, ledger: Ledger, scheduler: Signer, tell: Callable[[WorkerFact], None]) -> None:
+    def __init__(
+        self,
+        settings: PoolSettings,
+        ledger: Ledger,
+        scheduler: Signer,
+        *,
+        tell: Callable[[WorkerFact], None],
+        print_out: Callable[[Address, Printed], None] = lambda _worker, _printed: None,
+    ) -> None:
         """
         Args:
             settings: Limits and periods.
             ledger: The chain, asked for each worker's score and money.
             scheduler: Signs authorisations.
             tell: Takes facts to the machine.
+            print_out: Takes what apps print.
         """
         self._settings = settings
         self._ledger = ledger
         self._scheduler = scheduler
         self._tell = tell
+        self._print_out = print_out
         self._connections: dict[Address, _Connection] = {}
         self._open = 0
         self._is_live = anyio.Event()
@@ -163,9 +176,10 @@ class WorkerDesk:
             deal_id=command.deal_id,
             index=command.index,
             task_id=command.task_id,
-            enclave_challenge=ZERO_ADDRESS,
-            authorization=sign_authorization(self._scheduler, command.worker, command.task_id),
+            enclave_challenge=command.challenge,
+            authorization=sign_authorization(self._scheduler, command.worker, command.task_id, command.challenge),
             contribution_deadline=command.contribution_deadline,
+            is_direct=command.is_direct,
         )
         self.say(command.worker, assign)
 
@@ -218,7 +232,8 @@ class WorkerDesk:
             lacks += [] if stake else [f"has {format_amount(stake)} in the hub: deals that ask for a stake will be refused"]
             self.notes[hello.worker] = "; ".join(lacks)
             slots = min(hello.resources.slots, MAX_SLOTS)
-            return WorkerJoined(worker=hello.worker, name=hello.name, slots=slots, score=score, holding=hello.holding)
+            enclave = hello.resources.enclave
+            return WorkerJoined(worker=hello.worker, name=hello.name, slots=slots, score=score, holding=hello.holding, enclave=enclave)
         raise UnavailableError("the pool is still starting", hint="try again in a moment")
 
     # --- the talk ---
@@ -233,7 +248,9 @@ class WorkerDesk:
                 self._take_over(connection)
                 try:
                     domain, settings = self._ledger.domain, self._settings
-                    welcome = Welcome(hub=domain.hub, storage_url=settings.storage_url, heartbeat_s=settings.heartbeat_s)
+                    welcome = Welcome(
+                        hub=domain.hub, storage_url=settings.storage_url, heartbeat_s=settings.heartbeat_s, vault_url=settings.vault_url
+                    )
                     outbox.send_nowait(welcome)
                     self._tell(fact)
                     _log.info("worker_joined", worker=worker, name=hello.name, slots=fact.slots, note=self.notes[worker])
@@ -284,8 +301,11 @@ class WorkerDesk:
         match message:
             case Heartbeat():
                 return WorkerHeard(worker)
+            case Printed():
+                self._print_out(worker, msgspec.structs.replace(message, task_id=_task_id(message.task_id)))
+                return WorkerHeard(worker)
             case Progress():
-                return StageReached(worker, _task_id(message.task_id), message.stage, message.detail)
+                return StageReached(worker, _task_id(message.task_id), message.stage, message.detail, message.exit_code)
             case Uploaded():
                 return UploadReported(worker, _task_id(message.task_id), message.cid, message.callback_data)
             case Failed():
@@ -293,7 +313,7 @@ class WorkerDesk:
             case Hello():
                 raise InputError("the worker greeted already", hint="open another connection")
 
-    def _decode(self, data: str | bytes) -> Hello | Heartbeat | Progress | Uploaded | Failed:
+    def _decode(self, data: str | bytes) -> FromWorker:
         size = len(data.encode()) if isinstance(data, str) else len(data)
         if size > self._settings.max_message_bytes:
             raise InputError(f"a message of {size} bytes is too long", hint=f"send at most {self._settings.max_message_bytes}")

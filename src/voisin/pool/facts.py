@@ -22,7 +22,7 @@ from voisin.protocol.events import (
 )
 from voisin.protocol.ids import Address, DealId, TaskId
 from voisin.protocol.records import Deal
-from voisin.protocol.wire import Held, MachineFailure, ReplicaStage
+from voisin.protocol.wire import EnclaveKind, Held, MachineFailure, ReplicaStage
 from voisin.units import UnixSeconds
 
 
@@ -87,6 +87,22 @@ class DeadlineRead:
     reveal_deadline: UnixSeconds
 
 
+@dataclass(frozen=True, slots=True)
+class ChallengeGiven:
+    """The vault made the key that the enclave of a task signs with; its address is the challenge."""
+
+    task_id: TaskId
+    challenge: Address
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeFailed:
+    """The vault gave no challenge for a task; `reason` is for a person."""
+
+    task_id: TaskId
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerJoined:
     """A worker proved its address and is connected; `holding` is what it still has on disk."""
@@ -96,6 +112,7 @@ class WorkerJoined:
     slots: int
     score: int
     holding: tuple[Held, ...] = ()
+    enclave: EnclaveKind = EnclaveKind.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +138,7 @@ class StageReached:
     task_id: TaskId
     stage: ReplicaStage
     detail: str = ""
+    exit_code: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +177,7 @@ ChainFact = (
     | AccurateContribution | FaultyContribution
 )  # fmt: skip
 WorkerFact = WorkerJoined | WorkerLeft | WorkerHeard | StageReached | UploadReported | ReplicaFailed
-OwnFact = CaughtUp | Ticked | StepFailed | DeadlineRead | UploadChecked
+OwnFact = CaughtUp | Ticked | StepFailed | DeadlineRead | UploadChecked | ChallengeGiven | ChallengeFailed
 Fact = ChainFact | WorkerFact | OwnFact
 
 CHAIN_EVENTS = (

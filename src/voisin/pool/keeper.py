@@ -10,12 +10,24 @@ import structlog
 from voisin.errors import VoisinError
 from voisin.pool.book import Book
 from voisin.pool.ledger import Ledger
-from voisin.pool.offers import RENEW_AT, MarketBook, Terms, affordable_volume, decide, is_kept, missing_stake, new_offer, offered_trust
+from voisin.pool.offers import (
+    RENEW_AT,
+    MarketBook,
+    Terms,
+    affordable_volume,
+    decide,
+    is_kept,
+    line_of,
+    missing_stake,
+    new_offer,
+    wanted_terms,
+)
 from voisin.pool.settings import PoolSettings
 from voisin.protocol.api import OrderStatus, PublishedWorkerpoolOrder
 from voisin.protocol.eip712 import sign_order
 from voisin.protocol.orders import WorkerpoolOrder
 from voisin.protocol.signatures import Signer
+from voisin.protocol.tags import tag_names
 from voisin.units import UnixSeconds
 
 LONGEST_SETTLING = 5
@@ -47,7 +59,7 @@ class OfferKeeper:
         self._market = market
         self._scheduler = scheduler
         self._nudge = anyio.Event()
-        self._last: dict[int, WorkerpoolOrder] = {}
+        self._last: dict[tuple[int, bool], WorkerpoolOrder] = {}
         self.trouble: dict[int, str] = {}
 
     def nudge(self) -> None:
@@ -83,18 +95,19 @@ class OfferKeeper:
             self._note_all(str(error))
             return
         volume = affordable_volume(self._settings, stake)
-        trust = offered_trust(self._book, self._settings, now)
+        wanted = wanted_terms(self._book, self._settings, volume, now)
         kept = [offer for offer in found if is_kept(offer, self._scheduler.address)]
-        for category in self._settings.categories:
-            if not volume:
-                self._note(category, missing_stake(self._settings, stake))
-                continue
-            terms = Terms(category=category, price=self._settings.price, trust=trust, tag=self._settings.tag, volume=volume)
-            await self._mend(terms, [offer for offer in kept if offer.order.category == category], UnixSeconds(int(now)))
-        await self._retire_strays([offer for offer in kept if offer.order.category not in self._settings.categories], UnixSeconds(int(now)))
+        troubles = dict.fromkeys(self._settings.categories, "" if volume else missing_stake(self._settings, stake))
+        for terms in wanted if volume else ():
+            standing = [offer for offer in kept if line_of(offer.order) == terms.line]
+            troubles[terms.category] = await self._mend(terms, standing, UnixSeconds(int(now))) or troubles[terms.category]
+        for category, trouble in troubles.items():
+            self._note(category, trouble)
+        lines = {terms.line for terms in wanted}
+        await self._retire_strays([offer for offer in kept if line_of(offer.order) not in lines], UnixSeconds(int(now)))
 
-    async def _mend(self, terms: Terms, standing: list[PublishedWorkerpoolOrder], at: UnixSeconds) -> None:
-        """Bring the offers of one category to what they should be."""
+    async def _mend(self, terms: Terms, standing: list[PublishedWorkerpoolOrder], at: UnixSeconds) -> str:
+        """Bring the offers of one line to what they should be; answers what stands in the way, empty when nothing does."""
         changes = decide(terms, standing)
         try:
             if changes.is_new_wanted:
@@ -102,12 +115,11 @@ class OfferKeeper:
             for offer in changes.retired:
                 await self._retire(offer, at, is_closed=offer in changes.closed)
         except VoisinError as error:
-            self._note(terms.category, str(error))
-            return
-        self._note(terms.category, "")
+            return str(error)
+        return ""
 
     async def _retire_strays(self, strays: list[PublishedWorkerpoolOrder], at: UnixSeconds) -> None:
-        """Close the offers of categories that are offered no more."""
+        """Close the offers of what is offered no more."""
         for offer in strays:
             try:
                 await self._retire(offer, at, is_closed=True)
@@ -116,13 +128,14 @@ class OfferKeeper:
 
     async def _publish(self, terms: Terms) -> None:
         """Put an offer into the market: the last one again if the market lost it, else a new one."""
-        last = self._last.get(terms.category)
+        last = self._last.get(terms.line)
         if last is not None and terms.fits(last) and await self._stands_again(last, terms):
             return
         order = sign_order(new_offer(self._settings, terms), self._ledger.domain, self._scheduler)
         await self._market.publish(order)
-        self._last[terms.category] = order
-        _log.info("offer_published", category=terms.category, price=terms.price, trust=terms.trust, volume=order.volume)
+        self._last[terms.line] = order
+        told = {"category": terms.category, "price": terms.price, "trust": terms.trust, "tags": tag_names(terms.tag)}
+        _log.info("offer_published", volume=order.volume, **told)
 
     async def _stands_again(self, order: WorkerpoolOrder, terms: Terms) -> bool:
         try:

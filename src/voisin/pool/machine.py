@@ -22,6 +22,7 @@ same things as one that never stopped. Until it has caught up with the chain it 
     ReplicaFailed                 another worker tries
     StepFailed                    the step is tried again later
     DeadlineRead                  the exact deadline for reveals
+    ChallengeGiven, -Failed       the vault's key for a task's enclave: workers can be authorised, or it is asked again
     Ticked                        leases, heartbeats and deadlines
     CaughtUp                      from now on, act
 """
@@ -33,6 +34,8 @@ from voisin.pool.book import Book, DealState, TaskState
 from voisin.pool.commands import Command
 from voisin.pool.facts import (
     CaughtUp,
+    ChallengeFailed,
+    ChallengeGiven,
     DeadlineRead,
     DealFound,
     Fact,
@@ -94,18 +97,19 @@ class PoolMachine:
                 worker.rejoin_by = at.wall + book.settings.reconnect_s
                 book.present[address] = worker
 
-    def handle(self, fact: Fact, at: Instant) -> list[Command]:
+    def handle(self, *facts: Fact, at: Instant) -> list[Command]:
         """
-        Take a fact in.
+        Take in what happened at one moment.
 
         Args:
-            fact: What happened.
+            facts: What happened, in order; nothing is planned between them.
             at: When.
 
         Returns:
             What is to be done, in order.
         """
-        self._react(fact, at)
+        for fact in facts:
+            self._react(fact, at)
         if self.book.is_live:
             plan.plan_all(self.book, at)
             place_all(self.book, at)
@@ -168,6 +172,10 @@ class PoolMachine:
                 plan.step_failed(book, fact, at)
             case DeadlineRead():
                 plan.deadline_read(book, fact)
+            case ChallengeGiven():
+                plan.challenge_given(book, fact, at)
+            case ChallengeFailed():
+                plan.challenge_failed(book, fact, at)
             case Ticked():
                 crew.silent_workers(book, at)
                 for task in book.due(at):

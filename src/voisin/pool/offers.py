@@ -20,11 +20,14 @@ from voisin.protocol.api import OrderStatus, PublishedWorkerpoolOrder
 from voisin.protocol.ids import ZERO_ADDRESS, Address, Hash32, OrderHash, hash32_of, to_hex
 from voisin.protocol.orders import WorkerpoolOrder
 from voisin.protocol.rules import workerpool_stake
-from voisin.protocol.tags import Tag, missing_bits
+from voisin.protocol.tags import Tag, as_tag, is_simulated, missing_bits, tag_bits, tag_from_bits
+from voisin.protocol.wire import EnclaveKind
 from voisin.units import NRLC, UnixSeconds, format_amount
 
 MARK = hash32_of(b"offer of a voisin pool")[:18]
 """How the salt of a kept offer begins: `0x` and 8 bytes."""
+SIMULATED = as_tag("tee,tdx,simulated")
+"""What a second offer promises beside the pool's own tag when its workers have simulated enclaves."""
 RENEW_AT = 5
 """A new offer is made when less than one part in this many of the volume is left."""
 
@@ -58,6 +61,11 @@ class Terms:
     trust: int
     tag: Tag
     volume: int
+
+    @property
+    def line(self) -> tuple[int, bool]:
+        """Which of the pool's offers it is: one for each category, and one more with simulated enclaves."""
+        return self.category, is_simulated(self.tag)
 
     def fits(self, order: WorkerpoolOrder) -> bool:
         """Tell whether an order says the same, whatever its volume."""
@@ -93,7 +101,34 @@ def decide(wanted: Terms, standing: Sequence[PublishedWorkerpoolOrder]) -> Chang
     return Changes(not is_enough, others, closed)
 
 
-def offered_trust(book: Book, settings: PoolSettings, now: float) -> int:
+def line_of(order: WorkerpoolOrder) -> tuple[int, bool]:
+    """Say which of a pool's offers an order is: category, and whether with simulated enclaves."""
+    return order.category, is_simulated(order.tag)
+
+
+def wanted_terms(book: Book, settings: PoolSettings, volume: int, now: float) -> list[Terms]:
+    """
+    List what a pool wants to offer: what its machines have in every category, and with simulated enclaves if some have these.
+
+    Args:
+        book: The workers.
+        settings: What is sold.
+        volume: Volume of each offer [tasks].
+        now: This machine's clock [Unix s].
+    """
+    offered = [(settings.tag, offered_trust(book, settings, now))]
+    if settings.allow_simulated and settings.vault_url:
+        trust = offered_trust(book, settings, now, enclave=EnclaveKind.SIMULATED)
+        if trust:
+            offered.append((tag_from_bits(tag_bits(settings.tag) | tag_bits(SIMULATED)), trust))
+    return [
+        Terms(category=category, price=settings.price, trust=trust, tag=tag, volume=volume)
+        for category in settings.categories
+        for tag, trust in offered
+    ]
+
+
+def offered_trust(book: Book, settings: PoolSettings, now: float, *, enclave: EnclaveKind = EnclaveKind.NONE) -> int:
     """
     Say which trust the pool can promise.
 
@@ -101,13 +136,16 @@ def offered_trust(book: Book, settings: PoolSettings, now: float) -> int:
         book: The workers.
         settings: How long a worker that is gone still counts, and the most that is promised.
         now: This machine's clock [Unix s].
+        enclave: Only workers with these enclaves count, and without any of them nothing is promised: 0.
     """
     weights: dict[Address, int] = {}
     for address, worker in book.workers.items():
         is_known = worker.is_online or (worker.record.slots and now - worker.record.last_seen <= settings.known_s)
-        if is_known and not worker.record.ban:
+        if is_known and not worker.record.ban and enclave in (EnclaveKind.NONE, worker.record.enclave):
             owner = book.owner_of(address)
             weights[owner] = max(weights.get(owner, 0), worker.weight)
+    if enclave is not EnclaveKind.NONE and not weights:
+        return 0
     return min(max(reachable_trust(list(weights.values())), 1), settings.trust_max)
 
 

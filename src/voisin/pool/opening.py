@@ -29,6 +29,7 @@ from voisin.pool.uploads import HttpResults
 from voisin.protocol.ids import ZERO_ADDRESS
 from voisin.protocol.signatures import KeySigner, Signer
 from voisin.serving import serve_app
+from voisin.vaults import HttpVault
 
 if TYPE_CHECKING:
     from voisin.serving import ASGIApp
@@ -80,6 +81,7 @@ async def open_pool(settings: PoolSettings, scheduler: KeySigner) -> AsyncIterat
             store=store,
             results=HttpResults(http, settings.storage_url),
             wall=time.time,
+            vault=HttpVault(http, settings.vault_url, chain.domain, scheduler) if settings.vault_url else None,
         )
         market = HttpMarket(http, settings.market_url, scheduler) if settings.market_url else None
         async with run_pool(settings, scheduler, around, market) as pool:

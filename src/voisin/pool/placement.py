@@ -10,11 +10,10 @@ from dataclasses import replace
 
 from voisin.policy import more_replicas
 from voisin.pool.book import Book, TaskState, WorkerState
-from voisin.pool.commands import AssignReplica
 from voisin.pool.facts import Instant
 from voisin.pool.records import Outcome, ReplicaRecord
 from voisin.protocol.ids import Address
-from voisin.protocol.wire import ReplicaStage
+from voisin.protocol.wire import EnclaveKind, ReplicaStage
 
 
 def place_all(book: Book, at: Instant) -> None:
@@ -57,6 +56,8 @@ def _one_for_each_owner(book: Book, workers: list[WorkerState]) -> list[WorkerSt
 def _may_take(book: Book, task: TaskState, worker: WorkerState, at: Instant) -> bool:
     """Tell whether a worker may be given a task: it has no part in it, or its last attempt ended without a contribution."""
     address = worker.record.address
+    if task.record.enclave is not EnclaveKind.NONE and worker.record.enclave is not task.record.enclave:
+        return False
     own = task.replicas.get(address)
     if own is not None and not _may_retry(book, own, at):
         return False
@@ -89,4 +90,4 @@ def _assign(book: Book, task: TaskState, worker: WorkerState, at: Instant) -> No
     book.write_replica(task, replica)
     book.note(task, at, "assigned", f"attempt {replica.attempts}" if replica.attempts > 1 else "", worker=address)
     book.wake(task, wall=due)
-    book.out.append(AssignReplica(address, task.record.deal_id, task.record.index, task_id, task.deal.contribution_deadline))
+    book.out.append(task.assignment(address))

@@ -2,7 +2,7 @@
 What is to be done now: read off the state of a task, not off the last event, so that asking twice gives the same answer.
 
     NEW         open on the chain, a chunk of tasks at a time, few ahead of the workers
-    RUNNING     replace stalled workers; past the contribution deadline, give up
+    RUNNING     for an enclave, ask the vault for the task's challenge; replace stalled workers; past the contribution deadline, give up
     REVEALING   ask winners to reveal; ask one that revealed to upload; finalise; nobody revealed in time: reopen
     FAILED      past the final deadline, claim
 
@@ -14,10 +14,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from voisin.pool.book import Book, DealState, StepState, TaskState
-from voisin.pool.commands import Claim, Finalize, Initialize, ReadDeadline, Reopen, Tell
+from voisin.pool.commands import AskChallenge, Claim, Finalize, Initialize, ReadDeadline, Reopen, Tell
 from voisin.pool.course import fail, tell_online
 from voisin.pool.crew import give_up
-from voisin.pool.facts import DeadlineRead, Instant, Step, StepFailed
+from voisin.pool.facts import ChallengeFailed, ChallengeGiven, DeadlineRead, Instant, Step, StepFailed
 from voisin.pool.records import Phase, ReplicaRecord
 from voisin.protocol.ids import DealId
 from voisin.protocol.wire import Abort, AskReveal, AskUpload
@@ -68,6 +68,9 @@ def _plan_running(book: Book, task: TaskState, at: Instant) -> None:
     if at.chain >= task.deal.contribution_deadline:
         fail(book, task, at, _why_undecided(task))
         return
+    if task.lacks_challenge:
+        _ask_challenge(book, task, at)
+        return
     for replica in list(task.replicas.values()):
         if replica.is_pending and replica.due_at and at.wall >= replica.due_at:
             allowed = task.deal.allowance_s + book.settings.grace_s
@@ -78,6 +81,36 @@ def _plan_running(book: Book, task: TaskState, at: Instant) -> None:
     if not waits and not book.needs_worker(task):
         waits.append(_doubt(book, task, at))
     book.wake(task, wall=min(waits, default=0), chain=task.deal.contribution_deadline)
+
+
+def _ask_challenge(book: Book, task: TaskState, at: Instant) -> None:
+    """Ask the vault for the task's challenge, and again when no answer came."""
+    if at.wall >= task.challenge_retry_at:
+        task.challenge_retry_at = at.wall + book.settings.resend_s
+        book.out.append(AskChallenge(task.record.task_id))
+    book.wake(task, wall=task.challenge_retry_at, chain=task.deal.contribution_deadline)
+
+
+def challenge_given(book: Book, fact: ChallengeGiven, at: Instant) -> None:
+    """Take a task's challenge, so that workers can be authorised."""
+    task = book.tasks.get(fact.task_id)
+    if task is not None and task.lacks_challenge:
+        task.challenge_trouble = ""
+        book.write_task(task, replace(task.record, challenge=fact.challenge))
+        book.note(task, at, "the vault made its key", f"for a {task.record.enclave} enclave: {fact.challenge}")
+
+
+def challenge_failed(book: Book, fact: ChallengeFailed, at: Instant) -> None:
+    """Ask the vault again after a pause that grows."""
+    task = book.tasks.get(fact.task_id)
+    if task is None or not task.lacks_challenge:
+        return
+    if fact.reason != task.challenge_trouble:
+        book.note(task, at, "the vault gave no key", fact.reason)
+    task.challenge_trouble = fact.reason
+    task.challenge_retry_at = at.wall + book.settings.step_pause_s * 2 ** min(task.challenge_refusals, 6)
+    task.challenge_refusals += 1
+    book.touch(task)
 
 
 def _doubt(book: Book, task: TaskState, at: Instant) -> float:
@@ -100,6 +133,8 @@ def _why_undecided(task: TaskState) -> str:
     counted = sum(len(group) for group in groups.values())
     causes = [replica.cause for replica in task.replicas.values() if replica.cause]
     last = f"; the last cause was {causes[-1]}" if causes else ""
+    if task.challenge_trouble and not task.replicas:
+        return f"the vault gave no key for its enclave before the deadline for contributions: {task.challenge_trouble}"
     if not counted:
         tried = f"none of {len(task.replicas)} workers contributed" if task.replicas else "no worker was free for it"
         return f"{tried} before the deadline for contributions{last}"

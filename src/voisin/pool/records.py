@@ -13,7 +13,7 @@ from enum import StrEnum
 from voisin.protocol.api import Moment
 from voisin.protocol.ids import Address, DealId, Hash32, TaskId
 from voisin.protocol.records import Deal
-from voisin.protocol.wire import ReplicaStage
+from voisin.protocol.wire import EnclaveKind, ReplicaStage
 from voisin.units import UnixSeconds
 
 
@@ -80,6 +80,8 @@ class TaskRecord:
         cid: Where the result lies in storage, once that is checked.
         callback_data: What goes to the deal's callback, as hex.
         failures: Attempts that failed on the workers' side.
+        enclave: What enclave the task runs in.
+        challenge: Address whose key the enclave signs with, once the vault has said it.
     """
 
     task_id: TaskId
@@ -93,6 +95,8 @@ class TaskRecord:
     cid: str = ""
     callback_data: str = "0x"
     failures: int = 0
+    enclave: EnclaveKind = EnclaveKind.NONE
+    challenge: Address | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +116,7 @@ class ReplicaRecord:
         due_at: When it counts as stalled [Unix s, this machine's clock].
         not_before: Before this the worker is not given the task again [Unix s, this machine's clock].
         is_barred: Whether the worker is never given the task again.
+        exit_code: What the app exited with, as the worker says; None while that is not known.
     """
 
     task_id: TaskId
@@ -125,6 +130,7 @@ class ReplicaRecord:
     due_at: float = 0
     not_before: float = 0
     is_barred: bool = False
+    exit_code: int | None = None
 
     @property
     def is_pending(self) -> bool:
@@ -163,6 +169,7 @@ class WorkerRecord:
         faulty: Wrong or unrevealed contributions to tasks of this pool.
         ban: Why it gets no more tasks; empty when it does.
         last_seen: When it was last heard of.
+        enclave: What enclaves it has.
     """
 
     address: Address
@@ -172,6 +179,7 @@ class WorkerRecord:
     faulty: int = 0
     ban: str = ""
     last_seen: UnixSeconds = _UNKNOWN
+    enclave: EnclaveKind = EnclaveKind.NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,6 +55,8 @@ tasks = Table(
     Column("cid", String(128), nullable=False),
     Column("callback_data", Text, nullable=False),
     Column("failures", Integer, nullable=False),
+    Column("enclave", String(16), nullable=False),
+    Column("challenge", _ADDRESS),
     Index(None, "deal_id", "index"),
     Index(None, "phase"),
 )
@@ -73,6 +75,7 @@ replicas = Table(
     Column("due_at", Float, nullable=False),
     Column("not_before", Float, nullable=False),
     Column("is_barred", Boolean, nullable=False),
+    Column("exit_code", Integer),
 )
 
 workers = Table(
@@ -85,6 +88,7 @@ workers = Table(
     Column("faulty", Integer, nullable=False),
     Column("ban", Text, nullable=False),
     Column("last_seen", BigInteger, nullable=False),
+    Column("enclave", String(16), nullable=False),
 )
 
 story = Table(
@@ -98,3 +102,17 @@ story = Table(
     Column("detail", Text, nullable=False),
     Index(None, "task_id", "id"),
 )
+
+logs = Table(
+    "pool_logs",
+    metadata,
+    Column("task_id", _HASH, primary_key=True),
+    Column("worker", _ADDRESS, primary_key=True),
+    Column("stdout", Text, nullable=False),
+    Column("stderr", Text, nullable=False),
+    Column("stdout_end", BigInteger, nullable=False),
+    Column("stderr_end", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Index(None, "expires_at"),
+)
+"""What apps printed, for their requesters, for some days; each ends where the stream ends [characters]."""

@@ -20,14 +20,28 @@ import structlog
 from anyio.abc import TaskGroup
 
 from voisin.chain import EventRange
-from voisin.errors import UnavailableError, VoisinError
+from voisin.errors import StateError, UnavailableError, VoisinError
 from voisin.pool.clock import PoolClock
-from voisin.pool.commands import AssignReplica, CheckUpload, Claim, Command, Drop, Finalize, Initialize, ReadDeadline, Reopen, Tell
+from voisin.pool.commands import (
+    AskChallenge,
+    AssignReplica,
+    CheckUpload,
+    Claim,
+    Command,
+    Drop,
+    Finalize,
+    Initialize,
+    ReadDeadline,
+    Reopen,
+    Tell,
+)
 from voisin.pool.desk import WorkerDesk
 from voisin.pool.facts import (
     CHAIN_EVENTS,
     CaughtUp,
     ChainFact,
+    ChallengeFailed,
+    ChallengeGiven,
     DealFound,
     Fact,
     Instant,
@@ -38,6 +52,7 @@ from voisin.pool.facts import (
 )
 from voisin.pool.keeper import OfferKeeper
 from voisin.pool.ledger import Ledger
+from voisin.pool.logs import LogBook
 from voisin.pool.machine import PoolMachine
 from voisin.pool.metrics import PoolMetrics
 from voisin.pool.records import ENDS, Position
@@ -46,14 +61,20 @@ from voisin.pool.steps import StepRunner
 from voisin.pool.store import PoolStore
 from voisin.pool.uploads import ResultStore, check_upload
 from voisin.protocol.events import SchedulerNotice, TaskFinalized
-from voisin.protocol.ids import DealId
+from voisin.protocol.ids import Address, DealId, TaskId
 from voisin.protocol.signatures import Signer
+from voisin.protocol.wire import Printed
+from voisin.units import UnixSeconds
+from voisin.vaults import Challenges
 
 AHEAD = 4
 """Stretches of the chain that are read before the first of them is taken in."""
 POSITION_EVERY_S = 5.0
 """How often the place on the chain is saved when nothing else is [s]."""
 RETRY_S = 0.5
+DAY_S = 86_400
+FORGET_EVERY_S = 3_600.0
+"""How often expired logs are forgotten [s]."""
 
 _log = structlog.get_logger()
 
@@ -69,12 +90,15 @@ class _Item:
 
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
-    """What a pool works with: its chain, its records, the storage of results, and this machine's clock [Unix s]."""
+    """
+    What a pool works with: its chain, its records, the storage of results, this machine's clock [Unix s], and the vault, if it has one.
+    """
 
     ledger: Ledger
     store: PoolStore
     results: ResultStore
     wall: Callable[[], float]
+    vault: Challenges | None = None
 
 
 @dataclass(slots=True)
@@ -93,6 +117,7 @@ class PoolService:
     Attributes:
         machine: Its decisions.
         desk: Its workers' connections.
+        logs: What apps printed.
         metrics: Its figures.
         condition: How it is.
         keeper: What keeps its offers in a market, if anything does.
@@ -113,9 +138,11 @@ class PoolService:
         self.machine = PoolMachine(settings, scheduler.address)
         self.metrics = PoolMetrics()
         self.condition = Condition()
-        self.desk = WorkerDesk(settings, around.ledger, scheduler, self.tell)
+        self.logs = LogBook(around.store, log_chars=settings.log_chars)
+        self.desk = WorkerDesk(settings, around.ledger, scheduler, tell=self.tell, print_out=self._print_out)
         self.keeper: OfferKeeper | None = None
         self._results = around.results
+        self._vault = around.vault
         self._runner = StepRunner(around.ledger, self.clock, self.tell)
         self._limit = anyio.CapacityLimiter(settings.steps_at_once)
         self._inbox, self._waiting = anyio.create_memory_object_stream[_Item](float("inf"))
@@ -147,6 +174,7 @@ class PoolService:
             tasks.start_soon(self._follow, snapshot.position, head)
             tasks.start_soon(self._tick)
             tasks.start_soon(self._keep_records)
+            tasks.start_soon(self._forget_logs)
             if self.keeper is not None:
                 tasks.start_soon(self.keeper.run, self._wall)
             await self._work(tasks)
@@ -220,8 +248,9 @@ class PoolService:
     async def _work(self, tasks: TaskGroup) -> None:
         async for item in self._waiting:
             for fact in item.facts:
-                for command in self._react(fact, item.at):
-                    self._carry_out(command, tasks)
+                self._note(fact, item.at)
+            for command in self.machine.handle(*item.facts, at=item.at):
+                self._carry_out(command, tasks)
             if item.position is not None:
                 self._ahead.release()
                 self._position = item.position
@@ -230,7 +259,8 @@ class PoolService:
             if self.machine.has_changes:
                 self._changed.set()
 
-    def _react(self, fact: Fact, at: Instant) -> list[Command]:
+    def _note(self, fact: Fact, at: Instant) -> None:
+        """Keep condition and figures up to date, and have the offers looked at."""
         if isinstance(fact, CaughtUp) and not self.condition.is_live:
             self.condition.is_live = True
             self.desk.go_live()
@@ -242,7 +272,6 @@ class PoolService:
         if isinstance(fact, TaskFinalized) and fact.task_id in self.machine.book.tasks and self.condition.is_live:
             start = self.machine.book.tasks[fact.task_id].deal.record.deal.start_time
             self.metrics.task_s.observe(max(0, at.chain - start))
-        return self.machine.handle(fact, at)
 
     # --- the records ---
 
@@ -258,8 +287,27 @@ class PoolService:
             with anyio.CancelScope(shield=True):
                 await self._save()
 
+    def _print_out(self, worker: Address, printed: Printed) -> None:
+        """Take what an app printed, if the worker has a part in the task."""
+        task = self.machine.book.tasks.get(printed.task_id)
+        if task is not None and worker in task.replicas:
+            expires_at = UnixSeconds(task.deal.final_deadline + int(self.settings.logs_days * DAY_S))
+            self.logs.take(worker, printed, expires_at)
+            self._changed.set()
+
+    def is_open(self, task_id: TaskId) -> bool:
+        """Tell whether a task is this pool's and not at an end."""
+        return task_id in self.machine.book.tasks
+
+    async def _forget_logs(self) -> None:
+        """Forget logs whose time is over."""
+        while True:
+            await self.store.forget_logs(UnixSeconds(int(self._wall())))
+            await anyio.sleep(FORGET_EVERY_S)
+
     async def _save(self) -> None:
         self._changed = anyio.Event()
+        await self.logs.save(self.is_open)
         changes, position = self.machine.take_changes(), self._position
         for task in changes.tasks.values():
             if task.phase in ENDS:
@@ -279,6 +327,8 @@ class PoolService:
                 self.desk.assign(command)
             case Drop():
                 self.desk.drop(command.worker, command.why)
+            case AskChallenge():
+                tasks.start_soon(self._ask_challenge, command)
             case CheckUpload():
                 tasks.start_soon(self._check_upload, command)
             case Initialize() | Finalize() | Reopen() | Claim() | ReadDeadline():
@@ -291,6 +341,19 @@ class PoolService:
             outcome = await self._runner.run(command)
         self.metrics.steps.labels(type(command).__name__.lower(), outcome).inc()
         self.condition.step_trouble = self._runner.trouble
+
+    async def _ask_challenge(self, command: AskChallenge) -> None:
+        try:
+            if self._vault is None:
+                raise StateError("this pool has no vault", hint="set VOISIN_POOL_VAULT_URL")
+            async with self._limit:
+                challenge = await self._vault.challenge(command.task_id)
+        except VoisinError as error:
+            _log.warning("challenge_not_given", task_id=command.task_id, reason=error.message)
+            self.tell(ChallengeFailed(command.task_id, error.message))
+            return
+        _log.info("challenge_given", task_id=command.task_id, enclave="simulated", challenge=challenge)
+        self.tell(ChallengeGiven(command.task_id, challenge))
 
     async def _check_upload(self, command: CheckUpload) -> None:
         problem = await check_upload(self._results, self.settings, command)

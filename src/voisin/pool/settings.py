@@ -30,6 +30,11 @@ class PoolSettings(BaseSettings):
     index_url: str = Field("", description="Index in whose directory the pool announces itself; empty for none.")
     public_url: str = Field("", description="Address under which others reach the pool; where it listens unless given.")
     announce_s: float = Field(600.0, ge=1, description="Period in which the announcement is renewed [s]; it counts for six of them.")
+    vault_url: str = Field("", description="Vault that keeps the secrets of tasks in enclaves; empty for none: no such tasks.")
+    allow_simulated: bool = Field(
+        False,
+        description="Whether what asks for an enclave may run in simulated ones, which hide nothing from who runs the worker.",
+    )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(13000, ge=0, le=65535, description="TCP port to listen on; 0 takes any free one.")
 
@@ -70,6 +75,9 @@ class PoolSettings(BaseSettings):
     resend_s: float = Field(60.0, gt=0, description="Wait for the effect of a transaction before the chain is asked again [s].")
     step_pause_s: float = Field(1.0, gt=0, description="Pause after a refused transaction [s]; doubles up to sixty times this.")
     steps_at_once: int = Field(64, ge=1, description="Transactions in flight at a time.")
+    log_chars: int = Field(100_000, ge=0, description="What is kept of each stream that an app prints: its end [characters].")
+    logs_days: float = Field(3.0, gt=0, description="How long that is kept after a task's final deadline [days].")
+    log_challenge_s: float = Field(3600.0, gt=0, description="How long a challenge for reading logs may be answered [s].")
     save_s: float = Field(0.05, ge=0, description="How long changes are gathered before they are written together [s].")
     tick_s: float = Field(0.5, gt=0, description="Period in which deadlines and leases are looked at [s].")
 

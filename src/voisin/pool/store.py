@@ -13,13 +13,14 @@ from typing import Protocol
 
 import anyio
 import msgspec
-from sqlalchemy import Insert, RowMapping, Select, Table, func, insert, select, update
+from sqlalchemy import Insert, RowMapping, Select, Table, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from voisin.databases import writing
 from voisin.pool import schema
 from voisin.pool.database import RECORDS, open_database
+from voisin.pool.logs import AppLog
 from voisin.pool.records import (
     ENDS,
     Changes,
@@ -36,6 +37,7 @@ from voisin.protocol.api import Moment
 from voisin.protocol.eip712 import Domain
 from voisin.protocol.ids import Address, DealId, TaskId
 from voisin.protocol.records import Deal
+from voisin.units import UnixSeconds
 
 Row = dict[str, object]
 
@@ -61,6 +63,22 @@ class PoolStore(Protocol):
         """List the tasks of a deal by index; empty for a deal that is not this pool's."""
         ...
 
+    async def deal_record(self, deal_id: DealId) -> DealRecord | None:
+        """Find a deal, whatever became of its tasks."""
+        ...
+
+    async def save_logs(self, logs: Iterable[AppLog]) -> None:
+        """Keep logs; see `voisin.pool.logs.LogStore`."""
+        ...
+
+    async def logs(self, task_id: TaskId) -> list[AppLog]:
+        """List what was printed for a task, by worker."""
+        ...
+
+    async def forget_logs(self, now: UnixSeconds) -> None:
+        """Forget logs that have expired."""
+        ...
+
 
 @asynccontextmanager
 async def open_store(database_url: str, domain: Domain, workerpool: Address, start_block: int) -> AsyncIterator[SqlStore]:
@@ -84,7 +102,7 @@ class SqlStore:
         """
         self._engine = engine
         insert_of = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
-        self._upserts = {table.name: _upsert(insert_of(table)) for table in (schema.tasks, schema.replicas, schema.workers)}
+        self._upserts = {table.name: _upsert(insert_of(table)) for table in (schema.tasks, schema.replicas, schema.workers, schema.logs)}
 
     async def load(self) -> Snapshot:
         """Give everything that is not at an end."""
@@ -133,7 +151,35 @@ class SqlStore:
             async with self._engine.connect() as connection:
                 return await _files(connection, select(schema.tasks).where(schema.tasks.c.deal_id == deal_id))
 
-    async def _put(self, connection: AsyncConnection, table: Table, records: Iterable[TaskRecord | ReplicaRecord | WorkerRecord]) -> None:
+    async def deal_record(self, deal_id: DealId) -> DealRecord | None:
+        """Find a deal, whatever became of its tasks."""
+        with RECORDS.answering():
+            async with self._engine.connect() as connection:
+                row = (await connection.execute(select(schema.deals).where(schema.deals.c.deal_id == deal_id))).mappings().one_or_none()
+        return None if row is None else _deal(row)
+
+    async def save_logs(self, logs: Iterable[AppLog]) -> None:
+        """Keep logs."""
+        with anyio.CancelScope(shield=True), RECORDS.answering():
+            async with writing(self._engine) as connection:
+                await self._put(connection, schema.logs, logs)
+
+    async def logs(self, task_id: TaskId) -> list[AppLog]:
+        """List what was printed for a task, by worker."""
+        chosen = select(schema.logs).where(schema.logs.c.task_id == task_id).order_by(schema.logs.c.worker)
+        with RECORDS.answering():
+            async with self._engine.connect() as connection:
+                return [msgspec.convert(_plain(row), AppLog) for row in (await connection.execute(chosen)).mappings()]
+
+    async def forget_logs(self, now: UnixSeconds) -> None:
+        """Forget logs that have expired."""
+        with anyio.CancelScope(shield=True), RECORDS.answering():
+            async with writing(self._engine) as connection:
+                await connection.execute(delete(schema.logs).where(schema.logs.c.expires_at <= now))
+
+    async def _put(
+        self, connection: AsyncConnection, table: Table, records: Iterable[TaskRecord | ReplicaRecord | WorkerRecord | AppLog]
+    ) -> None:
         rows = [_row(record) for record in records]
         if rows:
             await connection.execute(self._upserts[table.name], rows)
@@ -161,7 +207,7 @@ async def _files(connection: AsyncConnection, chosen: Select[tuple[object, ...]]
     return [TaskFile(task=t, replicas=tuple(replicas.get(t.task_id, ())), story=tuple(story.get(t.task_id, ()))) for t in tasks]
 
 
-def _row(record: TaskRecord | ReplicaRecord | WorkerRecord) -> Row:
+def _row(record: TaskRecord | ReplicaRecord | WorkerRecord | AppLog) -> Row:
     return {field.name: getattr(record, field.name) for field in fields(record)}
 
 
@@ -211,6 +257,7 @@ class MemoryStore:
         """
         self._position = Position(start_block)
         self._all = Changes()
+        self._logs: dict[tuple[TaskId, Address], AppLog] = {}
 
     async def load(self) -> Snapshot:
         """Give everything that is not at an end."""
@@ -243,6 +290,22 @@ class MemoryStore:
         """List the tasks of a deal by index."""
         found: Sequence[TaskRecord] = [task for task in self._all.tasks.values() if task.deal_id == deal_id]
         return [self._file(task) for task in sorted(found, key=lambda task: task.index)]
+
+    async def deal_record(self, deal_id: DealId) -> DealRecord | None:
+        """Find a deal, whatever became of its tasks."""
+        return self._all.deals.get(deal_id)
+
+    async def save_logs(self, logs: Iterable[AppLog]) -> None:
+        """Keep logs."""
+        self._logs |= {(log.task_id, log.worker): log for log in logs}
+
+    async def logs(self, task_id: TaskId) -> list[AppLog]:
+        """List what was printed for a task, by worker."""
+        return [log for (task, _), log in sorted(self._logs.items()) if task == task_id]
+
+    async def forget_logs(self, now: UnixSeconds) -> None:
+        """Forget logs that have expired."""
+        self._logs = {key: log for key, log in self._logs.items() if log.expires_at > now}
 
     def _file(self, task: TaskRecord) -> TaskFile:
         replicas = [replica for (task_id, _), replica in self._all.replicas.items() if task_id == task.task_id]

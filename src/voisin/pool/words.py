@@ -13,6 +13,7 @@ from voisin.pool.records import Outcome, Phase, ReplicaRecord, StoryLine, TaskFi
 from voisin.protocol.api import Moment, PoolTaskView, ReplicaView, WorkerView
 from voisin.protocol.ids import Address
 from voisin.protocol.trust import LOWEST_WEIGHT, group_weight, is_agreed
+from voisin.protocol.wire import EnclaveKind
 from voisin.units import UnixSeconds
 
 
@@ -51,6 +52,7 @@ def worker_view(book: Book, address: Address, note: str) -> PoolWorkerView:
         busy=len(worker.computing),
         score=record.score,
         last_seen=UnixSeconds(int(worker.heard_at)) if worker.is_online else record.last_seen,
+        enclave=record.enclave,
         faulty=record.faulty,
         note=f"gets no more tasks: {record.ban}" if record.ban else note,
     )
@@ -91,6 +93,9 @@ def _why_new(book: Book, task: TaskState) -> str:
 
 
 def _why_running(book: Book, task: TaskState) -> str:
+    if task.lacks_challenge:
+        reason = f" ({task.challenge_trouble})" if task.challenge_trouble else ""
+        return f"waits for the vault to make the key of its {task.record.enclave} enclave{reason}"
     pending = [replica for replica in task.replicas.values() if replica.is_pending]
     groups = task.groups()
     counted = sum(len(group) for group in groups.values())
@@ -107,8 +112,12 @@ def _why_running(book: Book, task: TaskState) -> str:
 
 def _why_hungry(book: Book, task: TaskState, taken: int) -> str:
     """Say what is missing for a task that needs a worker."""
-    online = [worker for worker in book.present.values() if worker.is_online and not worker.record.ban]
+    wanted_enclave = task.record.enclave
+    here = [worker for worker in book.present.values() if worker.is_online and not worker.record.ban]
+    online = [worker for worker in here if wanted_enclave in (EnclaveKind.NONE, worker.record.enclave)]
     rank = _ORDINALS[taken] if taken < len(_ORDINALS) else "further"
+    if here and not online:
+        return f"waits for a {rank} worker: none that is connected has a {wanted_enclave} enclave (setting allow_simulated of the worker)"
     if not online:
         return f"waits for a {rank} worker: none is connected (`voisin worker join` adds one)"
     others = [worker for worker in online if worker.record.address not in task.replicas]
@@ -184,6 +193,7 @@ def _view(book: Book, task: TaskRecord, replicas: Iterable[ReplicaRecord], story
         phase=task.phase.value,
         why=why,
         result=task.cid,
+        enclave=task.enclave,
         replicas=tuple(views),
         story=tuple(by_worker.get("", ())),
     )

@@ -25,7 +25,7 @@ from voisin.protocol.ids import Address, DealId, Hash32, OrderHash, TaskId
 from voisin.protocol.orders import AppOrder, DatasetOrder, RequestOrder, WorkerpoolOrder
 from voisin.protocol.records import TaskStatus
 from voisin.protocol.tags import Tag
-from voisin.protocol.wire import ReplicaStage
+from voisin.protocol.wire import EnclaveKind, ReplicaStage
 from voisin.units import NRLC, UnixSeconds
 
 
@@ -222,6 +222,8 @@ class PoolTaskView(msgspec.Struct, frozen=True, kw_only=True):
     why: str
     result: str = ""
     """CID of the result, once it is uploaded."""
+    enclave: EnclaveKind = EnclaveKind.NONE
+    """What enclave it runs in; a simulated one keeps no secret from whoever runs the worker."""
     replicas: tuple[ReplicaView, ...] = ()
     story: tuple[Moment, ...] = ()
 
@@ -236,6 +238,7 @@ class WorkerView(msgspec.Struct, frozen=True, kw_only=True):
     busy: int
     score: int
     last_seen: UnixSeconds
+    enclave: EnclaveKind = EnclaveKind.NONE
 
 
 class PoolView(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,5 +1,5 @@
 """
-What a worker commits to: digest, hash and seal of a result, the scheduler's authorisation, and the link on the chain.
+What a worker commits to: digest, hash and seal of a result, the signatures of scheduler and enclave, and the link on the chain.
 
 The digest is opaque to the hub. Ours covers every file of the result (`tree_digest`), unless the app names a
 deterministic part of it in `computed.json`, as the protocol's own clients do, or the deal has a callback.
@@ -70,6 +70,20 @@ def sign_authorization(scheduler: Signer, worker: Address, task: TaskId, enclave
 def authorization_digest(worker: Address, task: TaskId, enclave: Address = ZERO_ADDRESS) -> bytes:
     """Give the digest under an authorisation's signature, for checking it."""
     return message_digest(authorization_message(worker, task, enclave))
+
+
+def sign_enclave(enclave: Signer, worker: Address, task: TaskId, digest: Hash32) -> str:
+    """Sign a worker's result with the key of the task's enclave, as the hub checks it."""
+    return sign_message(enclave, _enclave_message(worker, task, digest))
+
+
+def enclave_digest(worker: Address, task: TaskId, digest: Hash32) -> bytes:
+    """Give the digest under an enclave's signature, for checking it."""
+    return message_digest(_enclave_message(worker, task, digest))
+
+
+def _enclave_message(worker: Address, task: TaskId, digest: Hash32) -> bytes:
+    return keccak(from_hex(result_hash(task, digest)) + from_hex(result_seal(worker, task, digest)))
 
 
 def tree_digest(files: Mapping[str, bytes]) -> Hash32:

@@ -32,6 +32,21 @@ class ReplicaStage(StrEnum):
     UPLOADED = "uploaded"
 
 
+class EnclaveKind(StrEnum):
+    """What enclaves a machine has."""
+
+    NONE = "none"
+    SIMULATED = "simulated"
+    """A plain process that plays one: it keeps the protocol, and no secret from whoever runs the machine."""
+
+
+class Stream(StrEnum):
+    """Where an app prints to."""
+
+    STDOUT = "stdout"
+    STDERR = "stderr"
+
+
 class MachineFailure(StrEnum):
     """Why a worker could not finish a replica: its own fault or the world's, never the app's."""
 
@@ -45,15 +60,19 @@ class MachineFailure(StrEnum):
     NO_RESOURCES = "no-resources"
     SANDBOX_BROKEN = "sandbox-broken"
     STORAGE_UNREACHABLE = "storage-unreachable"
+    VAULT_UNREACHABLE = "vault-unreachable"
+    VAULT_REFUSED = "vault-refused"
+    ENCLAVE_BROKEN = "enclave-broken"
     SHUTTING_DOWN = "shutting-down"
 
 
 class Resources(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker offers: `slots` replicas at a time, memory and disk for all of them together [bytes]."""
+    """What a worker offers: `slots` replicas at a time, memory and disk for all of them together [bytes], and its enclaves."""
 
     slots: int
     memory_bytes: int
     disk_bytes: int
+    enclave: EnclaveKind = EnclaveKind.NONE
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -75,11 +94,12 @@ class Challenge(msgspec.Struct, frozen=True, kw_only=True, tag="challenge"):
 
 
 class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag="welcome"):
-    """The worker is in; where everything is, and how often to send a heartbeat [s]."""
+    """The worker is in; where everything is (the vault only if the pool has one), and how often to send a heartbeat [s]."""
 
     hub: Address
     storage_url: str
     heartbeat_s: float
+    vault_url: str = ""
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
@@ -91,7 +111,18 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
 
 
 class Assign(msgspec.Struct, frozen=True, kw_only=True, tag="assign"):
-    """A replica of a task for this worker; `authorization` is the scheduler's signature that the hub checks."""
+    """
+    A replica of a task for this worker.
+
+    Attributes:
+        deal_id: The task's deal.
+        index: The task's index in the deal.
+        task_id: The task.
+        enclave_challenge: Address whose key signs the contribution; zero for a task without enclave.
+        authorization: The scheduler's signature that the hub checks.
+        contribution_deadline: Until when the task takes contributions.
+        is_direct: Whether the worker uploads first, and then contributes and finalises in one transaction: it is to be the only one.
+    """
 
     deal_id: DealId
     index: int
@@ -99,6 +130,7 @@ class Assign(msgspec.Struct, frozen=True, kw_only=True, tag="assign"):
     enclave_challenge: Address
     authorization: str
     contribution_deadline: UnixSeconds
+    is_direct: bool = False
 
 
 class AskReveal(msgspec.Struct, frozen=True, kw_only=True, tag="ask-reveal"):
@@ -150,11 +182,21 @@ class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat"):
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, tag="progress"):
-    """A replica reached a stage."""
+    """A replica reached a stage; `exit_code` is the app's, once it has ended by itself."""
 
     task_id: TaskId
     stage: ReplicaStage
     detail: str = ""
+    exit_code: int | None = None
+
+
+class Printed(msgspec.Struct, frozen=True, kw_only=True, tag="printed"):
+    """The app printed something; `start` is where in the stream [characters], and 0 begins it anew."""
+
+    task_id: TaskId
+    stream: Stream
+    start: int
+    text: str
 
 
 class Uploaded(msgspec.Struct, frozen=True, kw_only=True, tag="uploaded"):
@@ -173,7 +215,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     detail: str
 
 
-FromWorker = Hello | Heartbeat | Progress | Uploaded | Failed
+FromWorker = Hello | Heartbeat | Progress | Printed | Uploaded | Failed
 
 _from_pool: msgspec.json.Decoder[FromPool] = msgspec.json.Decoder(FromPool)
 _from_worker: msgspec.json.Decoder[FromWorker] = msgspec.json.Decoder(FromWorker)

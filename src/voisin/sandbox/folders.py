@@ -104,12 +104,24 @@ def read_start(path: Path, max_bytes: int) -> bytes:
     Returns:
         The bytes.
     """
+    return read_from(path, 0, max_bytes)
+
+
+def read_from(path: Path, start: int, max_bytes: int = 64 << 10) -> bytes:
+    """
+    Read on in a log that a guest writes.
+
+    Args:
+        path: The file; a missing one reads as empty, anything but a regular file too.
+        start: Where to go on [bytes].
+        max_bytes: How much to read.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return b""
     try:
-        return os.pread(descriptor, max_bytes, 0) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+        return os.pread(descriptor, max_bytes, start) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
     finally:
         os.close(descriptor)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -14,14 +14,20 @@ import anyio
 import anyio.to_thread
 
 from voisin.errors import GuestError, StateError
+from voisin.protocol.wire import Stream
 from voisin.sandbox.compiler import Compiler
-from voisin.sandbox.folders import Scratch, harvest, prepare
+from voisin.sandbox.folders import Scratch, harvest, prepare, read_from
 from voisin.sandbox.job import Cause, Job, Outcome
 from voisin.sandbox.process import Child, ChildDiedError
-from voisin.sandbox.wire import Done, Run, Stale, Started, one_line
+from voisin.sandbox.wire import Answer, Done, Run, Stale, Started, one_line
 
 LOAD_TIMEOUT_S = 60.0
 RUNS_PER_CHILD = 1_000
+LISTEN_S = 0.2
+"""How often what a guest prints is looked at while it runs [s]."""
+
+OnOutput = Callable[[Stream, bytes], None]
+"""Told what a guest prints while it runs: the stream, and the next bytes of it."""
 
 
 class Sandbox:
@@ -94,12 +100,13 @@ class Sandbox:
         if refusal:
             raise GuestError(f"the module {refusal}", hint="build the app for wasm32-wasi")
 
-    async def run(self, job: Job) -> Outcome:
+    async def run(self, job: Job, *, on_output: OnOutput | None = None) -> Outcome:
         """
         Run a job to its end; waits for a free slot first. Cancelling it kills the guest.
 
         Args:
             job: What to run.
+            on_output: Told what the guest prints while it runs, as far as that is kept; the outcome has all of it.
 
         Returns:
             What came of it; a guest's failure is an outcome too.
@@ -117,7 +124,7 @@ class Sandbox:
                 compiled, refusal = await self._compiler.ready(job.module, job.module_sha256)
                 if refusal:
                     return Outcome(cause=Cause.BAD_MODULE, detail=f"the module {refusal}")
-                outcome = await self._run_compiled(job, compiled, inputs)
+                outcome = await self._run_compiled(job, compiled, inputs, on_output=on_output)
                 if outcome is not None:
                     return outcome
                 self._compiler.drop(compiled)
@@ -145,7 +152,9 @@ class Sandbox:
         await child.discard()
         self._children.discard(child)
 
-    async def _run_compiled(self, job: Job, compiled: Path, inputs: dict[str, Path]) -> Outcome | None:
+    async def _run_compiled(
+        self, job: Job, compiled: Path, inputs: dict[str, Path], *, on_output: OnOutput | None = None
+    ) -> Outcome | None:
         """Run in a warm process; None when the compiled module must be made anew."""
         async with self._warm_child() as child:
             child.runs += 1
@@ -155,7 +164,7 @@ class Sandbox:
                 if started is None:
                     return None
                 started_at = anyio.current_time()
-                done = await child.answer(job.limits.time_s)
+                done = await (child.answer(job.limits.time_s) if on_output is None else _listening(child, job.limits.time_s, on_output))
             except TimeoutError:
                 if not started_at:
                     raise child.died(f"did not load the module in {LOAD_TIMEOUT_S:g} s") from None
@@ -211,3 +220,29 @@ class Sandbox:
             output_bytes=left.output_bytes,
             output_files=left.output_files,
         )
+
+
+async def _listening(child: Child, time_s: float, on_output: OnOutput) -> Answer:
+    """Wait for a guest's end, and tell meanwhile what it prints."""
+    failure: Exception | None = None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_listen, child.work, on_output)
+        try:
+            answer = await child.answer(time_s)
+        except Exception as error:  # noqa: BLE001  (raised again below: an error leaves as it is, not in a group)
+            failure = error
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    return answer
+
+
+async def _listen(work: Path, on_output: OnOutput) -> None:
+    told = dict.fromkeys(Stream, 0)
+    while True:
+        await anyio.sleep(LISTEN_S)
+        for stream, start in told.items():
+            data = await anyio.to_thread.run_sync(read_from, work / stream, start)
+            if data:
+                told[stream] = start + len(data)
+                on_output(stream, data)

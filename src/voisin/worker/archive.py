@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -14,7 +14,7 @@ from voisin.protocol.archive import Opener, check_path, open_archive, write_arch
 from voisin.protocol.codec import encode
 from voisin.protocol.ids import Hash32
 from voisin.protocol.results import ERROR_FILE, STDERR_FILE, STDOUT_FILE, GuestFailure
-from voisin.sandbox import Outcome
+from voisin.sandbox import Cause, Outcome
 from voisin.worker.store import sync_folder
 
 BAD_OUTPUT: Final = "bad-output"
@@ -30,11 +30,13 @@ class Packed:
         digest: What the worker commits to.
         callback_data: What the deal's callback gets; empty without one.
         failure: Why the app failed; None when it succeeded.
+        exit_code: What the app exited with; None when it did not end by itself.
     """
 
     digest: Hash32
     callback_data: bytes
     failure: GuestFailure | None
+    exit_code: int | None = None
 
 
 def failure_of_run(outcome: Outcome) -> GuestFailure | None:
@@ -55,15 +57,16 @@ def pack_run(outcome: Outcome, output: Path, target: Path, *, has_callback: bool
     Returns:
         What the worker commits to. An app whose output cannot be a result has failed, too.
     """
+    exit_code = outcome.exit_code if outcome.cause in (None, Cause.EXIT_CODE) else None
     logs = {STDOUT_FILE: outcome.stdout, STDERR_FILE: outcome.stderr}
     failure = failure_of_run(outcome)
     if failure is None:
         try:
             files = {name: _memory(data) for name, data in logs.items() if data} | _files_below(output)
-            return _write(files, target, has_callback=has_callback)
+            return replace(_write(files, target, has_callback=has_callback), exit_code=exit_code)
         except InputError as error:
             failure = GuestFailure(BAD_OUTPUT, error.message.partition(": ")[0])
-    return pack_failure(failure, target, has_callback=has_callback, logs=logs)
+    return replace(pack_failure(failure, target, has_callback=has_callback, logs=logs), exit_code=exit_code)
 
 
 def pack_failure(failure: GuestFailure, target: Path, *, has_callback: bool, logs: dict[str, bytes] | None = None) -> Packed:

@@ -9,7 +9,7 @@ from voisin.protocol.ids import ZERO_ADDRESS, Address, task_id
 from voisin.protocol.params import DealParams
 from voisin.protocol.records import AppInfo, ContributionStatus, Deal, Task, TaskStatus
 from voisin.protocol.results import authorization_digest
-from voisin.protocol.tags import tag_bits, tag_names
+from voisin.protocol.tags import NO_TAG, as_tag, missing_bits, needs_enclave
 from voisin.protocol.wire import MachineFailure
 from voisin.sandbox import Limits
 from voisin.units import UnixSeconds, format_amount
@@ -19,6 +19,9 @@ from voisin.worker.ports import Ledger
 from voisin.worker.refusal import RefusalError
 from voisin.worker.settings import WorkerSettings
 from voisin.worker.vocabulary import Replica
+
+SIMULATED = as_tag("tee,tdx,simulated")
+"""What a machine with simulated enclaves has."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +48,11 @@ class Terms:
     final_deadline: UnixSeconds
 
     @property
+    def in_enclave(self) -> bool:
+        """Whether the task runs in an enclave."""
+        return needs_enclave(self.deal.tag)
+
+    @property
     def has_callback(self) -> bool:
         """Whether the result goes to a contract."""
         return self.deal.callback != ZERO_ADDRESS
@@ -65,7 +73,7 @@ async def check_task(replica: Replica, ledger: Ledger, settings: WorkerSettings,
         RefusalError: It is not; says why.
     """
     try:
-        deal = await _check_deal(replica, ledger, worker=worker, workerpool=workerpool)
+        deal = await _check_deal(replica, ledger, settings, worker=worker, workerpool=workerpool)
         task = await ledger.task(replica.task_id)
         await check_open(replica, task, ledger, settings.margin_s)
         _check_worth(deal, settings)
@@ -110,7 +118,7 @@ async def check_open(replica: Replica, task: Task, ledger: Ledger, margin_s: flo
         raise RefusalError(not_active, f"contributions end in {max(left_s, 0)} s, and {margin_s:g} s are wanted at least")
 
 
-async def _check_deal(replica: Replica, ledger: Ledger, *, worker: Address, workerpool: Address) -> Deal:
+async def _check_deal(replica: Replica, ledger: Ledger, settings: WorkerSettings, *, worker: Address, workerpool: Address) -> Deal:
     if replica.task_id != task_id(replica.deal_id, replica.index):
         raise RefusalError(MachineFailure.TASK_NOT_ACTIVE, "the task's id does not belong to its deal and index")
     deal = await ledger.deal(replica.deal_id)
@@ -118,14 +126,27 @@ async def _check_deal(replica: Replica, ledger: Ledger, *, worker: Address, work
         raise RefusalError(MachineFailure.TASK_NOT_ACTIVE, f"the deal has no task {replica.index}")
     if deal.workerpool.pointer != workerpool:
         raise RefusalError(MachineFailure.CHAIN_REFUSED, f"the deal belongs to workerpool {deal.workerpool.pointer}, not {workerpool}")
-    if tag_bits(deal.tag) or replica.enclave_challenge != ZERO_ADDRESS:
-        wanted = ", ".join(tag_names(deal.tag)) or "an enclave"
-        raise RefusalError(MachineFailure.NO_RESOURCES, f"the task needs {wanted}, which this worker does not have")
+    _check_tag(deal, replica, settings)
     digest = authorization_digest(worker, replica.task_id, replica.enclave_challenge)
     if not await ledger.is_signed_by(deal.workerpool.owner, digest, replica.authorization):
         detail = f"the authorisation is not signed by the deal's scheduler {deal.workerpool.owner}"
         raise RefusalError(MachineFailure.CHAIN_REFUSED, detail)
     return deal
+
+
+def _check_tag(deal: Deal, replica: Replica, settings: WorkerSettings) -> None:
+    """See that this machine has what the deal asks for, and that an enclave is named if and only if it asks for one."""
+    missing = missing_bits(deal.tag, SIMULATED if settings.allow_simulated else NO_TAG)
+    if missing:
+        detail = f"the task needs {', '.join(missing)}, which this worker does not have"
+        if needs_enclave(deal.tag) and not settings.allow_simulated:
+            detail += "; simulated enclaves are not allowed here (setting allow_simulated)"
+        raise RefusalError(MachineFailure.NO_RESOURCES, detail)
+    if needs_enclave(deal.tag) is (replica.enclave_challenge == ZERO_ADDRESS):
+        what = "no enclave, and the task needs one" if needs_enclave(deal.tag) else "an enclave, and the task needs none"
+        raise RefusalError(MachineFailure.CHAIN_REFUSED, f"the pool names {what}")
+    if replica.is_direct and (deal.trust > 1 or not needs_enclave(deal.tag)):
+        raise RefusalError(MachineFailure.CHAIN_REFUSED, "the pool wants the task finished by one worker, and it is not for one")
 
 
 def _check_worth(deal: Deal, settings: WorkerSettings) -> None:
@@ -137,7 +158,7 @@ def _check_worth(deal: Deal, settings: WorkerSettings) -> None:
 def _terms(deal: Deal, task: Task, entry: AppInfo, settings: WorkerSettings) -> Terms:
     app = _app(entry)
     try:
-        params, fault = read_params(deal.params), ""
+        params, fault = read_params(deal.params, in_enclave=needs_enclave(deal.tag)), ""
     except RequestError as error:
         params, fault = None, error.message
     limits = plan_limits(params or DealParams(), task.time_ref_s)

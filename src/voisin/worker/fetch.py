@@ -32,7 +32,7 @@ from voisin.worker.plan import (
     plan_inputs,
     read_bag,
 )
-from voisin.worker.ports import Ledger, Storage
+from voisin.worker.ports import Parts, Storage
 from voisin.worker.refusal import RefusalError
 from voisin.worker.store import WorkerFolder
 from voisin.worker.vocabulary import Replica
@@ -53,19 +53,27 @@ class Fetcher:
         folder: Where inputs are laid out.
         cache: Where content is kept.
         disk: What tasks may use of the disk.
-        ledger: The chain, which knows the datasets.
+        parts: The world: the chain, which knows the datasets, and the web.
         pauses: Makes the pauses between attempts.
         max_input_bytes: Inputs of one task together.
     """
 
     def __init__(
-        self, folder: WorkerFolder, cache: ContentCache, *, disk: Disk, ledger: Ledger, pauses: Callable[[], Pauses], max_input_bytes: int
+        self,
+        folder: WorkerFolder,
+        cache: ContentCache,
+        *,
+        disk: Disk,
+        parts: Parts,
+        pauses: Callable[[], Pauses],
+        max_input_bytes: int,
     ) -> None:
         self._folder = folder
         self._cache = cache
         self._disk = disk
-        self._ledger = ledger
+        self._ledger = parts.ledger
         self._pauses = pauses
+        self._web = parts.web
         self._max_input_bytes = max_input_bytes
 
     async def job(self, replica: Replica, terms: Terms, storage: Storage, *, holds: ExitStack) -> Job:
@@ -85,13 +93,15 @@ class Fetcher:
         if terms.params is None:
             raise RequestError(terms.fault)
         entry = bag_entry(await self._bag(bag_cid(terms.params), storage), replica.index)
-        inputs = plan_inputs(terms.params, entry)
+        inputs = plan_inputs(terms.params, entry, allow_web=terms.deal.trust <= 1)
         environment = plan_environment(replica.task_id, replica.deal_id, terms.deal, index=replica.index, inputs=inputs)
         args = plan_args(terms.params, entry)
         check_texts(args, environment)
         module = await self._module(terms, storage, holds)
         files = {**{name: blob(cid) for name, cid in inputs.files.items()}, **await self._dataset(terms)}
-        await self._lay_out(replica, files, storage, holds=holds)
+        left_bytes = await self._lay_out(replica, files, storage, holds=holds)
+        for name, url in inputs.web.items():
+            left_bytes -= await self._fetch_web(replica, name, url, left_bytes)
         return Job(
             module=module,
             module_sha256=(terms.app.sha256 or b"").hex(),
@@ -131,8 +141,8 @@ class Fetcher:
             raise RefusalError(MachineFailure.INPUT_UNAVAILABLE, detail)
         return {pointer: content}
 
-    async def _lay_out(self, replica: Replica, files: dict[str, Content], storage: Storage, *, holds: ExitStack) -> None:
-        """Put every input under its name into the task's input folder."""
+    async def _lay_out(self, replica: Replica, files: dict[str, Content], storage: Storage, *, holds: ExitStack) -> int:
+        """Put every input under its name into the task's input folder; answers how much more it may hold [bytes]."""
         folder, left_bytes = self._folder.inputs(replica.task_id), self._max_input_bytes
         await anyio.to_thread.run_sync(_make_empty, folder)
         for name, content in files.items():
@@ -149,6 +159,16 @@ class Fetcher:
                 raise RefusalError(MachineFailure.NO_RESOURCES, detail, hint="raise max_input_bytes")
             self._disk.add(replica.task_id, size)
             left_bytes -= size
+        return left_bytes
+
+    async def _fetch_web(self, replica: Replica, name: str, url: str, left_bytes: int) -> int:
+        """Fetch an input from the web; answers its size [bytes]."""
+        target, allowed = self._folder.inputs(replica.task_id) / name, min(left_bytes, self._disk.free_bytes)
+        size = await self._patiently(
+            lambda: self._web.fetch(url, target, max_bytes=allowed), MachineFailure.INPUT_UNAVAILABLE, f"the input {url[:200]!r}"
+        )
+        self._disk.add(replica.task_id, size)
+        return size
 
     async def _patiently(self, get: Callable[[], Awaitable[T]], failure: MachineFailure, what: str) -> T:
         """Get something, trying a few times while storage does not answer."""

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from voisin.chain import Chain, Sender, calls
+from voisin.chain import Admission, Chain, Sender, calls
 from voisin.protocol.ids import Address, DealId, Hash32, TaskId
 from voisin.protocol.records import Account, AppInfo, Contribution, DatasetInfo, Deal, Task
 from voisin.protocol.results import result_hash, result_seal
@@ -88,12 +88,16 @@ class ChainLedger:
         """Move money from the wallet into the hub [nRLC]."""
         await self._sender.send(calls.approve_and_call(self._chain.token_address, self.hub, amount))
 
-    async def contribute(self, task_id: TaskId, digest: Hash32, *, enclave: Address, authorization: str) -> None:
+    async def contribute(self, task_id: TaskId, digest: Hash32, admission: Admission) -> None:
         """Commit to a result."""
-        admission = calls.Admission(authorization, enclave)
         commitment = result_hash(task_id, digest)
         seal = result_seal(self._worker, task_id, digest)
         await self._sender.send(calls.contribute(self.hub, task_id, result_hash=commitment, result_seal=seal, admission=admission))
+
+    async def finish(self, task_id: TaskId, digest: Hash32, admission: Admission, *, results: bytes, callback: bytes) -> None:
+        """Commit to a result as the only worker, and complete the task at once."""
+        call = calls.contribute_and_finalize(self.hub, task_id, digest=digest, results=results, admission=admission, callback=callback)
+        await self._sender.send(call)
 
     async def reveal(self, task_id: TaskId, digest: Hash32) -> None:
         """Show the digest of a result."""

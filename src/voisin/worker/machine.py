@@ -4,6 +4,8 @@ The worker's heart: what happens goes in, what is to be done comes out. It reads
     CHECKING -> FETCHING -> QUEUED -> RUNNING -> CONTRIBUTING -> CONTRIBUTED -> REVEALING -> REVEALED -> UPLOADING -> UPLOADED
     '------ may be dropped at any time ------'   '-- kept until the chain says that the task is over (or CLAIMING) --'
 
+A task that one worker contributes and finalises at once is STORING between RUNNING and CONTRIBUTING, and over when it is CONTRIBUTED.
+
 Pool and chain have different powers over a replica. The pool can start one and, as long as nothing is on the chain, end it. Once
 the worker has contributed, only what it sees on the chain counts: the pool's messages are then no more than hints to look.
 """
@@ -21,7 +23,7 @@ from voisin.protocol.ids import TaskId
 from voisin.protocol.records import ContributionStatus, TaskStatus
 from voisin.protocol.results import result_hash
 from voisin.protocol.wire import Failed as SaidFailed
-from voisin.protocol.wire import MachineFailure, Progress, Uploaded
+from voisin.protocol.wire import MachineFailure, Progress, ReplicaStage, Uploaded
 from voisin.worker.vocabulary import (
     EARLY,
     STAGES,
@@ -177,6 +179,7 @@ def _admit(state: State, event: Assigned) -> Outcome:
         index=assign.index,
         authorization=assign.authorization,
         enclave_challenge=assign.enclave_challenge,
+        is_direct=assign.is_direct,
     )
     return replica, [Save(replica), Tell(Moved(replica.task_id, replica.phase)), Check(replica)]
 
@@ -197,7 +200,9 @@ def _move(replica: Replica, phase: Phase, *next_commands: Callable[[Replica], Co
 def _report(replica: Replica) -> list[Command]:
     if replica.phase is Phase.UPLOADED:
         return [Say(Uploaded(task_id=replica.task_id, cid=replica.cid, callback_data=replica.callback_data))]
-    return [Say(Progress(task_id=replica.task_id, stage=STAGES[replica.phase]))]
+    stage = STAGES[replica.phase]
+    exit_code = replica.exit_code if stage is ReplicaStage.COMPUTED else None
+    return [Say(Progress(task_id=replica.task_id, stage=stage, exit_code=exit_code))]
 
 
 def _ignore(replica: Replica, _event: TaskEvent) -> Outcome:
@@ -236,8 +241,24 @@ def _fetched(replica: Replica, _event: TaskEvent) -> Outcome:
 
 def _computed(replica: Replica, event: TaskEvent) -> Outcome:
     assert isinstance(event, Computed)
-    done = with_changes(replica, digest=event.digest, callback_data=event.callback_data)
-    return _move(done, Phase.CONTRIBUTING, Contribute)
+    done = with_changes(
+        replica,
+        digest=event.digest,
+        callback_data=event.callback_data,
+        enclave_signature=event.enclave_signature,
+        exit_code=event.exit_code,
+    )
+    return _move(done, Phase.STORING, Upload) if done.is_direct else _move(done, Phase.CONTRIBUTING, Contribute)
+
+
+def _stored_first(replica: Replica, event: TaskEvent) -> Outcome:
+    assert isinstance(event, Stored)
+    return _move(with_changes(replica, cid=event.cid), Phase.CONTRIBUTING, Contribute)
+
+
+def _not_stored(replica: Replica, event: TaskEvent) -> Outcome:
+    assert isinstance(event, UploadFailed)
+    return _give_up(replica, GaveUp(event.task_id, MachineFailure.STORAGE_UNREACHABLE, event.detail))
 
 
 def _contributed(replica: Replica, _event: TaskEvent) -> Outcome:
@@ -338,6 +359,8 @@ _TABLE: dict[tuple[Phase, type[TaskEvent]], Handler] = {
     (Phase.CHECKING, Approved): _approved,
     (Phase.FETCHING, Fetched): _fetched,
     (Phase.RUNNING, Computed): _computed,
+    (Phase.STORING, Stored): _stored_first,
+    (Phase.STORING, UploadFailed): _not_stored,
     (Phase.CONTRIBUTING, Contributed): _contributed,
     **{(phase, Observed): _observed for phase in _COMMITTED},
     **{(phase, Vanished): _vanished for phase in _COMMITTED},

@@ -51,6 +51,11 @@ class Membership:
         """Where storage is; empty when nobody has said it yet."""
         return self._settings.storage_url or (self._known.storage_url if self._known is not None else "")
 
+    @property
+    def vault_url(self) -> str:
+        """Where the vault is; empty when there is none, or nobody has said it yet."""
+        return self._settings.vault_url or (self._known.vault_url if self._known is not None else "")
+
     async def approve(self, challenge: Challenge, welcome: Welcome | None) -> None:
         """
         Make sure that this is the pool that was meant, on the chain that was meant; remember it once it let the worker in.
@@ -89,6 +94,7 @@ class Membership:
             hub=hub,
             workerpool=workerpool,
             storage_url=welcome.storage_url,
+            vault_url=welcome.vault_url,
         )
         if identity != self._known:
             await anyio.to_thread.run_sync(self._folder.keep_identity, identity)

@@ -15,13 +15,14 @@ from typing import Final, TypeVar
 import anyio.lowlevel
 from msgspec.structs import replace
 
+from voisin.chain import Admission
 from voisin.errors import RevertError, StateError, UnavailableError
 from voisin.protocol.ids import ZERO_ADDRESS, ZERO_HASH, Address, DealId, Hash32, TaskId, task_id
 from voisin.protocol.records import Account, AppInfo, Contribution, ContributionStatus, DatasetInfo, Deal, Resource, Task, TaskStatus
-from voisin.protocol.results import authorization_digest, result_hash, result_seal
+from voisin.protocol.results import authorization_digest, enclave_digest, result_hash, result_seal
 from voisin.protocol.rules import new_task
 from voisin.protocol.signatures import signed_by
-from voisin.protocol.tags import NO_TAG, Tag
+from voisin.protocol.tags import NO_TAG, Tag, needs_enclave
 from voisin.protocol.trust import agreed_result
 from voisin.units import NRLC, UnixSeconds
 
@@ -102,29 +103,56 @@ class MemoryHub:
         self.tasks[name] = new_task(deal_id, index, deal, self.time_ref_s)
         return name
 
-    def contribute(self, name: TaskId, worker: Address, digest: Hash32, *, authorization: str) -> None:
+    def contribute(self, name: TaskId, worker: Address, digest: Hash32, admission: Admission) -> None:
         """
         Commit a worker to a result, and see whether enough agree.
 
         Raises:
-            RevertError: The task, the time, the stake or the authorisation does not allow it.
+            RevertError: The task, the time, the stake, the authorisation or the enclave's signature does not allow it.
         """
         task, deal = self.tasks[name], self.deals[self.tasks[name].deal_id]
         account = self.accounts.get(worker, Account(NRLC(0), NRLC(0)))
-        is_allowed = signed_by(deal.workerpool.owner, authorization_digest(worker, name), authorization)
-        is_open = task.status is TaskStatus.ACTIVE and self.time_s < task.contribution_deadline
-        if not is_open or (name, worker) in self.contributions or account.stake < deal.worker_stake or not is_allowed:
+        if not self._admits(name, worker, digest, admission) or account.stake < deal.worker_stake:
             raise RevertError("the hub refuses the contribution")
         self.accounts[worker] = Account(NRLC(account.stake - deal.worker_stake), NRLC(account.locked + deal.worker_stake))
         self.contributions[name, worker] = Contribution(
             status=ContributionStatus.CONTRIBUTED,
             result_hash=result_hash(name, digest),
             result_seal=result_seal(worker, name, digest),
-            enclave_challenge=ZERO_ADDRESS,
+            enclave_challenge=admission.enclave,
             weight=1,
         )
         self.tasks[name] = replace(task, contributors=(*task.contributors, worker))
         self._agree(name, deal.trust)
+
+    def _admits(self, name: TaskId, worker: Address, digest: Hash32, admission: Admission) -> bool:
+        """Tell whether a task takes a worker's result: open, new, authorised, and signed by the enclave that is named."""
+        task, deal, enclave = self.tasks[name], self.deals[self.tasks[name].deal_id], admission.enclave
+        is_open = task.status is TaskStatus.ACTIVE and self.time_s < task.contribution_deadline and (name, worker) not in self.contributions
+        digests = authorization_digest(worker, name, enclave), enclave_digest(worker, name, digest)
+        is_signed = enclave == ZERO_ADDRESS or signed_by(enclave, digests[1], admission.enclave_sign)
+        has_enclave = enclave != ZERO_ADDRESS or not needs_enclave(deal.tag)
+        return is_open and has_enclave and is_signed and signed_by(deal.workerpool.owner, digests[0], admission.authorization)
+
+    def finish_alone(self, name: TaskId, worker: Address, digest: Hash32, admission: Admission) -> None:
+        """
+        Commit the only worker to a result, and complete the task at once; no stake is locked.
+
+        Raises:
+            RevertError: Another has contributed, the deal wants more trust, or as for `contribute`.
+        """
+        task, deal = self.tasks[name], self.deals[self.tasks[name].deal_id]
+        if not self._admits(name, worker, digest, admission) or task.contributors or deal.trust != 1:
+            raise RevertError("the hub refuses to finish the task")
+        mine = result_hash(name, digest)
+        self.contributions[name, worker] = Contribution(
+            status=ContributionStatus.PROVED,
+            result_hash=mine,
+            result_seal=result_seal(worker, name, digest),
+            enclave_challenge=admission.enclave,
+            weight=0,
+        )
+        self.tasks[name] = replace(task, status=TaskStatus.COMPLETED, consensus=mine, result_digest=digest, contributors=(worker,))
 
     def _agree(self, name: TaskId, trust: int) -> None:
         groups: dict[Hash32, list[int]] = {}
@@ -250,10 +278,15 @@ class MemoryLedger:
         world.balances[self._worker] = NRLC(world.balances[self._worker] - amount)
         world.accounts[self._worker] = replace(account, stake=NRLC(account.stake + amount))
 
-    async def contribute(self, task_id: TaskId, digest: Hash32, *, enclave: Address, authorization: str) -> None:
+    async def contribute(self, task_id: TaskId, digest: Hash32, admission: Admission) -> None:
         """Commit to a result."""
-        assert enclave == ZERO_ADDRESS
-        (await self._act("contribute", task_id)).contribute(task_id, self._worker, digest, authorization=authorization)
+        (await self._act("contribute", task_id)).contribute(task_id, self._worker, digest, admission)
+
+    async def finish(self, task_id: TaskId, digest: Hash32, admission: Admission, *, results: bytes, callback: bytes) -> None:
+        """Commit to a result as the only worker, and complete the task at once."""
+        world = await self._act("finish", task_id)
+        world.finish_alone(task_id, self._worker, digest, admission)
+        world.tasks[task_id] = replace(world.tasks[task_id], results=results, results_callback=callback)
 
     async def reveal(self, task_id: TaskId, digest: Hash32) -> None:
         """Show the digest of a result."""

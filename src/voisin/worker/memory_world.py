@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
+from msgspec.structs import replace
 
-from voisin.errors import StateError, TrustError, UnavailableError
+from voisin.errors import InputError, StateError, TrustError, UnavailableError, VoisinError
 from voisin.protocol.cid import Cid, cid_of
-from voisin.sandbox import Job, Outcome
+from voisin.protocol.consent import VaultId
+from voisin.protocol.ids import ZERO_HASH, Address, Hash32, TaskId, to_hex
+from voisin.protocol.sessions import SessionKey, SessionWish, TaskSecrets, request_session, seal_secrets
+from voisin.protocol.signatures import KeySigner, Signer
+from voisin.protocol.wire import Stream
+from voisin.sandbox import Job, OnOutput, Outcome
 from voisin.storage import ContentTooLargeError
+from voisin.units import UnixSeconds
+from voisin.vaults import Session
+from voisin.worker.enclave.inside import carry_out
+from voisin.worker.enclave.words import Finished, Refused
+from voisin.worker.ports import MakeOrder, Runner
 
 
 @dataclass
@@ -89,8 +101,8 @@ class ScriptedRunner:
     running: int = 0
     most_running: int = 0
 
-    async def run(self, job: Job) -> Outcome:
-        """Run the function and lay its files out."""
+    async def run(self, job: Job, *, on_output: OnOutput | None = None) -> Outcome:
+        """Run the function and lay its files out; what it prints is told at its end."""
         self.jobs.append(job)
         self.running += 1
         self.most_running = max(self.most_running, self.running)
@@ -99,9 +111,107 @@ class ScriptedRunner:
         finally:
             self.running -= 1
         if isinstance(answer, Outcome):
+            for stream, data in ((Stream.STDOUT, answer.stdout), (Stream.STDERR, answer.stderr)):
+                if on_output is not None and data:
+                    on_output(stream, data)
             return answer
         for name, data in answer.items():
             path = job.output_dir / name
             await anyio.to_thread.run_sync(lambda path=path: path.parent.mkdir(parents=True, exist_ok=True))  # type: ignore[misc]
             await anyio.to_thread.run_sync(path.write_bytes, data)
         return Outcome(cause=None, instructions=1)
+
+
+@dataclass
+class MemoryVault:
+    """
+    A vault in memory for one worker: it makes challenges, and hands the same secrets to every task's enclave.
+
+    Attributes:
+        wallet: The worker's.
+        vault: Which vault it says it is.
+        given: The secrets; the challenge's key is the task's own.
+        refusal: What it answers instead; None: it answers.
+        opened: The tasks that got a session.
+    """
+
+    wallet: Signer
+    vault: VaultId
+    given: TaskSecrets = field(default_factory=lambda: TaskSecrets(challenge_key=ZERO_HASH))
+    refusal: VoisinError | None = None
+    opened: list[TaskId] = field(default_factory=list)
+    keys: dict[TaskId, bytes] = field(default_factory=dict)
+
+    def open(self, _url: str) -> MemoryVault:
+        """Open it, whatever its address is said to be."""
+        return self
+
+    def key(self, task_id: TaskId) -> KeySigner:
+        """Give a task's challenge."""
+        return KeySigner(self.keys.setdefault(task_id, secrets.token_bytes(32)))
+
+    async def challenge(self, task_id: TaskId) -> Address:
+        """Name a task's challenge."""
+        await anyio.lowlevel.checkpoint()
+        if self.refusal is not None:
+            raise self.refusal
+        return self.key(task_id).address
+
+    async def session(self, wish: SessionWish) -> Session:
+        """Seal the secrets to an enclave's key."""
+        await anyio.lowlevel.checkpoint()
+        if self.refusal is not None:
+            raise self.refusal
+        key = self.key(wish.task_id)
+        if key.address != wish.enclave:
+            raise TrustError("that is not the task's challenge")
+        nonce = Hash32(to_hex(secrets.token_bytes(32)))
+        request = request_session(self.wallet, self.vault, wish, nonce=nonce, until=UnixSeconds(2**40))
+        self.opened.append(wish.task_id)
+        given = replace(self.given, challenge_key=Hash32(to_hex(key.expose_key())))
+        return Session(request, self.vault, seal_secrets(given, request, self.vault))
+
+
+@dataclass
+class MemoryEnclaves:
+    """
+    Enclaves in this process.
+
+    Attributes:
+        runner: What runs apps.
+        answers: What the next enclaves say instead of working, one each; an error is raised.
+    """
+
+    runner: Runner
+    answers: list[Refused | VoisinError] = field(default_factory=list)
+
+    async def run(self, make_order: MakeOrder, on_output: OnOutput) -> Finished | Refused:
+        """Do a task."""
+        key = SessionKey(secrets.token_bytes)
+        order = await make_order(key.public)
+        if self.answers:
+            answer = self.answers.pop(0)
+            if isinstance(answer, VoisinError):
+                raise answer
+            return answer
+        return await carry_out(order, key, lambda: self.runner, on_output)
+
+
+@dataclass
+class MemoryWeb:
+    """
+    The web in memory.
+
+    Attributes:
+        pages: What lies where.
+    """
+
+    pages: dict[str, bytes] = field(default_factory=dict)
+
+    async def fetch(self, url: str, path: Path, *, max_bytes: int) -> int:
+        """Fetch a page into a file."""
+        if url not in self.pages:
+            raise UnavailableError(f"{url!r} answers 404")
+        if len(self.pages[url]) > max_bytes:
+            raise InputError(f"{url!r} is larger than {max_bytes} bytes")
+        return await anyio.to_thread.run_sync(path.write_bytes, self.pages[url])

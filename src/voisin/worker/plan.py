@@ -21,6 +21,7 @@ from voisin.protocol.ids import ZERO_ADDRESS, TaskId
 from voisin.protocol.params import Bag, BagEntry, DealParams, decode_bag, parse_params, split_args
 from voisin.protocol.records import Deal
 from voisin.sandbox import Limits
+from voisin.worker.web import check_url
 
 IN, OUT = "/iexec_in", "/iexec_out"
 BAD_REQUEST: Final = "bad-request"
@@ -37,6 +38,7 @@ MAX_MEMORY_BYTES: Final = 4 << 30
 DEFAULT_OUTPUT_BYTES: Final = 64 << 20
 MAX_INPUT_FILES: Final = 500
 MAX_TEXT_BYTES: Final = 100_000
+_WEB: Final = ("http://", "https://")
 
 
 class RequestError(InputError):
@@ -52,27 +54,37 @@ class Inputs:
 
     Attributes:
         files: The address of each file by its name below `/iexec_in`.
+        web: The web address of each further file by its name; only for a task with one worker, as the content may change.
         listed: The names in the order in which the app is told of them; a dataset is not among them.
     """
 
     files: Mapping[str, Cid]
+    web: Mapping[str, str]
     listed: tuple[str, ...]
 
 
-def read_params(text: str) -> DealParams:
+def read_params(text: str, *, in_enclave: bool = False) -> DealParams:
     """
     Read a deal's parameters.
 
+    Args:
+        text: The parameters.
+        in_enclave: Whether the task runs in an enclave.
+
     Raises:
-        RequestError: They are malformed, or ask for what only an enclave can do.
+        RequestError: They are malformed, or ask for what only an enclave can do, or nobody.
     """
     try:
         params = parse_params(text)
     except (InputError, RecursionError, UnicodeError):
         raise RequestError("the deal's parameters are malformed") from None
-    if params.iexec_result_encryption:
+    if params.iexec_result_storage_provider not in ("", "ipfs"):
+        raise RequestError("the deal wants its result in another storage than ipfs, which workers do not write to")
+    if params.iexec_result_encryption and not in_enclave:
         raise RequestError("the deal asks for an encrypted result, which only an enclave can make")
-    if params.bulk_cid:
+    if params.iexec_secrets and not in_enclave:
+        raise RequestError("the deal gives secrets to the app, which only an enclave can keep")
+    if params.bulk_cid and not in_enclave:
         raise RequestError("the deal asks for many datasets at once, which only an enclave can open")
     limits = params.voisin_limits
     if min(limits.time_s, limits.memory_bytes, limits.instructions, limits.output_bytes) < 0:
@@ -151,12 +163,17 @@ def plan_args(params: DealParams, entry: BagEntry) -> tuple[str, ...]:
         raise RequestError("the deal's arguments cannot be split: a quotation mark is never closed") from None
 
 
-def plan_inputs(params: DealParams, entry: BagEntry) -> Inputs:
+def plan_inputs(params: DealParams, entry: BagEntry, *, allow_web: bool = False) -> Inputs:
     """
     Say which files a task needs: those of the request, then those of the deal and of the bag, by name.
 
+    Args:
+        params: The deal's parameters.
+        entry: What the bag says of the task.
+        allow_web: Whether files may lie on the web. Not for a replicated task: whoever serves them could make honest workers disagree.
+
     Raises:
-        RequestError: A name or an address is malformed, an input lies on the web, or there are too many.
+        RequestError: A name or an address is malformed, an input lies on the web and may not, or there are too many.
     """
     foreign = {f"0x{hashlib.sha256(url.encode()).hexdigest()}": url for url in params.iexec_input_files}
     named = {**params.voisin_inputs, **entry.inputs}
@@ -165,9 +182,10 @@ def plan_inputs(params: DealParams, entry: BagEntry) -> Inputs:
     listed = (*foreign, *sorted(set(named) - set(foreign)))
     if len(listed) > MAX_INPUT_FILES - 1:
         raise RequestError(f"the task has {len(listed)} input files, more than {MAX_INPUT_FILES - 1}")
-    files = {name: _cid(url, f"the input {url[:200]!r}") for name, url in foreign.items()}
+    web = {name: _web(url) for name, url in foreign.items() if allow_web and url.startswith(_WEB)}
+    files = {name: _cid(url, f"the input {url[:200]!r}") for name, url in foreign.items() if name not in web}
     files |= {name: _cid(text, f"the input {name!r}") for name, text in named.items()}
-    return Inputs(files=files, listed=listed)
+    return Inputs(files=files, web=web, listed=listed)
 
 
 def plan_environment(task_id: TaskId, deal_id: str, deal: Deal, *, index: int, inputs: Inputs) -> dict[str, str]:
@@ -216,9 +234,19 @@ def _check_name(name: str) -> None:
         raise RequestError(f"the input name {name[:200]!r} has a folder in it")
 
 
+def _web(url: str) -> str:
+    try:
+        check_url(url)
+    except InputError:
+        raise RequestError(f"the input {url[:200]!r} has no address that a worker fetches") from None
+    return url
+
+
 def _cid(text: str, what: str) -> Cid:
-    if text.startswith(("http://", "https://")):
-        raise RequestError(f"{what} lies on the web, where its content could change; put it into storage and name its CID")
+    if text.startswith(_WEB):
+        raise RequestError(
+            f"{what} lies on the web, where its content could change; put it into storage and name its CID, or ask for trust 1"
+        )
     try:
         return _strip(text)
     except InputError:

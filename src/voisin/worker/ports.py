@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from voisin.chain import Admission
 from voisin.protocol.cid import Cid
 from voisin.protocol.ids import Address, DealId, Hash32, TaskId
 from voisin.protocol.records import Account, AppInfo, Contribution, DatasetInfo, Deal, Task
-from voisin.sandbox import Job, Outcome
+from voisin.sandbox import Job, OnOutput, Outcome
 from voisin.units import NRLC, UnixSeconds
+from voisin.vaults import Sessions
+from voisin.worker.enclave.words import Finished, Order, Refused
 
 
 class Ledger(Protocol):
@@ -73,8 +76,12 @@ class Ledger(Protocol):
         """Move money from the wallet into the hub [nRLC]."""
         ...
 
-    async def contribute(self, task_id: TaskId, digest: Hash32, *, enclave: Address, authorization: str) -> None:
+    async def contribute(self, task_id: TaskId, digest: Hash32, admission: Admission) -> None:
         """Commit to a result."""
+        ...
+
+    async def finish(self, task_id: TaskId, digest: Hash32, admission: Admission, *, results: bytes, callback: bytes) -> None:
+        """Commit to a result as the only worker, and complete the task at once."""
         ...
 
     async def reveal(self, task_id: TaskId, digest: Hash32) -> None:
@@ -105,13 +112,49 @@ class Storage(Protocol):
 class Runner(Protocol):
     """Runs untrusted apps; `voisin.sandbox.Sandbox` is one."""
 
-    async def run(self, job: Job) -> Outcome:
-        """Run an app to its end."""
+    async def run(self, job: Job, *, on_output: OnOutput | None = None) -> Outcome:
+        """Run an app to its end; what it prints meanwhile is told to `on_output`."""
+        ...
+
+
+class Web(Protocol):
+    """The web, as far as a worker goes there."""
+
+    async def fetch(self, url: str, path: Path, *, max_bytes: int) -> int:
+        """
+        Fetch a file; answers its size [bytes].
+
+        Raises:
+            InputError: The address is none that a worker goes to, or there are more bytes.
+            UnavailableError: It is not there.
+        """
         ...
 
 
 OpenStorage = Callable[[str], AbstractAsyncContextManager[Storage]]
 """Opens the storage at an address."""
+
+
+MakeOrder = Callable[[Hash32], Awaitable[Order]]
+"""Makes the order for an enclave with this session key."""
+
+
+class Enclaves(Protocol):
+    """Where a worker's tasks with secrets run."""
+
+    async def run(self, make_order: MakeOrder, on_output: OnOutput) -> Finished | Refused:
+        """
+        Do a task in a fresh enclave; cancelling it ends the enclave.
+
+        Args:
+            make_order: Makes the order, once the enclave's key is known.
+            on_output: Told what the app prints, unless the result is sealed.
+
+        Raises:
+            UnavailableError: The enclave ended early.
+            VoisinError: What `make_order` raises.
+        """
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,10 +166,16 @@ class Parts:
         ledger: The chain.
         runner: What runs apps.
         open_storage: Opens the storage that the pool names.
+        sessions: Opens the vault at an address.
+        enclaves: Where tasks with secrets run; None on a machine without enclaves.
+        web: Where inputs with a web address come from.
         random: A number between 0 and 1 for each call; spreads the pauses between attempts.
     """
 
     ledger: Ledger
     runner: Runner
     open_storage: OpenStorage
+    sessions: Callable[[str], Sessions]
+    enclaves: Enclaves | None
+    web: Web
     random: Callable[[], float]

@@ -18,6 +18,8 @@ from voisin.protocol.ids import Address, as_address
 from voisin.protocol.signatures import KeySigner
 from voisin.sandbox import Sandbox
 from voisin.storage import StorageClient
+from voisin.vaults import HttpVault
+from voisin.worker.enclave.outside import ProcessEnclaves
 from voisin.worker.ledger import ChainLedger
 from voisin.worker.link import socket_url
 from voisin.worker.membership import check_owner
@@ -27,6 +29,7 @@ from voisin.worker.service import Worker
 from voisin.worker.settings import WorkerSettings
 from voisin.worker.store import WorkerFolder
 from voisin.worker.vocabulary import News
+from voisin.worker.web import PublicWeb
 
 ASK_S = 10.0
 MAX_VIEW_BYTES = 16 << 20
@@ -105,7 +108,16 @@ async def open_parts(settings: WorkerSettings, wallet: KeySigner, *, folder: Wor
         sandbox = Sandbox(folder.cache / "apps", slots=settings.slots, scratch_dir=folder.folder / "scratch")
         runner = await stack.enter_async_context(sandbox)
         ledger = ChainLedger(chain, Sender(chain, wallet), wallet.address)
-        yield Parts(ledger=ledger, runner=runner, open_storage=StorageClient, random=random.random)
+        http = await stack.enter_async_context(httpx.AsyncClient(timeout=ASK_S))
+        yield Parts(
+            ledger=ledger,
+            runner=runner,
+            open_storage=StorageClient,
+            sessions=lambda url: HttpVault(http, url, chain.domain, wallet),
+            enclaves=ProcessEnclaves(folder.folder / "enclaves") if settings.allow_simulated else None,
+            web=PublicWeb(fetch_s=settings.web_s, allow_private=settings.allow_private_web),
+            random=random.random,
+        )
 
 
 async def _open_chain(settings: WorkerSettings, hub: Address, stack: AsyncExitStack) -> Chain:

@@ -16,6 +16,7 @@ from voisin.errors import StateError, UnavailableError, VoisinError
 from voisin.protocol.ids import TaskId
 from voisin.protocol.signatures import Signer
 from voisin.protocol.wire import (
+    EnclaveKind,
     FromPool,
     Held,
     MachineFailure,
@@ -117,7 +118,14 @@ class Worker:
         self._parts = parts
         self._on_news = on_news
         self._treasury = Treasury(parts.ledger, folder, settings.deposit_cap if settings.hub else NRLC(0))
-        self._work = Work(settings, parts, folder=folder, treasury=self._treasury, worker=signer.address, pauses=self._pauses)
+        self._work = Work(
+            settings,
+            parts,
+            folder=folder,
+            treasury=self._treasury,
+            worker=signer.address,
+            print_out=lambda printed: self._link.say(printed),
+        )
         self._settlement = Settlement(parts.ledger, folder, pauses=self._pauses)
         self._state = State(settings.slots, settings.memory_bytes)
         self._inbox, self._outbox = anyio.create_memory_object_stream[tuple[Event, Lane | None]](EVENTS_WAITING)
@@ -269,7 +277,7 @@ class Worker:
             case Fetch():
                 return await self._work.fetch(replica, self._storage)
             case Run():
-                return await self._work.run(replica)
+                return await self._work.run(replica, self._membership.vault_url)
             case Contribute():
                 event = await self._settlement.contribute(replica)
                 self._treasury.release(replica.task_id)
@@ -328,7 +336,12 @@ class Worker:
 
     def _make_link(self) -> PoolLink:
         settings = self._settings
-        resources = Resources(slots=settings.slots, memory_bytes=settings.memory_bytes, disk_bytes=settings.disk_bytes)
+        resources = Resources(
+            slots=settings.slots,
+            memory_bytes=settings.memory_bytes,
+            disk_bytes=settings.disk_bytes,
+            enclave=EnclaveKind.NONE if self._parts.enclaves is None else EnclaveKind.SIMULATED,
+        )
         greeting = Greeting(
             signer=self._signer, name=settings.name, resources=resources, holding=self._holding, approve=self._membership.approve
         )

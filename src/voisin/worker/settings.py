@@ -35,6 +35,10 @@ class WorkerSettings(BaseSettings):
         cache_bytes: Disk for apps and inputs that may be needed again.
         max_input_bytes: Inputs of one task together.
         max_output_bytes: The most output that a task may ask for.
+        allow_simulated: Whether tasks that ask for an enclave are done in simulated ones, which hide nothing from who runs this machine.
+        vault_url: Where the secrets of tasks in enclaves are kept; empty: where the pool says.
+        allow_private_web: Whether inputs with a web address may lie on this machine or in its own network.
+        web_s: How long one input from the web may take [s].
         min_price: Lowest price of the pool for a task that is worth working for [nRLC].
         deposit_cap: The most that is ever deposited from the wallet by itself, when a task needs more stake than there is [nRLC].
         watch_s: How often the worker looks after its own contributions on the chain [s].
@@ -59,6 +63,10 @@ class WorkerSettings(BaseSettings):
     cache_bytes: int = Field(default=2 << 30, gt=0)
     max_input_bytes: int = Field(default=1 << 30, gt=0)
     max_output_bytes: int = Field(default=1 << 30, gt=0)
+    allow_simulated: bool = False
+    vault_url: str = ""
+    allow_private_web: bool = False
+    web_s: float = Field(default=120.0, gt=0)
     min_price: NRLC = Field(default=NRLC(0), ge=0)
     deposit_cap: NRLC = Field(default=NRLC(10 * NRLC_PER_RLC), ge=0)
     watch_s: float = Field(default=5.0, gt=0)

@@ -12,9 +12,11 @@ from collections.abc import Awaitable, Callable
 import anyio
 import structlog
 
+from voisin.chain import Admission
 from voisin.errors import FundsError, RevertError, StateError, UnavailableError, VoisinError
+from voisin.protocol.ids import Hash32, from_hex
 from voisin.protocol.records import ContributionStatus, TaskStatus
-from voisin.protocol.results import result_hash
+from voisin.protocol.results import encode_link, result_hash
 from voisin.protocol.wire import MachineFailure
 from voisin.worker.checks import require_active
 from voisin.worker.pauses import Pauses
@@ -161,15 +163,21 @@ class Settlement:
             raise RefusalError(MachineFailure.TASK_NOT_ACTIVE, error.message) from None
         require_active(task)
         try:
-            await self._ledger.contribute(
-                replica.task_id, replica.digest, enclave=replica.enclave_challenge, authorization=replica.authorization
-            )
+            await self._commit(replica, replica.digest)
         except (RevertError, FundsError):
             raise  # nothing was sent, or what was sent was refused
         except BaseException:
             sent.append(replica)
             raise
         return Contributed(replica.task_id)
+
+    async def _commit(self, replica: Replica, digest: Hash32) -> None:
+        admission = Admission(replica.authorization, replica.enclave_challenge, replica.enclave_signature)
+        if not replica.is_direct:
+            await self._ledger.contribute(replica.task_id, digest, admission)
+            return
+        results, callback = encode_link(replica.cid), from_hex(replica.callback_data)
+        await self._ledger.finish(replica.task_id, digest, admission, results=results, callback=callback)
 
     async def _reveal_once(self, replica: Replica) -> TaskEvent:
         assert replica.digest is not None

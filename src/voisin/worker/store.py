@@ -42,6 +42,7 @@ class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     hub: Address
     workerpool: Address
     storage_url: str = ""
+    vault_url: str = ""
 
 
 class Spent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -20,6 +20,7 @@ class Phase(StrEnum):
     FETCHING = "fetching"
     QUEUED = "queued"
     RUNNING = "running"
+    STORING = "storing"
     CONTRIBUTING = "contributing"
     CONTRIBUTED = "contributed"
     REVEALING = "revealing"
@@ -29,7 +30,7 @@ class Phase(StrEnum):
     CLAIMING = "claiming"
 
 
-EARLY = frozenset({Phase.CHECKING, Phase.FETCHING, Phase.QUEUED, Phase.RUNNING})
+EARLY = frozenset({Phase.CHECKING, Phase.FETCHING, Phase.QUEUED, Phase.RUNNING, Phase.STORING})
 """Nothing is on the chain yet: the replica can be dropped at any time."""
 
 STAGES = {
@@ -37,6 +38,7 @@ STAGES = {
     Phase.FETCHING: ReplicaStage.FETCHING,
     Phase.QUEUED: ReplicaStage.FETCHING,
     Phase.RUNNING: ReplicaStage.COMPUTING,
+    Phase.STORING: ReplicaStage.COMPUTED,
     Phase.CONTRIBUTING: ReplicaStage.COMPUTED,
     Phase.CONTRIBUTED: ReplicaStage.CONTRIBUTED,
     Phase.REVEALING: ReplicaStage.CONTRIBUTED,
@@ -57,13 +59,17 @@ class Replica(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         deal_id: Its deal.
         index: Its index in the deal.
         authorization: The scheduler's signature.
+        enclave_challenge: Address whose key signs the contribution; zero for a task without enclave.
+        is_direct: Whether the result is stored first, and then contributed and finalised in one transaction.
         phase: Where it stands.
         memory_bytes: Memory its run may use.
         worker_stake: What a contribution locks [nRLC].
         final_deadline: From when nothing can happen to the task but a claim [Unix s].
         digest: The digest of the result, from `CONTRIBUTING` on.
         callback_data: What the deal's callback gets; `0x` without one.
-        cid: Where the result lies, from `UPLOADED` on.
+        enclave_signature: The enclave's signature over the result; `0x` without one.
+        exit_code: What the app exited with; None when it did not end by itself, or has not ended yet.
+        cid: Where the result lies, once it does.
         is_upload_wanted: Whether the pool asked for the result.
         is_committed: Whether a contribution is on the chain, or may be on its way: then only the chain can end the replica.
     """
@@ -73,12 +79,15 @@ class Replica(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     index: int
     authorization: str
     enclave_challenge: Address = ZERO_ADDRESS
+    is_direct: bool = False
     phase: Phase = Phase.CHECKING
     memory_bytes: int = 0
     worker_stake: NRLC = NRLC(0)
     final_deadline: UnixSeconds = UnixSeconds(0)
     digest: Hash32 | None = None
     callback_data: str = "0x"
+    enclave_signature: str = "0x"
+    exit_code: int | None = None
     cid: str = ""
     is_upload_wanted: bool = False
     is_committed: bool = False
@@ -140,6 +149,8 @@ class Computed:
     task_id: TaskId
     digest: Hash32
     callback_data: str
+    enclave_signature: str = "0x"
+    exit_code: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

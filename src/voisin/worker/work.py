@@ -6,6 +6,7 @@ All of it can be stopped at any time, and leaves nothing at stake.
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
@@ -16,16 +17,19 @@ import structlog
 from voisin.errors import StateError, UnavailableError, VoisinError
 from voisin.protocol.ids import Address, TaskId, to_hex
 from voisin.protocol.results import GuestFailure
-from voisin.protocol.wire import MachineFailure
-from voisin.sandbox import Cause, Job, Outcome
+from voisin.protocol.wire import MachineFailure, Printed
+from voisin.sandbox import Cause, Job, OnOutput, Outcome
+from voisin.units import NRLC
 from voisin.worker.archive import Packed, pack_failure, pack_run
 from voisin.worker.cache import ContentCache
 from voisin.worker.checks import Terms, check_task
 from voisin.worker.disk import Disk
+from voisin.worker.enclave.orders import EnclaveWork
 from voisin.worker.fetch import Fetcher
 from voisin.worker.pauses import Pauses
 from voisin.worker.plan import BAD_REQUEST, RequestError
 from voisin.worker.ports import Parts, Storage
+from voisin.worker.printing import Printer
 from voisin.worker.refusal import RefusalError
 from voisin.worker.settings import WorkerSettings
 from voisin.worker.store import WorkerFolder
@@ -48,7 +52,7 @@ class Work:
         folder: The worker's files.
         treasury: The worker's stake.
         worker: The wallet's address.
-        pauses: Makes the pauses between attempts.
+        print_out: Told what apps print.
     """
 
     def __init__(
@@ -59,9 +63,10 @@ class Work:
         folder: WorkerFolder,
         treasury: Treasury,
         worker: Address,
-        pauses: Callable[[], Pauses],
+        print_out: Callable[[Printed], None],
     ) -> None:
         self._settings = settings
+        self._random = parts.random
         self._ledger = parts.ledger
         self._runner = parts.runner
         self._folder = folder
@@ -70,11 +75,21 @@ class Work:
         self._disk = Disk(settings.disk_bytes)
         cache = ContentCache(folder.cache / "content", settings.cache_bytes)
         self._fetcher = Fetcher(
-            folder, cache, disk=self._disk, ledger=parts.ledger, pauses=pauses, max_input_bytes=settings.max_input_bytes
+            folder,
+            cache,
+            disk=self._disk,
+            parts=parts,
+            pauses=self._pauses,
+            max_input_bytes=settings.max_input_bytes,
         )
+        self._print_out = print_out
+        self._enclave_work = EnclaveWork(parts, folder, self._pauses)
         self._terms: dict[TaskId, Terms] = {}
         self._ready: dict[TaskId, Job | GuestFailure] = {}
         self._holds: dict[TaskId, ExitStack] = {}
+
+    def _pauses(self) -> Pauses:
+        return Pauses(self._settings.retry_s, self._settings.max_retry_s, self._random)
 
     def adopt(self, task_id: TaskId, size_bytes: int) -> None:
         """Count the disk of a task that a restart brought back [bytes]."""
@@ -96,12 +111,13 @@ class Work:
         """
         terms = await check_task(replica, self._ledger, self._settings, worker=self._worker, workerpool=workerpool)
         self._disk.add(replica.task_id, 2 * terms.limits.output_bytes + BOOKKEEPING_BYTES)
+        stake = NRLC(0) if replica.is_direct else terms.deal.worker_stake  # finishing at once locks nothing
         try:
-            await self._treasury.reserve(replica.task_id, terms.deal.worker_stake)
+            await self._treasury.reserve(replica.task_id, stake)
         except UnavailableError as error:
             raise RefusalError(MachineFailure.CHAIN_UNREACHABLE, error.message) from None
         self._terms[replica.task_id] = terms
-        return Approved(replica.task_id, terms.limits.memory_bytes, terms.deal.worker_stake, terms.final_deadline)
+        return Approved(replica.task_id, terms.limits.memory_bytes, stake, terms.final_deadline)
 
     async def fetch(self, replica: Replica, storage: Callable[[], Awaitable[Storage]]) -> Fetched:
         """
@@ -124,46 +140,74 @@ class Work:
             raise RefusalError(MachineFailure.NO_RESOURCES, f"the inputs cannot be written: {error.strerror}") from None
         return Fetched(replica.task_id)
 
-    async def run(self, replica: Replica) -> Computed:
+    async def run(self, replica: Replica, vault_url: str) -> Computed:
         """
         Run a task's app and put its result on disk; an app that fails gives a result, too.
+
+        Args:
+            replica: The task.
+            vault_url: Where the secrets are, for a task in an enclave.
 
         Raises:
             RefusalError: This machine could not run it to its end.
         """
+        signature = "0x"
         try:
-            packed = await self._result(replica)
-            await anyio.to_thread.run_sync(self._folder.sweep, replica.task_id)
-            self._disk.settle(replica.task_id, await anyio.to_thread.run_sync(self._folder.size_bytes, replica.task_id))
+            with anyio.move_on_after(await self._left_s(replica)):
+                if self._terms[replica.task_id].in_enclave:
+                    packed, signature = await self._in_enclave(replica, vault_url)
+                else:
+                    packed = await self._result(replica)
+                return await self._computed(replica, packed, signature)
         except OSError as error:
             raise RefusalError(MachineFailure.NO_RESOURCES, f"the result cannot be written: {error.strerror}") from None
         finally:
             self._holds.pop(replica.task_id, ExitStack()).close()
-        log.info("task_computed", task_id=replica.task_id, digest=packed.digest, cause=packed.failure.cause if packed.failure else "")
-        return Computed(replica.task_id, packed.digest, to_hex(packed.callback_data))
+        raise RefusalError(MachineFailure.TASK_NOT_ACTIVE, "the app was not done in time for the contribution deadline")
+
+    async def _left_s(self, replica: Replica) -> float:
+        """Say how long a run may take at most [s]."""
+        if isinstance(self._ready[replica.task_id], GuestFailure) and not self._terms[replica.task_id].in_enclave:
+            return math.inf
+        try:
+            now = await self._ledger.now()
+        except UnavailableError as error:
+            raise RefusalError(MachineFailure.CHAIN_UNREACHABLE, error.message) from None
+        return max(self._terms[replica.task_id].contribution_deadline - self._settings.margin_s - now, 0)
+
+    async def _computed(self, replica: Replica, packed: Packed, signature: str) -> Computed:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self._folder.sweep, replica.task_id)
+            self._disk.settle(replica.task_id, await anyio.to_thread.run_sync(self._folder.size_bytes, replica.task_id))
+        enclave = "simulated" if self._terms[replica.task_id].in_enclave else "none"
+        cause = packed.failure.cause if packed.failure else ""
+        log.info("task_computed", task_id=replica.task_id, digest=packed.digest, cause=cause, enclave=enclave)
+        return Computed(replica.task_id, packed.digest, to_hex(packed.callback_data), signature, packed.exit_code)
+
+    async def _in_enclave(self, replica: Replica, vault_url: str) -> tuple[Packed, str]:
+        printer = Printer(replica.task_id, self._print_out)
+        return await self._enclave_work.run(
+            replica, self._terms[replica.task_id], self._ready[replica.task_id], vault_url=vault_url, on_output=printer.take
+        )
 
     async def _result(self, replica: Replica) -> Packed:
         ready, terms = self._ready[replica.task_id], self._terms[replica.task_id]
         target = self._folder.result(replica.task_id)
         if isinstance(ready, GuestFailure):
             return await anyio.to_thread.run_sync(lambda: pack_failure(ready, target, has_callback=terms.has_callback))
-        try:
-            left_s = terms.contribution_deadline - self._settings.margin_s - await self._ledger.now()
-        except UnavailableError as error:
-            raise RefusalError(MachineFailure.CHAIN_UNREACHABLE, error.message) from None
-        with anyio.move_on_after(max(left_s, 0)):
-            outcome = await self._run_twice(ready)
-            return await anyio.to_thread.run_sync(lambda: pack_run(outcome, ready.output_dir, target, has_callback=terms.has_callback))
-        raise RefusalError(MachineFailure.TASK_NOT_ACTIVE, "the app was not done in time for the contribution deadline")
+        printer = Printer(replica.task_id, self._print_out)
+        outcome = await self._run_twice(ready, printer.take)
+        printer.finish(outcome.stdout, outcome.stderr)
+        return await anyio.to_thread.run_sync(lambda: pack_run(outcome, ready.output_dir, target, has_callback=terms.has_callback))
 
-    async def _run_twice(self, job: Job) -> Outcome:
-        """Run an app; once more if the sandbox itself broke."""
+    async def _run_twice(self, job: Job, on_output: OnOutput) -> Outcome:
+        """Run an app; once more if the sandbox itself broke, and what is told of its output then begins at the end."""
         try:
-            outcome = await self._run_once(job)
+            outcome = await self._run_once(job, on_output)
         except UnavailableError as error:
             log.warning("sandbox_broke", error=error.message)
             try:
-                outcome = await self._run_once(job)
+                outcome = await self._run_once(job, None)
             except VoisinError as again:
                 raise RefusalError(MachineFailure.SANDBOX_BROKEN, again.message) from None
         except VoisinError as error:
@@ -173,6 +217,6 @@ class Work:
             raise RefusalError(MachineFailure.NO_RESOURCES, detail)
         return outcome
 
-    async def _run_once(self, job: Job) -> Outcome:
+    async def _run_once(self, job: Job, on_output: OnOutput | None) -> Outcome:
         await anyio.to_thread.run_sync(lambda: shutil.rmtree(job.output_dir, ignore_errors=True))
-        return await self._runner.run(job)
+        return await self._runner.run(job, on_output=on_output)

@@ -77,7 +77,7 @@ class Scene:
             self.tell(CaughtUp())
 
     def tell(self, fact: Fact) -> list[Command]:
-        commands = self.machine.handle(fact, Instant(self.wall, UnixSeconds(self.chain)))
+        commands = self.machine.handle(fact, at=Instant(self.wall, UnixSeconds(self.chain)))
         self.log += commands
         return commands
 

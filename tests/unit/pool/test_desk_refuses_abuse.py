@@ -123,7 +123,7 @@ def hello(challenge: Challenge, signer: KeySigner, **changes: object) -> Hello:
 
 def open_door(ledger: TwinLedger | None = None, *, is_live: bool = True, **settings: object) -> Door:
     known = PoolSettings(workerpool=POOL, storage_url="http://storage", **settings)
-    door = Door(WorkerDesk(known, ledger or TwinLedger(lambda: 0.0), SCHEDULER, lambda fact: door.hear(fact)))
+    door = Door(WorkerDesk(known, ledger or TwinLedger(lambda: 0.0), SCHEDULER, tell=lambda fact: door.hear(fact)))
     if is_live:
         door.desk.go_live()
     return door

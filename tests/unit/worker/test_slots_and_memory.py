@@ -67,8 +67,8 @@ def test_the_next_run_starts_when_one_ends_badly() -> None:
 def test_stopping_gives_back_what_has_nothing_at_stake() -> None:
     start = state(*(replica(phase, number) for number, phase in enumerate(Phase)), slots=1)
     end, commands = after(start, Stopping())
-    early = [0, 1, 2, 3]
+    early = [0, 1, 2, 3, 4]
     assert [command.task_id for command in commands if isinstance(command, Drop)] == [task(number) for number in early]
     said = [command.message for command in commands if isinstance(command, Say)]
-    assert [message.failure for message in said if isinstance(message, Failed)] == [MachineFailure.SHUTTING_DOWN] * 4
-    assert len(end.replicas) == len(Phase) - 4
+    assert [message.failure for message in said if isinstance(message, Failed)] == [MachineFailure.SHUTTING_DOWN] * 5
+    assert len(end.replicas) == len(Phase) - 5

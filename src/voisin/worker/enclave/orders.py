@@ -1,0 +1,147 @@
+"""Having a task done in an enclave: the session that its key gets from the vault, the order, and what came of it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+
+import anyio
+import structlog
+
+from voisin.errors import UnavailableError, VoisinError
+from voisin.protocol.ids import ZERO_ADDRESS, Hash32
+from voisin.protocol.results import GuestFailure
+from voisin.protocol.sessions import SessionWish
+from voisin.protocol.wire import MachineFailure
+from voisin.sandbox import Job, OnOutput
+from voisin.vaults import Session
+from voisin.worker.archive import Packed
+from voisin.worker.checks import Terms
+from voisin.worker.enclave.words import Finished, Order, Program, Refused
+from voisin.worker.pauses import Pauses
+from voisin.worker.ports import MakeOrder, Parts
+from voisin.worker.refusal import RefusalError
+from voisin.worker.store import WorkerFolder
+from voisin.worker.vocabulary import Replica
+
+ATTEMPTS = 4
+"""How often the vault is asked while it does not answer."""
+
+log = structlog.get_logger(__name__)
+
+
+class EnclaveWork:
+    """
+    A worker's use of its enclaves.
+
+    Args:
+        parts: The world.
+        folder: The worker's files.
+        pauses: Makes the pauses between attempts.
+    """
+
+    def __init__(self, parts: Parts, folder: WorkerFolder, pauses: Callable[[], Pauses]) -> None:
+        self._enclaves = parts.enclaves
+        self._sessions = parts.sessions
+        self._folder = folder
+        self._pauses = pauses
+
+    async def run(
+        self, replica: Replica, terms: Terms, ready: Job | GuestFailure, *, vault_url: str, on_output: OnOutput
+    ) -> tuple[Packed, str]:
+        """
+        Do a task in a fresh enclave; once more if the enclave itself broke.
+
+        Args:
+            replica: The task.
+            terms: What the chain says of it.
+            ready: What is to be run, or why it cannot.
+            vault_url: Where the secrets are.
+            on_output: Told what the app prints, unless the result is sealed.
+
+        Returns:
+            The result, and the enclave's signature over it.
+
+        Raises:
+            RefusalError: The vault gave no session, or the enclave could not do it.
+        """
+        if self._enclaves is None or not vault_url:
+            what = "enclaves" if self._enclaves is None else "vault to ask for secrets (setting vault_url)"
+            raise RefusalError(MachineFailure.NO_RESOURCES, f"this worker has no {what}")
+
+        async def make_order(session_key: Hash32) -> Order:
+            session = await self._session(replica, session_key, vault_url)
+            return self._order(replica, terms, ready, session)
+
+        try:
+            answer = await self._attempt(replica, make_order, on_output)
+        except UnavailableError as error:
+            log.warning("enclave_broke", task_id=replica.task_id, error=error.message)
+            try:
+                answer = await self._attempt(replica, make_order, on_output)
+            except UnavailableError as again:
+                raise RefusalError(MachineFailure.ENCLAVE_BROKEN, again.message) from None
+        if isinstance(answer, Refused):
+            raise RefusalError(answer.failure, answer.detail)
+        failure = GuestFailure(answer.cause, "") if answer.cause else None
+        packed = Packed(digest=answer.digest, callback_data=answer.callback_data, failure=failure, exit_code=answer.exit_code)
+        return packed, answer.signature
+
+    async def _attempt(self, replica: Replica, make_order: MakeOrder, on_output: OnOutput) -> Finished | Refused:
+        assert self._enclaves is not None
+        await anyio.to_thread.run_sync(lambda: shutil.rmtree(self._folder.outputs(replica.task_id), ignore_errors=True))
+        return await self._enclaves.run(make_order, on_output)
+
+    async def _session(self, replica: Replica, session_key: Hash32, vault_url: str) -> Session:
+        """Ask the vault, and again while it does not answer."""
+        wish = SessionWish(
+            task_id=replica.task_id,
+            enclave=replica.enclave_challenge,
+            session_key=session_key,
+            authorization=replica.authorization,
+        )
+        pauses = self._pauses()
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return await self._sessions(vault_url).session(wish)
+            except UnavailableError as error:
+                log.warning("vault_silent", task_id=replica.task_id, error=error.message, attempt=attempt)
+                if attempt == ATTEMPTS:
+                    raise RefusalError(MachineFailure.VAULT_UNREACHABLE, error.message) from None
+            except VoisinError as error:
+                raise RefusalError(MachineFailure.VAULT_REFUSED, f"the vault refused: {error.message}", hint=error.hint) from None
+            await anyio.sleep(pauses.next_s())
+        raise AssertionError("unreachable")
+
+    def _order(self, replica: Replica, terms: Terms, ready: Job | GuestFailure, session: Session) -> Order:
+        pointer = terms.deal.dataset.pointer
+        return Order(
+            request=session.request,
+            vault=session.vault,
+            sealed=session.sealed,
+            program=None if isinstance(ready, GuestFailure) else _program(ready),
+            failure=ready if isinstance(ready, GuestFailure) else None,
+            dataset="" if pointer == ZERO_ADDRESS else pointer,
+            target=str(self._folder.result(replica.task_id)),
+            has_callback=terms.has_callback,
+            cache_dir=str(self._folder.cache / "apps"),
+            scratch_dir=str(self._folder.folder / "scratch"),
+        )
+
+
+def _program(job: Job) -> Program:
+    limits = job.limits
+    return Program(
+        module=str(job.module),
+        module_sha256=job.module_sha256,
+        args=job.args,
+        env=dict(job.env),
+        input_dir=str(job.input_dir),
+        output_dir=str(job.output_dir),
+        time_s=limits.time_s,
+        instructions=limits.instructions,
+        memory_bytes=limits.memory_bytes,
+        output_bytes=limits.output_bytes,
+        seed=job.seed,
+        clock_unix_s=job.clock_unix_s,
+    )
