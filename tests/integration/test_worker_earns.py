@@ -10,6 +10,7 @@ import pytest
 from eth_utils import keccak
 
 from tests.support.worker_bench import MODULE, key, open_bench, outcome_of
+from voisin.chain import Admission
 from voisin.protocol.ids import ZERO_ADDRESS
 from voisin.protocol.params import Bag, BagEntry, DealParams, encode_bag, encode_params
 from voisin.protocol.records import Account, ContributionStatus, TaskStatus
@@ -175,6 +176,6 @@ async def test_a_worker_waits_for_the_others(tmp_path: Path) -> None:
         other = key("other").address
         bench.hub.accounts[other] = Account(NRLC(100), NRLC(0))
         digest = bench.result(task).digest()
-        bench.hub.contribute(task, other, digest, authorization=sign_authorization(bench.scheduler, other, task))
+        bench.hub.contribute(task, other, digest, Admission(sign_authorization(bench.scheduler, other, task)))
         await bench.reaches(task, Phase.REVEALED)
         assert bench.hub.contributions[task, bench.me].status is ContributionStatus.PROVED

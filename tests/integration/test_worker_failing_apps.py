@@ -176,7 +176,9 @@ BAD_REQUESTS = [
     ('{"voisin_inputs": {"a/b": "bafy"}}', "has a folder in it"),
     ('{"voisin_inputs": {"": "bafy"}}', "is no file name"),
     ('{"voisin_inputs": {"x": "nothing"}}', "the address of the input 'x' is malformed"),
-    ('{"iexec_input_files": ["https://example.org/data"]}', "lies on the web"),
+    ('{"iexec_input_files": ["https://name:password@example.org/data"]}', "no address that a worker fetches"),
+    ('{"iexec_result_storage_provider": "dropbox"}', "another storage"),
+    ('{"iexec_secrets": {"1": "key"}}', "only an enclave can keep"),
     ('{"iexec_input_files": ["ftp://example.org/data"]}', "malformed"),
 ]
 

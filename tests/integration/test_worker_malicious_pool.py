@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.support.worker_bench import APP, Bench, changed, key, open_bench, outcome_of
+from voisin.chain import Admission
 from voisin.errors import InputError
 from voisin.protocol.cid import digest_of
 from voisin.protocol.ids import ZERO_ADDRESS, DealId, Hash32, TaskId, as_address, from_hex
@@ -179,7 +180,7 @@ async def test_no_reveal_of_a_result_that_lost(tmp_path: Path) -> None:
             other = key(name).address
             bench.hub.accounts[other] = Account(NRLC(100), NRLC(0))
             if bench.hub.tasks[task].status is TaskStatus.ACTIVE:
-                bench.hub.contribute(task, other, wrong, authorization=sign_authorization(bench.scheduler, other, task))
+                bench.hub.contribute(task, other, wrong, Admission(sign_authorization(bench.scheduler, other, task)))
         assert bench.hub.tasks[task].status is TaskStatus.REVEALING
         await bench.pool.say(AskReveal(task_id=task, consensus=bench.hub.tasks[task].consensus, reveal_deadline=UnixSeconds(2**40)))
         await bench.does_a_task()
@@ -200,7 +201,7 @@ async def test_a_contribution_is_not_given_up_because_the_pool_says_so(tmp_path:
         other = key("other").address
         bench.hub.accounts[other] = Account(NRLC(100), NRLC(0))
         digest = bench.result(task).digest()
-        bench.hub.contribute(task, other, digest, authorization=sign_authorization(bench.scheduler, other, task))
+        bench.hub.contribute(task, other, digest, Admission(sign_authorization(bench.scheduler, other, task)))
         await bench.reaches(task, Phase.REVEALED)
 
 

@@ -9,6 +9,7 @@ import anyio
 import pytest
 
 from tests.support.worker_bench import Bench, key, open_bench, outcome_of
+from voisin.chain import Admission
 from voisin.errors import InputError, StateError
 from voisin.protocol.ids import TaskId, as_address
 from voisin.protocol.records import Account, ContributionStatus
@@ -121,7 +122,7 @@ async def test_killed_while_the_others_are_waited_for(tmp_path: Path) -> None:
         other = key("other").address
         bench.hub.accounts[other] = Account(NRLC(100), NRLC(0))
         digest = bench.result(task).digest()
-        bench.hub.contribute(task, other, digest, authorization=sign_authorization(bench.scheduler, other, task))
+        bench.hub.contribute(task, other, digest, Admission(sign_authorization(bench.scheduler, other, task)))
         async with bench.working():
             await bench.reaches(task, Phase.REVEALED)
         assert bench.hub.contributions[task, bench.me].status is ContributionStatus.PROVED
