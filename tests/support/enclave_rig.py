@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
@@ -94,7 +95,9 @@ class EnclaveRig:
     async def dataset(self, content: bytes, *, key: str | None = None) -> Address:
         """Enter a dataset of the app owner, encrypted, with its key (or another) in the vault."""
         made, rig = new_dataset_key(secrets.token_bytes), self.parts.rig
-        cid = await self.parts.storage.put_bytes(encrypt_dataset(content, made, secrets.token_bytes))
+        encrypted = io.BytesIO()
+        encrypt_dataset(io.BytesIO(content), encrypted, made, secrets.token_bytes)
+        cid = await self.parts.storage.put_bytes(encrypted.getvalue())
         info = DatasetInfo(
             owner=rig.app_owner.address, name="data", multiaddr=f"/ipfs/{cid}".encode(), checksum=Hash32(to_hex(digest_of(cid)))
         )
