@@ -13,6 +13,7 @@ from eth_account import Account
 from eth_account.messages import encode_typed_data
 
 from voisin.index import IndexSettings, run_index
+from voisin.index.facts import Places
 from voisin.index.twin import TwinLedger
 from voisin.protocol.api import Problem
 from voisin.protocol.compass import PoolStatement, sign_statement, statement_digest
@@ -71,7 +72,7 @@ def statement(
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     """An index whose chain has one workerpool."""
-    chain = TwinLedger(DOMAIN)
+    chain = TwinLedger(DOMAIN, Places(HUB, *(as_address(f"0x{number:040x}") for number in range(1, 5))))
     chain.owners[POOL] = OWNER.address
     settings = IndexSettings(hub=HUB, database_url=f"sqlite:///{tmp_path / 'index.sqlite'}")
     desks: list[Desk] = []

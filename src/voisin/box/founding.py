@@ -15,11 +15,11 @@ from voisin.box.keys import client_account
 from voisin.box.settings import BoxSettings
 from voisin.box.wallets import REQUESTER, SCHEDULER, Wallets
 from voisin.chain import Call, Chain, Deployment, DeploymentTerms, Rpc, Sender, calls, deployment_plan, execute_plan
-from voisin.client.together import each
 from voisin.protocol.codec import decode
 from voisin.protocol.ids import Address
 from voisin.protocol.records import Account
 from voisin.protocol.signatures import KeySigner
+from voisin.together import each
 from voisin.units import NRLC, Wei
 
 DEPLOYMENT_FILE = "deployment.json"

@@ -13,11 +13,11 @@ import anyio
 import msgspec
 
 from voisin.chain import Chain, events_of
-from voisin.client.together import each
 from voisin.errors import UnavailableError
 from voisin.protocol.events import Transferred
 from voisin.protocol.ids import ZERO_ADDRESS, Address
 from voisin.protocol.rules import KITTY_ADDRESS
+from voisin.together import each
 from voisin.units import NRLC
 
 _TRIES = 50

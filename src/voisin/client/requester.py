@@ -21,7 +21,6 @@ from voisin.client.links import Links
 from voisin.client.offers import Lot
 from voisin.client.quote import Quote, app_offers, find_lots
 from voisin.client.terms import TaskSpec
-from voisin.client.together import each
 from voisin.errors import FundsError, InputError, RevertError, StateError
 from voisin.protocol.cid import Cid
 from voisin.protocol.eip712 import order_hash, sign_order
@@ -30,6 +29,7 @@ from voisin.protocol.ids import Address, DealId, Hash32, to_hex
 from voisin.protocol.orders import AppOrder, RequestOrder
 from voisin.protocol.params import Bag, BagEntry, DealParams, RunLimits, encode_bag, encode_params, join_args
 from voisin.protocol.signatures import KeySigner
+from voisin.together import each
 from voisin.units import NRLC, format_amount
 
 _ATTEMPTS = 3

@@ -1,22 +1,26 @@
 """
-The index's wire: the directory of pools, ours and as the ecosystem's clients ask it.
+The index's wire: GraphQL, and the directory of pools, ours and as the ecosystem's clients ask it.
 
 | method and path | answer |
 | --- | --- |
+| POST, GET / and /graphql | the answer to a GraphQL query about the protocol |
+| POST, GET /subgraphs/name/{name} | the same; about protected data where the name ends so |
 | PUT /v1/workerpools/{address} | `PoolStatement`: the statement, taken into the directory |
 | GET /v1/workerpools/{address} | `PoolStatement`: where a workerpool answers, as its owner signed it |
 | GET /{chain_id}/workerpools/{address} | `{"apiUrl": ...}`, as the ecosystem's compass answers |
 | GET /v1/health | `IndexHealth` |
+| GET /metrics | figures for Prometheus |
 | GET /schema/openapi.json | this, for programs |
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
 import msgspec
-from litestar import Litestar, Response, get, put
+from litestar import Litestar, Response, get, post, put
 from litestar.config.cors import CORSConfig
 from litestar.di import NamedDependency, Provide
 from litestar.openapi import ResponseSpec
@@ -27,11 +31,14 @@ from litestar.params import FromPath, SkipValidation
 
 from voisin.errors import InputError
 from voisin.index.compass import UnknownError
+from voisin.index.dataprotector import DATAPROTECTOR
+from voisin.index.poco import POCO
+from voisin.index.queries import GraphQLRequest
 from voisin.index.service import IndexHealth, IndexService
 from voisin.index.settings import IndexSettings
 from voisin.problems import PROBLEM_TYPE, AnyRequest, Problems
 from voisin.protocol.api import Problem
-from voisin.protocol.codec import decode
+from voisin.protocol.codec import decode, encode
 from voisin.protocol.compass import PoolStatement
 from voisin.protocol.ids import as_address
 
@@ -52,6 +59,19 @@ PROBLEMS = {
     )
 }
 """The errors that our own routes may answer."""
+
+
+METRICS_TYPE = "text/plain; version=0.0.4"
+JSON_TYPE, GRAPHQL_TYPE = "application/json", "application/graphql-response+json"
+
+_GRAPHS = ("/", "/graphql", "/subgraphs/name/{name:path}", "/subgraphs/id/{name:path}")
+_PROTECTED_DATA = "dataprotector"
+
+GRAPHS = {
+    200: ResponseSpec(dict[str, object], description="`data`, and `errors` where there are any", generate_examples=False),
+    400: ResponseSpec(dict[str, object], description="`errors`: the query was refused", generate_examples=False),
+}
+"""What GraphQL answers."""
 
 
 class CompassEntry(msgspec.Struct, frozen=True, rename="camel"):
@@ -102,6 +122,24 @@ async def point_to_pool(service: Service, chain_id: FromPath[str], address: From
     return Response(CompassEntry(statement.api_url))
 
 
+@post(list(_GRAPHS), status_code=200, responses=GRAPHS)
+async def ask_graph(service: Service, request: AnyRequest) -> Response[bytes]:
+    """Answer a GraphQL query: `{"query": ..., "variables": {...}, "operationName": ...}`."""
+    return await _answer(service, request, read_body(await request.body()))
+
+
+@get(list(_GRAPHS), responses=GRAPHS)
+async def ask_graph_by_link(service: Service, request: AnyRequest) -> Response[bytes]:
+    """Answer a GraphQL query that is part of the address: `?query=...&variables=...&operationName=...`."""
+    return await _answer(service, request, read_link(request.query_params.dict()))
+
+
+@get("/metrics", media_type=METRICS_TYPE, include_in_schema=False)
+async def metrics(service: Service) -> bytes:
+    """Write the index's figures for Prometheus."""
+    return service.metrics.page()
+
+
 @get("/v1/health", responses=PROBLEMS)
 async def health(service: Service) -> IndexHealth:
     """Tell how the index is; 503 when it does not get on."""
@@ -117,7 +155,7 @@ def create_app(service: IndexService, settings: IndexSettings) -> Litestar:
         settings: How it is set up.
     """
     return Litestar(
-        route_handlers=[announce_pool, show_pool, point_to_pool, health],
+        route_handlers=[ask_graph, ask_graph_by_link, announce_pool, show_pool, point_to_pool, health, metrics],
         dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
         exception_handlers=_PROBLEMS.handlers(),
         request_max_body_size=settings.max_body_bytes,
@@ -132,3 +170,43 @@ def create_app(service: IndexService, settings: IndexSettings) -> Litestar:
         ),
         logging_config=None,
     )
+
+
+def read_body(body: bytes) -> GraphQLRequest | str:
+    """Read a query out of a request's body; answers what is wrong where it cannot be read."""
+    try:
+        return decode(body, GraphQLRequest, "the query")
+    except InputError as error:
+        return error.message
+    except RecursionError:
+        return "the query is malformed: it is nested too deeply"
+
+
+def read_link(parameters: Mapping[str, object]) -> GraphQLRequest | str:
+    """Read a query out of an address; answers what is wrong where it cannot be read."""
+    given = {name: value for name, value in parameters.items() if isinstance(value, str)}
+    if "query" not in given:
+        return "there is no query: send it as POST, or as ?query=..."
+    try:
+        variables = decode(given["variables"], dict[str, object], "the variables") if given.get("variables") else None
+    except InputError as error:
+        return error.message
+    except RecursionError:
+        return "the variables are malformed: they are nested too deeply"
+    return GraphQLRequest(given["query"], variables, given.get("operationName"))
+
+
+async def _answer(service: IndexService, request: AnyRequest, asked: GraphQLRequest | str) -> Response[bytes]:
+    """
+    Answer a query, or say in GraphQL's words why not.
+
+    Source: "GraphQL over HTTP": a query that is refused is 400, except for clients that only know `application/json`.
+    """
+    kind = GRAPHQL_TYPE if GRAPHQL_TYPE in request.headers.get("accept", "") else JSON_TYPE
+    if isinstance(asked, str):
+        return Response(encode({"errors": [{"message": asked}]}), status_code=HTTPStatus.BAD_REQUEST, media_type=kind)
+    name = str(request.path_params.get("name", ""))
+    catalog = DATAPROTECTOR.name if _PROTECTED_DATA in name.lower() else POCO.name
+    answer = await service.ask(catalog, asked)
+    is_refused = answer.is_request_error and kind == GRAPHQL_TYPE
+    return Response(encode(answer.body), status_code=HTTPStatus.BAD_REQUEST if is_refused else HTTPStatus.OK, media_type=kind)

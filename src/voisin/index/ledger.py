@@ -7,40 +7,99 @@ memory for tests.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Protocol
 
-from voisin.chain import Chain
+from voisin.chain import Chain, EventRange, Follower, FollowSettings
+from voisin.chain.node_values import RawBlock, quantity
+from voisin.index.asking import ask_everything
 from voisin.index.compass import Registrar
+from voisin.index.facts import Facts, Places, Questions
+from voisin.index.settings import IndexSettings
 from voisin.protocol.eip712 import Domain
-from voisin.protocol.ids import Address
+from voisin.protocol.ids import Address, Hash32
+from voisin.units import UnixSeconds
 
 
 class Ledger(Registrar, Protocol):
     """The questions that an index asks a chain."""
 
+    @property
+    def places(self) -> Places:
+        """The contracts whose events are recorded."""
+        ...
+
     async def head(self) -> int:
         """Tell the number of the latest block."""
+        ...
+
+    async def block(self, number: int) -> tuple[Hash32, UnixSeconds] | None:
+        """Tell a block's hash and time; None when the chain has no such block."""
+        ...
+
+    async def facts(self, asked: Questions) -> Facts:
+        """
+        Answer all questions of a stretch.
+
+        Raises:
+            UnavailableError: The node does not answer, or does not know what it told of before.
+        """
+        ...
+
+    def ranges(self, start_block: int, parent_hash: Hash32 | None) -> AsyncIterator[EventRange]:
+        """
+        Follow the events of hub, registries and token from a block on, for ever, in ranges without gap or overlap.
+
+        Args:
+            start_block: First block of the first range.
+            parent_hash: Hash of the block before it, when known; iterating raises `StateError` when it is another one now.
+        """
         ...
 
 
 class ChainLedger:
     """A ledger that asks a node; see `Ledger`."""
 
-    def __init__(self, chain: Chain) -> None:
+    def __init__(self, chain: Chain, settings: IndexSettings) -> None:
         """
         Args:
             chain: The open chain.
+            settings: How it is followed.
         """
         self._chain = chain
+        self._settings = settings
 
     @property
     def domain(self) -> Domain:
         """The hub and the chain."""
         return self._chain.domain
 
+    @property
+    def places(self) -> Places:
+        """The contracts whose events are recorded."""
+        chain = self._chain
+        return Places(chain.hub_address, chain.token_address, chain.app_registry, chain.dataset_registry, chain.workerpool_registry)
+
     async def head(self) -> int:
         """Tell the number of the latest block."""
         return await self._chain.block_number()
+
+    async def block(self, number: int) -> tuple[Hash32, UnixSeconds] | None:
+        """Tell a block's hash and time; None when the chain has no such block."""
+        (answer,) = await self._chain.rpc.ask([("eth_getBlockByNumber", (hex(number), False))])
+        found = answer.read_optional(RawBlock)
+        if found is None or found.name is None:
+            return None
+        return found.name, UnixSeconds(quantity(found.timestamp))
+
+    async def facts(self, asked: Questions) -> Facts:
+        """Answer all questions of a stretch."""
+        return await ask_everything(self._chain, asked)
+
+    def ranges(self, start_block: int, parent_hash: Hash32 | None) -> AsyncIterator[EventRange]:
+        """Follow the events of hub, registries and token from a block on, for ever, in ranges without gap or overlap."""
+        how = FollowSettings(poll_s=self._settings.poll_s, span=self._settings.span, with_token=True, lag_s=self._settings.lag_s)
+        return Follower(self._chain, start_block, parent_hash, how)
 
     async def is_workerpool(self, entry: Address) -> bool:
         """Tell whether an address is in the registry of workerpools."""

@@ -1,4 +1,4 @@
-"""Opening an index: its chain, its records and its application, for as long as it is needed."""
+"""Opening an index: its chain, its records, its follower and its application, for as long as it is needed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import anyio
 import structlog
 from litestar import Litestar
 
+from voisin.background import beside
 from voisin.chain import open_chain
 from voisin.errors import InputError
 from voisin.index.api import create_app
@@ -41,7 +42,7 @@ class Index:
 @asynccontextmanager
 async def open_index(settings: IndexSettings) -> AsyncIterator[Index]:
     """
-    Open an index on a chain's node.
+    Open an index on a chain's node, and follow the chain as long as the context lasts.
 
     Args:
         settings: How it is set up.
@@ -52,14 +53,14 @@ async def open_index(settings: IndexSettings) -> AsyncIterator[Index]:
     """
     if settings.hub == ZERO_ADDRESS:
         raise InputError("the index does not know its hub", hint="set VOISIN_INDEX_HUB to the hub's address")
-    async with open_chain(settings.rpc_url, settings.hub) as chain, run_index(settings, ChainLedger(chain)) as index:
+    async with open_chain(settings.rpc_url, settings.hub) as chain, run_index(settings, ChainLedger(chain, settings)) as index:
         yield index
 
 
 @asynccontextmanager
 async def run_index(settings: IndexSettings, ledger: Ledger, *, clock: Clock = wall_clock) -> AsyncIterator[Index]:
     """
-    Open an index on a ledger.
+    Open an index on a ledger, and follow it as long as the context lasts.
 
     Args:
         settings: How it is set up.
@@ -72,7 +73,8 @@ async def run_index(settings: IndexSettings, ledger: Ledger, *, clock: Clock = w
     """
     async with open_store(settings.database_url, ledger.domain, settings.start_block) as store:
         service = IndexService(ledger, store, settings, clock=clock)
-        yield Index(create_app(service, settings), service)
+        async with beside(service.follower.run):
+            yield Index(create_app(service, settings), service)
 
 
 async def serve_index(settings: IndexSettings, *, ready: Callable[[str], None] = lambda _url: None) -> None:
