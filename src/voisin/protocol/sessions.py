@@ -204,7 +204,14 @@ def request_session(worker: Signer, vault: VaultId, wish: SessionWish, *, nonce:
         until: Until when the request counts [Unix s].
     """
     consent = give_consent(worker, vault, SESSION_ACT, session_lines(wish), nonce=nonce, until=until)
-    return SessionRequest(**msgspec.structs.asdict(wish), consent=consent)
+    return SessionRequest(
+        task_id=wish.task_id,
+        enclave=wish.enclave,
+        session_key=wish.session_key,
+        authorization=wish.authorization,
+        evidence=wish.evidence,
+        consent=consent,
+    )
 
 
 def read_request(body: bytes) -> SessionRequest:

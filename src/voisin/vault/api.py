@@ -185,6 +185,7 @@ def create_app(service: VaultService) -> Litestar:
         service: The vault.
     """
     settings = service.settings
+    buckets = Buckets(per_s=settings.requests_per_s, burst=settings.request_burst, clock=time.monotonic)
     return Litestar(
         route_handlers=[
             show_vault,
@@ -202,7 +203,7 @@ def create_app(service: VaultService) -> Litestar:
         ],
         dependencies={"vault": Provide(lambda: service, sync_to_thread=False)},
         exception_handlers=_PROBLEMS.handlers(),
-        middleware=[lambda app: _Gate(app, service)],
+        middleware=[lambda app: _Gate(app, service, buckets)],
         request_max_body_size=settings.max_body_bytes,
         cors_config=CORSConfig(allow_origins=list(settings.allow_origins), allow_headers=["Authorization", "Content-Type", CONSENT_HEADER]),
         openapi_config=OpenAPIConfig(
@@ -220,11 +221,10 @@ def create_app(service: VaultService) -> Litestar:
 class _Gate:
     """Middleware that counts requests and how long they take, and holds back who asks too often."""
 
-    def __init__(self, app: ASGIApp, service: VaultService) -> None:
-        settings = service.settings
+    def __init__(self, app: ASGIApp, service: VaultService, buckets: Buckets) -> None:
         self._app = app
         self._metrics = service.metrics
-        self._buckets = Buckets(per_s=settings.requests_per_s, burst=settings.request_burst, clock=time.monotonic)
+        self._buckets = buckets  # shared: each route has a gate of its own
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and note how it went."""

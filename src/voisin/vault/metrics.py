@@ -12,7 +12,6 @@ class VaultMetrics:
     Attributes:
         pushed: Secrets kept or replaced, by kind.
         sessions: Sessions opened.
-        refused: Requests refused, by code of the error.
         requests: Requests by method, route and status, with their duration [s].
     """
 
@@ -20,7 +19,6 @@ class VaultMetrics:
         self._registry = CollectorRegistry()
         self.pushed = Counter("voisin_vault_pushed", "Secrets kept or replaced", ["kind"], registry=self._registry)
         self.sessions = Counter("voisin_vault_sessions", "Sessions opened", registry=self._registry)
-        self.refused = Counter("voisin_vault_refused", "Requests refused", ["code"], registry=self._registry)
         self.requests = Histogram(
             "voisin_vault_request_seconds", "Requests and their duration", ["method", "route", "status"], registry=self._registry
         )
