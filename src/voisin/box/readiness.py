@@ -11,6 +11,7 @@ from voisin.client.services import OrderBook, PoolDesk, Service
 from voisin.errors import UnavailableError
 from voisin.policy import reachable_trust
 from voisin.protocol.api import PoolView, PublishedWorkerpoolOrder
+from voisin.protocol.tags import is_simulated
 from voisin.protocol.trust import worker_weight
 
 READY_S = 60.0
@@ -40,7 +41,7 @@ async def wait_until_ready(network: Network, *, workers: int, trust_max: int) ->
 
         with anyio.move_on_after(READY_S) as patience:
             view, offers = await look()
-            while online(view) < workers or not offers:
+            while online(view) < workers or not is_offered(offers):
                 await anyio.sleep(PAUSE_S)
                 view, offers = await look()
         if patience.cancelled_caught:
@@ -55,6 +56,11 @@ async def wait_until_ready(network: Network, *, workers: int, trust_max: int) ->
 def online(view: PoolView) -> int:
     """Count the workers that a pool sees."""
     return sum(worker.online for worker in view.workers)
+
+
+def is_offered(offers: Sequence[PublishedWorkerpoolOrder]) -> bool:
+    """Tell whether a box's pool has begun to sell: plain tasks, and those in simulated enclaves."""
+    return {is_simulated(offer.order.tag) for offer in offers} == {False, True}
 
 
 def is_fully_offered(view: PoolView, offers: Sequence[PublishedWorkerpoolOrder], *, trust_max: int) -> bool:

@@ -115,6 +115,7 @@ async def _services(
             rpc_url=rpc_url,
             hub=deployment.hub,
             start_block=deployment.block,
+            allow_simulated=True,
         )
         async with (
             open_market(market_settings) as market,
@@ -130,6 +131,8 @@ async def _services(
                 storage_url=storage_url,
                 market_url=market_url,
                 index_url=index_url,
+                vault_url=vault_url,
+                allow_simulated=True,
                 price=settings.price,
                 categories=tuple(number for number in settings.sold_categories if number < len(settings.categories)),
                 start_block=deployment.block,

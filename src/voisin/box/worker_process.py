@@ -50,6 +50,7 @@ async def _work(spec: WorkerSpec, wallet: KeySigner) -> None:
         slots=spec.slots,
         memory_bytes=spec.memory_bytes,
         disk_bytes=spec.disk_bytes,
+        allow_simulated=True,
     )
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_stop_on_signal, tasks.cancel_scope)
