@@ -56,8 +56,9 @@ async def order(cloud: AsyncCloud, app: Address, dataset: Address, params: str) 
     app_order = AppOrder(app=app, appprice=NRLC(0), volume=1, tag=TEE, salt=salt)
     data_order = DatasetOrder(dataset=dataset, datasetprice=NRLC(0), volume=1, tag=TEE, salt=salt)
     request = RequestOrder(
-        app=app, appmaxprice=NRLC(0), dataset=dataset, datasetmaxprice=NRLC(0), workerpool=offer.workerpool, workerpoolmaxprice=offer.workerpoolprice,
-        requester=me, beneficiary=me, volume=1, category=0, tag=TEE, trust=0, params=params, salt=salt,
+        app=app, appmaxprice=NRLC(0), dataset=dataset, datasetmaxprice=NRLC(0), workerpool=offer.workerpool,
+        workerpoolmaxprice=offer.workerpoolprice, requester=me, beneficiary=me,
+        volume=1, category=0, tag=TEE, trust=0, params=params, salt=salt,
     )  # fmt: skip
     signed = [sign_order(each, chain.domain, requester.signer) for each in (app_order, data_order, request)]
     call = calls.match_orders(chain.hub_address, signed[0], signed[1], offer, signed[2])  # type: ignore[arg-type]
