@@ -1,5 +1,5 @@
 """
-Write the tables of SPEC.md's section 18 from the canonical ABIs, `differences.json` and `gas.json`, so that they stay true.
+Write the tables of SPEC.md's section 19 from the canonical ABIs, `differences.json` and `gas.json`, so that they stay true.
 
     python contracts/table.py           writes them
     python contracts/table.py --check   only compares, and fails where they are not what the files say
@@ -19,7 +19,7 @@ from voisin.chain.artifacts import AbiEntry, load_abi
 
 HERE = Path(__file__).parent
 SPEC = HERE / "SPEC.md"
-HEAD = "## 18. Selector by selector"
+HEAD = "## 19. Selector by selector"
 NATIVE = "native: "
 REGISTRIES = ("AppRegistry", "DatasetRegistry", "WorkerpoolRegistry")
 ORDER_TYPES = {
@@ -53,16 +53,16 @@ class Difference(msgspec.Struct, frozen=True):
 def tables() -> str:
     """Write the section."""
     lines = [HEAD, INTRODUCTION.strip(), ""]
-    lines += _table("18.1 The hub", "Hub", load_abi("Hub"))
+    lines += _table("19.1 The hub", "Hub", load_abi("Hub"))
     common = {entry.selector for entry in load_abi("Hub") if entry.state_mutability != "payable"}
     native = [entry for entry in load_abi("HubNative") if entry.selector not in common or entry.name in _measured(NATIVE)]
     native = [entry for entry in native if entry.type == "function"]
-    lines += _table("18.2 The hub of native coin, where it differs from 18.1", "HubNative", native)
-    lines += _table("18.3 Registries", "AppRegistry", load_abi("AppRegistry"))
+    lines += _table("19.2 The hub of native coin, where it differs from 19.1", "HubNative", native)
+    lines += _table("19.3 Registries", "AppRegistry", load_abi("AppRegistry"))
     for name in REGISTRIES[1:]:
         lines += _rows(name, [entry for entry in load_abi(name) if entry.name.startswith(("create", "predict"))])
     for place, name in enumerate(("App", "Dataset", "Workerpool", "Rlc"), 4):
-        lines += _table(f"18.{place} {name}", name, load_abi(name))
+        lines += _table(f"19.{place} {name}", name, load_abi(name))
     return "\n".join(lines).rstrip() + "\n"
 
 

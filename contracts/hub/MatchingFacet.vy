@@ -23,6 +23,8 @@ WORKERPOOL_STAKE_RATIO: constant(uint256) = 30
 TEE_BIT: constant(uint256) = 1
 # the bits of a dataset's tag that say in which kind of enclave it may be opened; a workerpool need not repeat them
 FRAMEWORK_BITS: constant(uint256) = 14
+# how the parameters begin of a deal that is settled as a bag (SPEC 18.1); six digits follow
+BAG_PARAMS: constant(Bytes[18]) = b'{"voisin_window":"'
 
 
 interface Resource:
@@ -261,7 +263,7 @@ def _record(dealid: bytes32, request: T.RequestOrder, d: Draft):
         and d.first <= D.BITS_40
         and request.category <= D.BITS_16
         and request.trust <= D.BITS_56
-        and d.reward_ratio <= D.BITS_16
+        and d.reward_ratio <= 255
         and d.worker_stake < 2**88
     ), D.OUT_OF_RANGE
     flags: uint256 = 0
@@ -286,9 +288,21 @@ def _record(dealid: bytes32, request: T.RequestOrder, d: Draft):
     S.deals[dealid].app_owner = (
         convert(d.app_owner, uint256) | (block.timestamp << 160) | (d.volume << 200) | (request.category << 240)
     )
-    S.deals[dealid].workerpool = D._party(d.workerpool, d.workerpool_price) | (d.reward_ratio << 240)
+    S.deals[dealid].workerpool = D._party(d.workerpool, d.workerpool_price) | (d.reward_ratio << 240) | self._bag(request, flags)
     S.deals[dealid].workerpool_owner = convert(d.workerpool_owner, uint256) | (d.worker_stake << 160) | flags
     S.deals[dealid].requester = (
         convert(request.requester, uint256) | (d.first << 160) | (max(request.trust, 1) << 200)
     )
     D._store_params(dealid, request.params)
+
+
+@internal
+@pure
+def _bag(request: T.RequestOrder, flags: uint256) -> uint256:
+    """
+    @notice The flag of a deal whose requester wants it settled as a bag; a deal in enclaves never is.
+    """
+    if flags & D.TEE == 0 and len(request.params) >= 25:
+        if slice(convert(request.params, Bytes[4_096]), 0, 18) == BAG_PARAMS:
+            return D.BAG
+    return 0

@@ -241,11 +241,13 @@ def _initialize(dealid: bytes32, index: uint256) -> bytes32:
     assert index - first < D._volume(app_owner)
     taskid: bytes32 = keccak256(concat(dealid, convert(index, bytes32)))
     assert S.tasks[taskid].state == R.UNSET
+    workerpool: uint256 = S.deals[dealid].workerpool
+    assert workerpool & D.BAG == 0, "settled-as-a-bag"
 
     time_ref: uint256 = C._time_ref(D._category(app_owner))
     S.tasks[taskid].deal = dealid
     S.tasks[taskid].state = R._opened(index, time_ref, D._start(app_owner))
-    log E.TaskInitialize(taskid=taskid, workerpool=D._address(S.deals[dealid].workerpool))
+    log E.TaskInitialize(taskid=taskid, workerpool=D._address(workerpool))
     return taskid
 
 

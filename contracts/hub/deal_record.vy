@@ -17,6 +17,8 @@ DATASET: constant(uint256) = 1 << 249
 CALLBACK: constant(uint256) = 1 << 250
 SPONSOR: constant(uint256) = 1 << 251
 BENEFICIARY: constant(uint256) = 1 << 252
+# in the word of the workerpool, which whoever opens a task reads: the deal is settled as a bag (SPEC 18)
+BAG: constant(uint256) = 1 << 255
 
 OUT_OF_RANGE: constant(String[17]) = "deal-out-of-range"
 
@@ -63,7 +65,7 @@ def _category(app_owner: uint256) -> uint256:
 @internal
 @pure
 def _reward_ratio(workerpool: uint256) -> uint256:
-    return workerpool >> 240
+    return (workerpool >> 240) & 255
 
 
 @internal

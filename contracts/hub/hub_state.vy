@@ -11,7 +11,7 @@ struct CategoryRecord:
 struct DealRecord:
     app: uint256  # app | price: 80 | size of params: 16
     app_owner: uint256  # owner | start: 40 | volume: 40 | category: 16
-    workerpool: uint256  # workerpool | price: 80 | scheduler's reward ratio: 16
+    workerpool: uint256  # workerpool | price: 80 | scheduler's reward ratio: 8 | settled as a bag: 1, the highest bit
     workerpool_owner: uint256  # owner | worker's stake: 88 | flags: 8
     requester: uint256  # requester | first index: 40 | trust: 56
     tag: bytes32
@@ -88,3 +88,7 @@ selectors: HashMap[uint256, uint256]  # eight selectors a word
 
 # --- deals without a record of their replication
 boost_deals: HashMap[bytes32, BoostRecord]
+
+# --- deals that are settled in one step
+bags: HashMap[bytes32, uint256]  # see bag_record.vy
+leaf_demands: HashMap[bytes32, HashMap[uint256, uint256]]  # by deal and index: who asks | deadline: 40

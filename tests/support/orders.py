@@ -62,6 +62,11 @@ def sign_order(kind: str, values: Order, by: Signer, hub: str, chain_id: int = 3
     return {**values, "sign": by.sign(order_hash(kind, values, hub, chain_id))}
 
 
+def typed_digest(kind: str, fields: str, message: Order, hub: str, chain_id: int = 31337) -> bytes:
+    """The digest of any other typed data of the hub's domain."""
+    return _digest(kind, {kind: fields}, message, (hub, chain_id))
+
+
 def deal_id(request_hash: bytes, consumed: int) -> bytes:
     """Id of the deal that a match makes when `consumed` tasks of the request were matched before."""
     return keccak(request_hash + consumed.to_bytes(32, "big"))

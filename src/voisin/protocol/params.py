@@ -26,8 +26,13 @@ class RunLimits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class DealParams(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The parameters of a deal; unknown keys of foreign clients are ignored."""
+    """
+    The parameters of a deal; unknown keys of foreign clients are ignored.
 
+    `voisin_window` stays the first: the hub looks for it there (contracts/SPEC.md 18.1).
+    """
+
+    voisin_window: str = ""
     iexec_args: str = ""
     iexec_input_files: tuple[str, ...] = ()
     iexec_secrets: dict[str, str] = {}

@@ -30,6 +30,8 @@ FACETS: Final = (
     "BoostFacet",
     "AccessorsFacet",
     "CallbackFacet",
+    "BagFacet",
+    "BagDisputesFacet",
 )
 ESCROW, NATIVE_ESCROW = "EscrowFacet", "EscrowNativeFacet"
 """Who answers plain transfers and unknown selectors: the facet that keeps tokens, or the one that keeps the chain's own coin."""
