@@ -33,7 +33,11 @@ class Hub:
 
     async def account(self, owner: Address) -> Account:
         """Tell how much money an owner has at the hub [nRLC]."""
-        return await read(self._rpc, Read(self.address, function("Hub", "viewAccount"), (owner,), _account))
+        return (await self.accounts([owner]))[0]
+
+    async def accounts(self, owners: Sequence[Address]) -> list[Account]:
+        """Tell how much money several owners have at the hub [nRLC], in one go."""
+        return await read_many(self._rpc, [Read(self.address, function("Hub", "viewAccount"), (owner,), _account) for owner in owners])
 
     async def deal(self, deal_id: DealId) -> Deal:
         """
@@ -71,7 +75,11 @@ class Hub:
 
     async def consumed(self, order_hash: OrderHash) -> int:
         """Tell how much of an order's volume is used up or closed [tasks]."""
-        return await read(self._rpc, Read(self.address, function("Hub", "viewConsumed"), (order_hash,), int))
+        return (await self.consumptions([order_hash]))[0]
+
+    async def consumptions(self, orders: Sequence[OrderHash]) -> list[int]:
+        """Tell how much of the volumes of several orders is used up or closed [tasks], in one go."""
+        return await read_many(self._rpc, [Read(self.address, function("Hub", "viewConsumed"), (order,), int) for order in orders])
 
     async def presigned(self, order_hash: OrderHash) -> Address:
         """Tell who signed an order on the chain; zero for nobody."""

@@ -252,3 +252,37 @@ class PoolView(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     workers: tuple[WorkerView, ...] = ()
     open_tasks: int = 0
+
+
+class BrokeredDeal(msgspec.Struct, frozen=True, kw_only=True):
+    """A deal that a broker made for a request: `price` is what one task costs in all [nRLC]."""
+
+    deal_id: DealId
+    workerpool_order: OrderHash
+    volume: int
+    price: NRLC
+    tx_hash: Hash32
+
+
+class BrokerView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a broker says about a request: what is left of it, the deals it made for it, and why there are no more."""
+
+    request: OrderHash
+    status: OrderStatus
+    remaining: int
+    deals: tuple[BrokeredDeal, ...] = ()
+    why: str = ""
+    hint: str = ""
+    looked_at: UnixSeconds = UnixSeconds(0)
+    """When it was last matched; 0 when it has not been yet."""
+
+
+class BrokerHealth(msgspec.Struct, frozen=True, kw_only=True):
+    """How a broker is: whom it works for, what waits, what it has done."""
+
+    broker: Address
+    hub: Address
+    chain_id: int
+    open_requests: int
+    deals: int
+    looked_at: UnixSeconds

@@ -106,7 +106,8 @@ class _Desk:
         """List what is left, and why."""
         for number, bid in enumerate(self._bids):
             if self._stocks[number] > 0:
-                yield Unfilled(bid, self._stocks[number], self._why(number))
+                fits_nothing, why = self._why(number)
+                yield Unfilled(bid, self._stocks[number], why, fits_nothing)
 
     def _takers(self) -> Iterator[_Taker]:
         """Everybody who can use and pay something now."""
@@ -147,17 +148,17 @@ class _Desk:
         self.lots.append(lot)
         return volume
 
-    def _why(self, number: int) -> str:
-        """Say why something of a bid is left."""
+    def _why(self, number: int) -> tuple[bool, str]:
+        """Tell whether a bid fits no offers at all, and in words why something of it is left."""
         bid, everything = self._bids[number], self._resources.stocks
         if next(self._resources.pairs(bid, everything, self._is_member), None) is None:
-            return "no order of its app or its dataset fits it"
+            return True, "no order of its app or its dataset fits it"
         variants = list(self._resources.variants(number, everything, {}, sets=self._sets, is_member=self._is_member))
         if not variants:
-            return "no workerpool's order fits it"
+            return True, "no workerpool's order fits it"
         if self._barred[number] or not any(self._payable(variant, variant.usable, self._stocks[number]) for variant in variants):
-            return "the money of its requester, or of the workerpools that fit, does not suffice"
-        return "what fits it is sold to requests that bring more, or is sold out"
+            return False, "the money of its requester, or of the workerpools that fit, does not suffice"
+        return False, "what fits it is sold to requests that bring more, or is sold out"
 
 
 def _cheapest_first(offers: Sequence[Offer[OrderT]], price: Callable[[OrderT], NRLC]) -> list[Offer[OrderT]]:

@@ -128,12 +128,14 @@ class Unfilled:
     Attributes:
         bid: The bid.
         left: Number of tasks.
-        why: The reason in words; `explain` tells more.
+        why: The reason in words.
+        fits_nothing: No offers fit it at all, whoever else bids; `explain` tells what stands between.
     """
 
     bid: Bid
     left: int
     why: str
+    fits_nothing: bool
 
 
 @dataclass(frozen=True, slots=True)
