@@ -169,7 +169,7 @@ def routes() -> Iterator[str]:
     """The page of the services' HTTP routes."""
     yield "# Routes\n"
     yield "The chain's node speaks Ethereum JSON-RPC at its root, over HTTP and WebSocket.\n"
-    for service in ("market", "pool", "storage", "vault", "index"):
+    for service in ("market", "broker", "pool", "storage", "vault", "index"):
         yield f"## {service}\n"
         modules = [f"voisin.{service}.api", *ECOSYSTEM_ROUTES.get(service, ())]
         rows = [row for module in modules for row in routes_of(importlib.import_module(module))]

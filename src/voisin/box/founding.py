@@ -13,7 +13,7 @@ import msgspec
 
 from voisin.box.keys import client_account
 from voisin.box.settings import BoxSettings
-from voisin.box.wallets import REQUESTER, SCHEDULER, Wallets
+from voisin.box.wallets import BROKER, REQUESTER, SCHEDULER, Wallets
 from voisin.chain import Call, Chain, Deployment, DeploymentTerms, Rpc, Sender, calls, deployment_plan, execute_plan
 from voisin.protocol.codec import decode
 from voisin.protocol.ids import Address
@@ -77,7 +77,7 @@ class Founder:
         chain, address = self.chain, owner.address
         if await chain.native_balance(address) == 0:
             await self.purse.send(Call(address, b"", "gas money", value=GAS_MONEY, gas=GAS_OF_COINS))
-        if await self._never_had_rlc(address):
+        if amount and await self._never_had_rlc(address):
             await self.purse.send(replace(calls.transfer(chain.token_address, address, amount), gas=GAS_OF_TOKENS))
 
     async def _never_had_rlc(self, address: Address) -> bool:
@@ -114,7 +114,7 @@ async def found_market(chain: Chain, founder: KeySigner, wallets: Wallets, setti
     purses = {role: Sender(chain, signer) for role, signer in wallets.signers.items()}
 
     async def furnish(role: str) -> None:
-        first = {REQUESTER: settings.requester_rlc, SCHEDULER: settings.scheduler_rlc}.get(role, settings.worker_rlc)
+        first = {REQUESTER: settings.requester_rlc, SCHEDULER: settings.scheduler_rlc, BROKER: NRLC(0)}.get(role, settings.worker_rlc)
         await bank.endow(wallets.signers[role], first)
         if role != REQUESTER:
             await deposit_all(chain, purses[role])

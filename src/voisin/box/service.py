@@ -19,9 +19,10 @@ from voisin.box.founding import deployed, found_market
 from voisin.box.keys import hub_owner
 from voisin.box.lock import only_one
 from voisin.box.readiness import wait_until_ready
-from voisin.box.settings import CHAIN_PORT, INDEX_PORT, MARKET_PORT, POOL_PORT, STORAGE_PORT, VAULT_PORT, BoxSettings
-from voisin.box.wallets import REQUESTER, SCHEDULER, VAULT_KEY_FILE, WALLETS_FOLDER, Wallets, open_wallets, worker_role
+from voisin.box.settings import BROKER_PORT, CHAIN_PORT, INDEX_PORT, MARKET_PORT, POOL_PORT, STORAGE_PORT, VAULT_PORT, BoxSettings
+from voisin.box.wallets import BROKER, REQUESTER, SCHEDULER, VAULT_KEY_FILE, WALLETS_FOLDER, Wallets, open_wallets, worker_role
 from voisin.box.workers import Employed, WorkerSpec, keep_running
+from voisin.broker import BrokerSettings, open_broker
 from voisin.chain import Chain, Deployment, open_chain
 from voisin.chain.devnet import DevnetSettings, serve_devnet
 from voisin.client.network import Network, save_network
@@ -68,7 +69,7 @@ async def open_box(settings: BoxSettings, say: Say = _silent) -> AsyncIterator[B
     """
     settings.folder.mkdir(parents=True, exist_ok=True)
     with only_one(settings.folder):
-        wallets = open_wallets(settings.home, settings.workers)
+        wallets = open_wallets(settings.home, settings.workers, has_broker=settings.broker)
         founder = hub_owner()
         async with serve_devnet(_chain_settings(settings)) as node:
             say(f"chain on {node.rpc_url}")
@@ -141,6 +142,7 @@ async def _services(
                 open_pool(pool_settings, wallets.signers[SCHEDULER]) as pool,
                 serve_app(pool.app, host=settings.host, port=settings.port_of(POOL_PORT)) as pool_url,
                 announced(pool_settings, chain.domain, wallets.signers[SCHEDULER], pool_url, wall=time.time),
+                _broker(settings, rpc_url, deployment, market_url, wallets) as broker_url,
             ):
                 yield Network(
                     chain_id=settings.chain_id,
@@ -151,12 +153,27 @@ async def _services(
                     pool_url=pool_url,
                     index_url=index_url,
                     vault_url=vault_url,
+                    broker_url=broker_url,
                     workerpool=workerpool,
                     wallets={role: str(wallets.path(role).relative_to(settings.home)) for role in (REQUESTER, SCHEDULER)},
                     password_file=str(wallets.password_file.relative_to(settings.home)),
                     first_block=deployment.block,
                     pid=os.getpid(),
                 )
+
+
+@asynccontextmanager
+async def _broker(settings: BoxSettings, rpc_url: str, deployment: Deployment, market_url: str, wallets: Wallets) -> AsyncIterator[str]:
+    """Run the broker, if the box has one; its address is empty otherwise."""
+    if not settings.broker:
+        yield ""
+        return
+    broker_settings = BrokerSettings(market_url=market_url, rpc_url=rpc_url, hub=deployment.hub)
+    async with (
+        open_broker(broker_settings, wallets.signers[BROKER]) as broker,
+        serve_app(broker.app, host=settings.host, port=settings.port_of(BROKER_PORT)) as broker_url,
+    ):
+        yield broker_url
 
 
 def _index_settings(settings: BoxSettings, rpc_url: str, deployment: Deployment, storage_url: str) -> IndexSettings:

@@ -10,7 +10,7 @@ from voisin.protocol.records import Category
 from voisin.protocol.rules import DEFAULT_CATEGORIES
 from voisin.units import NRLC, NRLC_PER_RLC
 
-CHAIN_PORT, MARKET_PORT, POOL_PORT, STORAGE_PORT, VAULT_PORT, INDEX_PORT = range(6)
+CHAIN_PORT, MARKET_PORT, POOL_PORT, STORAGE_PORT, VAULT_PORT, INDEX_PORT, BROKER_PORT = range(7)
 """Places of the services' ports after the first one."""
 
 
@@ -24,9 +24,11 @@ class BoxSettings:
         workers: Number of worker processes.
         slots: Tasks that each worker runs at a time.
         host: Address that all services listen on; anything but loopback opens the box to the network.
-        port: Port of the chain; market, pool, storage, vault and index take the five after it. 0 takes free ones anew at each
-            start.
+        port: Port of the chain; market, pool, storage, vault, index and broker take the six after it. 0 takes free ones
+            anew at each start.
         chain_id: Id of the embedded chain.
+        broker: Whether published requests are filled while their requesters are away. Without, a request waits in the book until
+            somebody matches it.
         engine: What runs the embedded chain's contracts: `jit`, `pyevm`, `eels`, or `anvil` for an installed anvil.
         nonce_settle_ms: How long clients of other makers remember a nonce [ms]: ethers does for 250. The chain holds their receipts back
             until then (and none of ours); not with the engine `anvil`, which cannot. 0 holds nothing.
@@ -47,6 +49,7 @@ class BoxSettings:
     host: str = "127.0.0.1"
     port: int = 8545
     chain_id: int = 31337
+    broker: bool = False
     engine: EngineName = "jit"
     nonce_settle_ms: int = 250
     price: NRLC = NRLC(NRLC_PER_RLC // 10)

@@ -51,7 +51,7 @@ async def box_status(network: Network) -> BoxStatus:
 
 def _services(network: Network) -> dict[str, str]:
     """List the services that only say whether they are well; those that a network may lack only where it has them."""
-    optional = {"vault": network.vault_url, "index": network.index_url}
+    optional = {"vault": network.vault_url, "index": network.index_url, "broker": network.broker_url}
     always = {"market": network.market_url, "storage": network.storage_url}
     return always | {name: url for name, url in optional.items() if url}
 

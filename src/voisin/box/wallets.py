@@ -13,7 +13,7 @@ from pathlib import Path
 from voisin.chain.keystore import create_keystore, load_keystore
 from voisin.protocol.signatures import KeySigner
 
-REQUESTER, SCHEDULER = "requester", "scheduler"
+REQUESTER, SCHEDULER, BROKER = "requester", "scheduler", "broker"
 WALLETS_FOLDER, PASSWORD_FILE = "wallets", "box/password"
 VAULT_KEY_FILE = "vault.key"
 """The key of the vault's records, beside the wallets: whoever copies the box's folder alone has no secrets."""
@@ -52,19 +52,20 @@ def wallet_path(home: Path, role: str) -> Path:
     return home / WALLETS_FOLDER / f"{role}.json"
 
 
-def open_wallets(home: Path, workers: int) -> Wallets:
+def open_wallets(home: Path, workers: int, *, has_broker: bool = False) -> Wallets:
     """
     Open the wallets of a box, and make those that do not exist yet.
 
     Args:
         home: The home folder.
         workers: Number of workers.
+        has_broker: Whether there is a broker.
 
     Raises:
         InputError: A keystore is broken, or was made with another password.
     """
     password = _password(home / PASSWORD_FILE)
-    roles = [REQUESTER, SCHEDULER, *(worker_role(number + 1) for number in range(workers))]
+    roles = [REQUESTER, SCHEDULER, *([BROKER] if has_broker else []), *(worker_role(number + 1) for number in range(workers))]
     return Wallets(home, {role: _open_wallet(wallet_path(home, role), password) for role in roles})
 
 

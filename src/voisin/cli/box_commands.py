@@ -31,10 +31,11 @@ def up(
     session: Session,
     workers: Annotated[int | None, typer.Option(help="Worker processes; 3 unless set.", min=0, max=64)] = None,
     slots: Annotated[int, typer.Option(help="Tasks that each worker runs at a time.", min=1, max=64)] = 1,
-    port: Annotated[int | None, typer.Option(help="First of six ports; 0 takes free ones.", min=0, max=65_530)] = None,
+    port: Annotated[int | None, typer.Option(help="First of seven ports; 0 takes free ones.", min=0, max=65_529)] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; anything but loopback opens the box to the network.")] = "127.0.0.1",
     price: Annotated[NRLC | None, typer.Option(parser=amount, metavar="AMOUNT", help="What the box's pool charges for a task.")] = None,
     engine: Annotated[str, typer.Option(help=f"What runs the chain's contracts: {', '.join(ENGINES)}.")] = "jit",
+    broker: Annotated[bool, typer.Option("--broker", help="Fill published requests while their requesters are away.")] = False,
     nonce_settle_ms: Annotated[
         int, typer.Option(metavar="MS", help="Hold receipts for clients that remember nonces, as ethers does; ours never waits.", min=0)
     ] = 250,
@@ -53,6 +54,7 @@ def up(
         host=host,
         port=session.settings.port if port is None else port,
         engine=engine_name(engine),
+        broker=broker,
         nonce_settle_ms=nonce_settle_ms,
     )
     if classes:

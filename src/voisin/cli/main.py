@@ -16,6 +16,7 @@ import typer
 from voisin.cli import (
     app_commands,
     box_commands,
+    broker_commands,
     chain_abi,
     chain_commands,
     chain_deploy,
@@ -63,6 +64,7 @@ app.add_typer(deal_commands.deals)
 app.add_typer(deal_commands.tasks)
 app.add_typer(serve_commands.workers)
 app.add_typer(serve_commands.pools)
+app.add_typer(broker_commands.app)
 app.add_typer(storage_commands.app)
 app.add_typer(secret_commands.app)
 app.add_typer(data_commands.app)

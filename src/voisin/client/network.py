@@ -34,6 +34,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         pool_url: The default workerpool's service; empty without one.
         vault_url: Where secrets are kept; empty without one.
         index_url: The index of the chain, and the directory of pools; empty without one.
+        broker_url: What fills published requests; empty without one.
         workerpool: The default workerpool's entry; None without one.
         wallets: Keystore file of each role (`requester`, `scheduler`, ...), relative to the file's folder.
         password_file: File with the password of those keystores, relative likewise; empty to ask.
@@ -49,6 +50,7 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     pool_url: str = ""
     vault_url: str = ""
     index_url: str = ""
+    broker_url: str = ""
     workerpool: Address | None = None
     wallets: dict[str, str] = {}
     password_file: str = ""
