@@ -6,16 +6,22 @@ The pool's wire: HTTP with JSON for whoever asks, a WebSocket for workers; probl
 | GET /v1/pool | `PoolView`: the pool as it presents itself |
 | GET /v1/workers | its workers, those that are connected first |
 | GET /v1/tasks/{task_id} | `PoolTaskView`: where a task stands, why, and how it came there |
+| GET /v1/tasks/{task_id}/logs | `TaskLogs`: what its apps printed, for the requester, once for each signature (`Voisin-Consent`) |
+| GET /v1/tasks/{task_id}/logs/stream | the same while it is printed, as Server-Sent Events |
 | GET /v1/deals/{deal_id} | the same for each task of a deal, by index |
 | GET /v1/health | `PoolHealth` |
 | GET /metrics | figures for Prometheus |
 | WS /v1/worker | the dialogue of `voisin.protocol.wire` |
 | GET /schema/openapi.json | this, for programs |
+
+Beside these are the routes of the ecosystem's client (`voisin.pool.ecosystem`).
 """
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from http import HTTPStatus
+from typing import Annotated
 
 from litestar import Litestar, WebSocket, get, websocket
 from litestar.config.cors import CORSConfig
@@ -25,15 +31,22 @@ from litestar.exceptions import WebSocketDisconnect
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.params import FromPath, SkipValidation
+from litestar.params import FromPath, HeaderParameter, SkipValidation
+from litestar.response import Stream
 
 from voisin.pool import views
 from voisin.pool.desk import ClosedError
+from voisin.pool.ecosystem import ecosystem_routes
+from voisin.pool.logs import AppLog
+from voisin.pool.records import DealRecord
 from voisin.pool.service import PoolService
 from voisin.pool.words import PoolWorkerView
 from voisin.problems import PROBLEM_TYPE, Problems
-from voisin.protocol.api import PoolTaskView, PoolView, Problem
+from voisin.protocol.api import PoolTaskView, PoolView, PrintedText, Problem, TaskLogs, WorkerLog
+from voisin.protocol.codec import encode
+from voisin.protocol.consent import CONSENT_HEADER, read_consent
 from voisin.protocol.ids import DealId, TaskId, as_hash32
+from voisin.units import UnixSeconds
 
 API_VERSION = "1.0.0"
 METRICS_TYPE = "text/plain; version=0.0.4"
@@ -41,12 +54,15 @@ METRICS_TYPE = "text/plain; version=0.0.4"
 _ROUTES = "GET /schema/openapi.json lists the routes and their methods"
 _PROBLEMS = Problems("pool", _ROUTES, {views.UnknownError: HTTPStatus.NOT_FOUND})
 
+EVENT_STREAM = "text/event-stream"
+ConsentHeader = Annotated[str | None, HeaderParameter(name=CONSENT_HEADER, description="<signer>:<nonce>:<until>:<signature>")]
 Service = NamedDependency[SkipValidation[PoolService]]
 
 PROBLEMS = {
     status: ResponseSpec(data_container=Problem, media_type=PROBLEM_TYPE, description=meaning, generate_examples=False)
     for status, meaning in (
         (400, "What was given cannot be used"),
+        (403, "A signature was refused"),
         (404, "Nothing of that name is known to this pool"),
         (503, "The chain or the database does not answer"),
     )
@@ -69,6 +85,20 @@ async def list_workers(service: Service) -> list[PoolWorkerView]:
 async def show_task(service: Service, task_id: FromPath[str]) -> PoolTaskView:
     """Show where a task stands, why, and how it came there."""
     return await views.task_view(service, TaskId(as_hash32(task_id)))
+
+
+@get("/v1/tasks/{task_id:str}/logs", responses=PROBLEMS)
+async def show_logs(service: Service, task_id: FromPath[str], consent: ConsentHeader = None) -> TaskLogs:
+    """Show the requester what a task's apps printed."""
+    task, _ = await _admitted(service, task_id, consent)
+    return TaskLogs(task_id=task, logs=tuple(_log_view(log) for log in await service.logs.read(task)))
+
+
+@get("/v1/tasks/{task_id:str}/logs/stream", media_type=EVENT_STREAM, include_in_schema=False)
+async def stream_logs(service: Service, task_id: FromPath[str], consent: ConsentHeader = None) -> Stream:
+    """Tell the requester what a task's apps print, from the beginning to the task's end."""
+    task, _ = await _admitted(service, task_id, consent)
+    return Stream(_events(service, task), headers={"cache-control": "no-store"}, media_type=EVENT_STREAM)
 
 
 @get("/v1/deals/{deal_id:str}", responses=PROBLEMS)
@@ -96,6 +126,30 @@ async def serve_worker(socket: WebSocket[object, object, State], service: Servic
     await service.desk.serve(LitestarSocket(socket))
 
 
+async def _admitted(service: PoolService, task_id: str, consent: str | None) -> tuple[TaskId, DealRecord]:
+    """Find a task, and let in whoever proves to be its requester."""
+    file, deal = await views.task_file(service, TaskId(as_hash32(task_id)))
+    now = UnixSeconds(int(service.wall()))
+    await service.readers.by_consent(file.task.task_id, read_consent(consent), deal.deal.requester, now=now)
+    return file.task.task_id, deal
+
+
+async def _events(service: PoolService, task: TaskId) -> AsyncIterator[bytes]:
+    """Write what is printed as events, and a comment now and then so that both ends see that the other is there."""
+    yield b": logs\n\n"
+    async for piece in service.logs.follow(task, service.is_open):
+        if piece is None:
+            yield b": still running\n\n"
+        else:
+            printed = PrintedText(worker=piece.worker, stream=piece.stream, start=piece.start, text=piece.text)
+            yield b"event: printed\ndata: " + encode(printed) + b"\n\n"
+    yield b"event: end\ndata: {}\n\n"
+
+
+def _log_view(log: AppLog) -> WorkerLog:
+    return WorkerLog(worker=log.worker, stdout=log.stdout, stderr=log.stderr)
+
+
 def create_app(service: PoolService) -> Litestar:
     """
     Make the pool's ASGI application.
@@ -104,10 +158,21 @@ def create_app(service: PoolService) -> Litestar:
         service: The pool.
     """
     return Litestar(
-        route_handlers=[show_pool, list_workers, show_task, show_deal, show_health, show_metrics, serve_worker],
+        route_handlers=[
+            show_pool,
+            list_workers,
+            show_task,
+            show_logs,
+            stream_logs,
+            show_deal,
+            show_health,
+            show_metrics,
+            serve_worker,
+            ecosystem_routes(),
+        ],
         dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
         exception_handlers=_PROBLEMS.handlers(),
-        cors_config=CORSConfig(allow_origins=["*"], allow_methods=["GET"]),
+        cors_config=CORSConfig(allow_origins=["*"], allow_methods=["GET"], allow_headers=["Authorization", "Content-Type", CONSENT_HEADER]),
         openapi_config=OpenAPIConfig(
             title="Voisin pool",
             version=API_VERSION,

@@ -17,6 +17,7 @@ from voisin.protocol.events import TaskInitialized
 from voisin.protocol.ids import Address, DealId, Hash32, TaskId
 from voisin.protocol.orders import WorkerpoolOrder
 from voisin.protocol.records import Deal, Task
+from voisin.protocol.signatures import signed_by
 from voisin.units import NRLC, UnixSeconds, Wei
 
 BASE_GAS = 60_000
@@ -43,6 +44,10 @@ class Ledger(Protocol):
     @property
     def domain(self) -> Domain:
         """The hub and the chain that signatures are for."""
+        ...
+
+    async def is_signed_by(self, owner: Address, digest: bytes, signature: str) -> bool:
+        """Tell whether an account signed a digest: with its key, or as a contract."""
         ...
 
     async def head(self) -> int:
@@ -132,6 +137,10 @@ class ChainLedger:
     def domain(self) -> Domain:
         """The hub and the chain that signatures are for."""
         return self._chain.domain
+
+    async def is_signed_by(self, owner: Address, digest: bytes, signature: str) -> bool:
+        """Tell whether an account signed a digest."""
+        return signed_by(owner, digest, signature) or await self._chain.is_signed_by(owner, digest, signature)
 
     async def head(self) -> int:
         """Tell the number of the latest block."""

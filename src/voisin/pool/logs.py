@@ -13,13 +13,13 @@ from typing import Final, Protocol
 import anyio
 from anyio.streams.memory import MemoryObjectSendStream
 
-from voisin.protocol.ids import Address, TaskId
+from voisin.protocol.ids import Address, Hash32, TaskId
 from voisin.protocol.wire import Printed, Stream
 from voisin.units import UnixSeconds
 
 WAITING_LINES: Final = 1_000
 """Pieces that may wait for somebody who follows a task and does not read; then the line is cut."""
-LOOK_S: Final = 0.5
+LOOK_S: Final = 1.0
 """How often somebody who follows a silent task is told whether it still runs [s]."""
 
 _UNKNOWN = UnixSeconds(0)
@@ -70,8 +70,12 @@ class LogStore(Protocol):
         """List what was printed for a task, by worker."""
         ...
 
+    async def use_nonce(self, signer: Address, nonce: Hash32, until: UnixSeconds) -> bool:
+        """Remember a signature's nonce; False when it was used before."""
+        ...
+
     async def forget_logs(self, now: UnixSeconds) -> None:
-        """Forget what has expired."""
+        """Forget logs that have expired, and nonces of signatures that count no more."""
         ...
 
 
@@ -132,9 +136,9 @@ class LogBook:
         for key in [key for key in self._live if not is_open(key[0]) and key not in self._unsaved]:
             del self._live[key]
 
-    async def follow(self, task_id: TaskId, is_open: Callable[[TaskId], bool]) -> AsyncIterator[Piece]:
+    async def follow(self, task_id: TaskId, is_open: Callable[[TaskId], bool]) -> AsyncIterator[Piece | None]:
         """
-        Tell what is printed for a task, from its beginning as far as it is kept, until the task is over.
+        Tell what is printed for a task, from its beginning as far as it is kept, until it is over; None when nothing was, for a while.
 
         Args:
             task_id: The task.
@@ -155,7 +159,7 @@ class LogBook:
                     piece = await receive.receive()
                 if piece is None and not is_open(task_id):
                     return
-                if piece is not None and (piece.start == 0 or piece.start >= told.get((piece.worker, piece.stream), 0)):
+                if piece is None or (piece.start == 0 or piece.start >= told.get((piece.worker, piece.stream), 0)):
                     yield piece
         except anyio.EndOfStream:
             return

@@ -116,3 +116,13 @@ logs = Table(
     Index(None, "expires_at"),
 )
 """What apps printed, for their requesters, for some days; each ends where the stream ends [characters]."""
+
+nonces = Table(
+    "pool_nonces",
+    metadata,
+    Column("signer", _ADDRESS, primary_key=True),
+    Column("nonce", _HASH, primary_key=True),
+    Column("until", BigInteger, nullable=False),
+    Index(None, "until"),
+)
+"""Signatures that were used to read logs, until they would count no more."""

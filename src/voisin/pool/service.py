@@ -55,6 +55,7 @@ from voisin.pool.ledger import Ledger
 from voisin.pool.logs import LogBook
 from voisin.pool.machine import PoolMachine
 from voisin.pool.metrics import PoolMetrics
+from voisin.pool.readers import Readers
 from voisin.pool.records import ENDS, Position
 from voisin.pool.settings import PoolSettings
 from voisin.pool.steps import StepRunner
@@ -118,6 +119,7 @@ class PoolService:
         machine: Its decisions.
         desk: Its workers' connections.
         logs: What apps printed.
+        readers: Lets requesters read it.
         metrics: Its figures.
         condition: How it is.
         keeper: What keeps its offers in a market, if anything does.
@@ -134,11 +136,12 @@ class PoolService:
         self.scheduler = scheduler.address
         self.ledger, self.store = around.ledger, around.store
         self.clock = PoolClock(around.wall)
-        self._wall = around.wall
+        self.wall = around.wall
         self.machine = PoolMachine(settings, scheduler.address)
         self.metrics = PoolMetrics()
         self.condition = Condition()
         self.logs = LogBook(around.store, log_chars=settings.log_chars)
+        self.readers = Readers(around.ledger, around.store, settings.workerpool, challenge_s=settings.log_challenge_s)
         self.desk = WorkerDesk(settings, around.ledger, scheduler, tell=self.tell, print_out=self._print_out)
         self.keeper: OfferKeeper | None = None
         self._results = around.results
@@ -176,7 +179,7 @@ class PoolService:
             tasks.start_soon(self._keep_records)
             tasks.start_soon(self._forget_logs)
             if self.keeper is not None:
-                tasks.start_soon(self.keeper.run, self._wall)
+                tasks.start_soon(self.keeper.run, self.wall)
             await self._work(tasks)
 
     def close(self) -> None:
@@ -302,7 +305,7 @@ class PoolService:
     async def _forget_logs(self) -> None:
         """Forget logs whose time is over."""
         while True:
-            await self.store.forget_logs(UnixSeconds(int(self._wall())))
+            await self.store.forget_logs(UnixSeconds(int(self.wall())))
             await anyio.sleep(FORGET_EVERY_S)
 
     async def _save(self) -> None:

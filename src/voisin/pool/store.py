@@ -35,7 +35,7 @@ from voisin.pool.records import (
 )
 from voisin.protocol.api import Moment
 from voisin.protocol.eip712 import Domain
-from voisin.protocol.ids import Address, DealId, TaskId
+from voisin.protocol.ids import Address, DealId, Hash32, TaskId
 from voisin.protocol.records import Deal
 from voisin.units import UnixSeconds
 
@@ -75,8 +75,12 @@ class PoolStore(Protocol):
         """List what was printed for a task, by worker."""
         ...
 
+    async def use_nonce(self, signer: Address, nonce: Hash32, until: UnixSeconds) -> bool:
+        """Remember a signature's nonce; False when it was used before."""
+        ...
+
     async def forget_logs(self, now: UnixSeconds) -> None:
-        """Forget logs that have expired."""
+        """Forget logs that have expired, and nonces of signatures that count no more."""
         ...
 
 
@@ -101,8 +105,8 @@ class SqlStore:
             engine: A database whose tables are up to date; `open_store` makes one.
         """
         self._engine = engine
-        insert_of = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
-        self._upserts = {table.name: _upsert(insert_of(table)) for table in (schema.tasks, schema.replicas, schema.workers, schema.logs)}
+        self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
+        self._upserts = {table.name: _upsert(self._insert(table)) for table in (schema.tasks, schema.replicas, schema.workers, schema.logs)}
 
     async def load(self) -> Snapshot:
         """Give everything that is not at an end."""
@@ -171,11 +175,20 @@ class SqlStore:
             async with self._engine.connect() as connection:
                 return [msgspec.convert(_plain(row), AppLog) for row in (await connection.execute(chosen)).mappings()]
 
+    async def use_nonce(self, signer: Address, nonce: Hash32, until: UnixSeconds) -> bool:
+        """Remember a signature's nonce."""
+        new = self._insert(schema.nonces).on_conflict_do_nothing()
+        with anyio.CancelScope(shield=True), RECORDS.answering():
+            async with writing(self._engine) as connection:
+                done = await connection.execute(new, {"signer": signer, "nonce": nonce, "until": until})
+        return done.rowcount == 1
+
     async def forget_logs(self, now: UnixSeconds) -> None:
-        """Forget logs that have expired."""
+        """Forget logs that have expired, and nonces of signatures that count no more."""
         with anyio.CancelScope(shield=True), RECORDS.answering():
             async with writing(self._engine) as connection:
                 await connection.execute(delete(schema.logs).where(schema.logs.c.expires_at <= now))
+                await connection.execute(delete(schema.nonces).where(schema.nonces.c.until <= now))
 
     async def _put(
         self, connection: AsyncConnection, table: Table, records: Iterable[TaskRecord | ReplicaRecord | WorkerRecord | AppLog]
@@ -258,6 +271,7 @@ class MemoryStore:
         self._position = Position(start_block)
         self._all = Changes()
         self._logs: dict[tuple[TaskId, Address], AppLog] = {}
+        self._nonces: dict[tuple[Address, Hash32], UnixSeconds] = {}
 
     async def load(self) -> Snapshot:
         """Give everything that is not at an end."""
@@ -303,8 +317,15 @@ class MemoryStore:
         """List what was printed for a task, by worker."""
         return [log for (task, _), log in sorted(self._logs.items()) if task == task_id]
 
+    async def use_nonce(self, signer: Address, nonce: Hash32, until: UnixSeconds) -> bool:
+        """Remember a signature's nonce."""
+        is_new = (signer, nonce) not in self._nonces
+        self._nonces[signer, nonce] = until
+        return is_new
+
     async def forget_logs(self, now: UnixSeconds) -> None:
-        """Forget logs that have expired."""
+        """Forget logs that have expired, and nonces of signatures that count no more."""
+        self._nonces = {key: until for key, until in self._nonces.items() if until > now}
         self._logs = {key: log for key, log in self._logs.items() if log.expires_at > now}
 
     def _file(self, task: TaskRecord) -> TaskFile:

@@ -37,6 +37,7 @@ from voisin.protocol.orders import WorkerpoolOrder
 from voisin.protocol.records import Deal, Task, TaskStatus
 from voisin.protocol.results import result_hash
 from voisin.protocol.rules import DEFAULT_CATEGORIES, REVEAL_DEADLINE_RATIO, new_task
+from voisin.protocol.signatures import signed_by
 from voisin.protocol.trust import accurate_score, agreed_result, faulty_score, worker_weight
 from voisin.units import NRLC, UnixSeconds, Wei
 
@@ -74,6 +75,10 @@ class TwinLedger:
     def domain(self) -> Domain:
         """The hub and the chain that signatures are for."""
         return TWIN_DOMAIN
+
+    async def is_signed_by(self, owner: Address, digest: bytes, signature: str) -> bool:
+        """Tell whether an account's key signed a digest."""
+        return signed_by(owner, digest, signature)
 
     async def head(self) -> int:
         """Tell the number of the latest block."""

@@ -9,7 +9,7 @@ import msgspec
 
 from voisin.errors import StateError, UnavailableError
 from voisin.pool.book import TaskState
-from voisin.pool.records import ENDS, TaskFile
+from voisin.pool.records import ENDS, DealRecord, TaskFile
 from voisin.pool.service import PoolService
 from voisin.pool.words import PoolWorkerView, closed_task_view, open_task_view, worker_view
 from voisin.protocol.api import PoolTaskView, PoolView
@@ -90,6 +90,23 @@ async def task_view(service: PoolService, task_id: TaskId) -> PoolTaskView:
     if file is None:
         raise UnknownError(f"task {task_id} is not known here", hint="check the id, and that its deal is with this pool")
     return closed_task_view(service.machine.book, file)
+
+
+async def task_file(service: PoolService, task_id: TaskId) -> tuple[TaskFile, DealRecord]:
+    """
+    Give a task's records with its deal's.
+
+    Raises:
+        UnknownError: It is not this pool's, or not yet.
+    """
+    task = service.machine.book.tasks.get(task_id) or service.machine.book.closed.get(task_id)
+    if task is not None:
+        return _file_of(task), task.deal.record
+    file = await service.store.task(task_id)
+    deal = None if file is None else await service.store.deal_record(file.task.deal_id)
+    if file is None or deal is None:
+        raise UnknownError(f"task {task_id} is not known here", hint="check the id, and that its deal is with this pool")
+    return file, deal
 
 
 async def deal_views(service: PoolService, deal_id: DealId) -> list[PoolTaskView]:

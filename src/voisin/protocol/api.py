@@ -25,7 +25,7 @@ from voisin.protocol.ids import Address, DealId, Hash32, OrderHash, TaskId
 from voisin.protocol.orders import AppOrder, DatasetOrder, RequestOrder, WorkerpoolOrder
 from voisin.protocol.records import TaskStatus
 from voisin.protocol.tags import Tag
-from voisin.protocol.wire import EnclaveKind, ReplicaStage
+from voisin.protocol.wire import EnclaveKind, ReplicaStage, Stream
 from voisin.units import NRLC, UnixSeconds
 
 
@@ -226,6 +226,30 @@ class PoolTaskView(msgspec.Struct, frozen=True, kw_only=True):
     """What enclave it runs in; a simulated one keeps no secret from whoever runs the worker."""
     replicas: tuple[ReplicaView, ...] = ()
     story: tuple[Moment, ...] = ()
+
+
+class WorkerLog(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of what an app printed on one worker."""
+
+    worker: Address
+    stdout: str
+    stderr: str
+
+
+class TaskLogs(msgspec.Struct, frozen=True, kw_only=True):
+    """What a task's apps printed, by worker."""
+
+    task_id: TaskId
+    logs: tuple[WorkerLog, ...]
+
+
+class PrintedText(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that an app printed just now; `start` is where in the stream [characters]."""
+
+    worker: Address
+    stream: Stream
+    start: int
+    text: str
 
 
 class WorkerView(msgspec.Struct, frozen=True, kw_only=True):

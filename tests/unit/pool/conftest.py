@@ -39,7 +39,7 @@ from voisin.protocol.ids import ZERO_ADDRESS, Address, DealId, Hash32, TaskId, a
 from voisin.protocol.records import Deal, Resource
 from voisin.protocol.results import encode_link
 from voisin.protocol.tags import NO_TAG
-from voisin.protocol.wire import Held, MachineFailure, ReplicaStage
+from voisin.protocol.wire import EnclaveKind, Held, MachineFailure, ReplicaStage
 from voisin.units import NRLC, UnixSeconds
 
 START = 1_700_000_000
@@ -118,9 +118,17 @@ class Scene:
         """Say what time it is."""
         return self.tell(Ticked())
 
-    def join(self, name: str, *, slots: int = 1, score: int = 0, holding: dict[TaskId, ReplicaStage] | None = None) -> list[Command]:
+    def join(
+        self,
+        name: str,
+        *,
+        slots: int = 1,
+        score: int = 0,
+        holding: dict[TaskId, ReplicaStage] | None = None,
+        enclave: EnclaveKind = EnclaveKind.NONE,
+    ) -> list[Command]:
         held = tuple(Held(task, stage) for task, stage in (holding or {}).items())
-        return self.tell(WorkerJoined(worker=wallet(name), name=name, slots=slots, score=score, holding=held))
+        return self.tell(WorkerJoined(worker=wallet(name), name=name, slots=slots, score=score, holding=held, enclave=enclave))
 
     def leave(self, name: str, why: str = "the connection closed") -> list[Command]:
         return self.tell(WorkerLeft(wallet(name), why))
