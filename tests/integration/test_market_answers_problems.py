@@ -68,6 +68,7 @@ ROUTES = {
     ("GET", "/v1/deals/{id}"): 404,
     ("GET", "/v1/deals/{id}/tasks"): 404,
     ("GET", "/v1/tasks/{id}"): 404,
+    ("GET", "/v1/feed"): 400,
     ("GET", "/v1/health"): 503,
     ("GET", "/metrics"): 500,
 }

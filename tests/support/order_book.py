@@ -120,9 +120,10 @@ class Desk:
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
-        """Follow the chain for as long as the context lasts."""
+        """Follow the chain, and tell the feed's readers, for as long as the context lasts."""
         async with anyio.create_task_group() as running:
             running.start_soon(self.service.follower.run)
+            running.start_soon(self.service.feed.run)
             try:
                 yield
             finally:

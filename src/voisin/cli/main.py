@@ -25,6 +25,7 @@ from voisin.cli import (
     chain_verify,
     data_commands,
     deal_commands,
+    market_commands,
     order_commands,
     run_command,
     secret_commands,
@@ -60,6 +61,7 @@ chain_verify.add_to(chain_commands.app)
 app.add_typer(wallet_commands.app)
 app.add_typer(app_commands.app)
 app.add_typer(order_commands.app)
+app.add_typer(market_commands.app)
 app.add_typer(deal_commands.deals)
 app.add_typer(deal_commands.tasks)
 app.add_typer(serve_commands.workers)

@@ -201,7 +201,8 @@ def _write_order(session: Session, order: SignedOrder, out: Path | None) -> None
     session.answer({"file": str(out)}, lambda console: console.print(f"wrote {out}"))
 
 
-def _price(order: PublishedOrder) -> NRLC:
+def price_of(order: PublishedOrder) -> NRLC:
+    """Tell the price by which an order is listed [nRLC]."""
     from voisin.protocol.orders import AppOrder, DatasetOrder, WorkerpoolOrder
 
     match order.order:
@@ -226,7 +227,7 @@ def _show_orders(out: Console, kind: str, found: list[PublishedOrder]) -> None:
     from voisin.protocol.orders import resource_of
 
     rows = [
-        (order.hash, short(resource_of(order.order)), money(_price(order)), str(order.remaining), order.status, _tags(order))
+        (order.hash, short(resource_of(order.order)), money(price_of(order)), str(order.remaining), order.status, _tags(order))
         for order in found
     ]
     columns = ("order", kind if kind != "request" else "requester", "RLC", "left", "status", "tags")
@@ -248,7 +249,7 @@ def _show_order(out: Console, found: PublishedOrder) -> None:
         ("left", f"{found.remaining} tasks"),
         ("since", moment(found.published_at)),
     ]
-    out.print(pairs([("order", found.hash), ("price", format_amount(_price(found))), *terms, ("tags", _tags(found)), *state]))
+    out.print(pairs([("order", found.hash), ("price", format_amount(price_of(found))), *terms, ("tags", _tags(found)), *state]))
 
 
 command(app, "sign", example='voisin order sign app 0x… --price "0.01 RLC" --volume 100 --out app.json')(sign)

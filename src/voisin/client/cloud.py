@@ -9,7 +9,7 @@ The asynchronous face of Voisin: run apps on other people's machines, and get ve
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar, Unpack
@@ -20,6 +20,7 @@ from anyio.abc import TaskGroup
 
 from voisin.client.apps import AppReference, find_app
 from voisin.client.callbacks import Callback, find_callback, retry_callback
+from voisin.client.feed import follow_feed, read_topics
 from voisin.client.history import deal_invoice
 from voisin.client.invoice import Invoice
 from voisin.client.job import AsyncJob, open_job
@@ -35,6 +36,7 @@ from voisin.client.terms import Progress, RunTerms, TaskLike, TaskSpec, read_tas
 from voisin.client.wallets import PasswordPrompt, find_wallet, open_wallet
 from voisin.client.watch import Watch
 from voisin.errors import StateError, UnavailableError, VoisinError
+from voisin.protocol.feed import FeedEvent
 from voisin.protocol.ids import Address, DealId, TaskId, as_hash32
 from voisin.protocol.records import Account
 from voisin.protocol.signatures import KeySigner
@@ -260,6 +262,23 @@ class AsyncCloud:
         chain = self.links.chain
         wanted = await holders(chain, self.links.network.first_block) if owners is None else {Address(owner) for owner in owners}
         return await balance_sheet(chain, wanted)
+
+    def feed(self, *topics: str, after: int | None = None) -> AsyncGenerator[FeedEvent, None]:
+        """
+        Hear of what changes in the market, for ever: `async for event in cloud.feed("trades")`.
+
+        Args:
+            *topics: `orders`, `trades`, `deals`; all unless given.
+            after: The id of the last event that was heard before; None to begin with the next one.
+
+        Returns:
+            The events, a `FeedStart` first. A lost connection is opened again where it broke; a `FeedReset` says that something was
+            missed. Iterating raises `UnavailableError` when the market is out of reach for too long.
+
+        Raises:
+            InputError: There is no such topic.
+        """
+        return follow_feed(self.links.book.service, read_topics(topics), after)
 
     async def requester(self) -> Requester:
         """

@@ -7,7 +7,7 @@ Reads are repeated a few times when a service does not answer; a service's probl
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from types import TracebackType
 from typing import TypeVar
 
@@ -44,6 +44,8 @@ Filters = Mapping[str, Filter]
 _TRIES = 4
 _FIRST_PAUSE_S = 0.1
 _PAGE = 100
+_SILENCE_S = 60.0
+"""After how long without a line an answer that does not end counts as lost [s]."""
 
 
 class Service:
@@ -141,6 +143,31 @@ class Service:
         """Delete a document. Raises like `read`."""
         await self._send(httpx.Request("DELETE", self._url(path), headers=headers))
 
+    async def lines(self, path: str, params: Sequence[tuple[str, str]], headers: dict[str, str]) -> AsyncGenerator[str, None]:
+        """
+        Read an answer that does not end, line by line; what ends it is an error.
+
+        Args:
+            path: The path.
+            params: Parameters of the query; one may be there several times.
+            headers: Its headers.
+
+        Raises:
+            UnavailableError: The service does not answer, or not any more.
+            VoisinError: The service's own problem.
+        """
+        timeout = httpx.Timeout(self._http.timeout.connect, read=_SILENCE_S)
+        try:
+            async with self._http.stream("GET", self._url(path), params=list(params), headers=headers, timeout=timeout) as response:
+                if not response.is_success:
+                    await response.aread()
+                    raise self._problem(response)
+                async for line in response.aiter_lines():
+                    yield line
+        except httpx.TransportError as error:
+            raise self._silent(error) from None
+        raise UnavailableError(f"the {self.what} at {self.base_url} hung up", hint="see whether it runs with `voisin status`")
+
     def _url(self, path: str) -> httpx.URL:
         if not self.base_url:
             hint = "run one that follows its hub with `python -m voisin.market`, and name it as the network's market_url"
@@ -157,9 +184,13 @@ class Service:
         try:
             return await self._http.send(request)
         except httpx.TransportError as error:
-            reason = str(error) or type(error).__name__
-            message = f"the {self.what} at {self.base_url} does not answer: {reason}"
-            raise UnavailableError(message, hint="see whether it runs with `voisin status`") from None
+            raise self._silent(error) from None
+
+    def _silent(self, error: httpx.TransportError) -> UnavailableError:
+        reason = str(error) or type(error).__name__
+        return UnavailableError(
+            f"the {self.what} at {self.base_url} does not answer: {reason}", hint="see whether it runs with `voisin status`"
+        )
 
     def _content(self, response: httpx.Response) -> bytes:
         if response.is_success:

@@ -8,7 +8,7 @@ The blocking face of Voisin: run apps on other people's machines from ordinary c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +24,7 @@ from voisin.client.quote import Quote
 from voisin.client.results import Result
 from voisin.client.terms import Progress, RunTerms, TaskLike, TaskSpec
 from voisin.client.wallets import PasswordPrompt
+from voisin.protocol.feed import FeedEvent
 from voisin.protocol.ids import DealId
 from voisin.units import NRLC
 
@@ -123,6 +124,23 @@ class Cloud(CloudFace):
         """
         return [self._keep(future) for future in self.start(self.quote(app, tasks, **terms)).futures()]
 
+    def feed(self, *topics: str, after: int | None = None) -> Iterator[FeedEvent]:
+        """
+        Hear of what changes in the market, for ever: `for event in cloud.feed("trades")`.
+
+        Args:
+            *topics: `orders`, `trades`, `deals`; all unless given.
+            after: The id of the last event that was heard before; None to begin with the next one.
+
+        Returns:
+            The events, a `FeedStart` first. A lost connection is opened again where it broke; a `FeedReset` says that something was
+            missed. Iterating raises `UnavailableError` when the market is out of reach for too long.
+
+        Raises:
+            InputError: There is no such topic.
+        """
+        return self._each(self._inner.feed(*topics, after=after))
+
     def close(self, *, cancel: bool = False) -> None:
         """
         Wait for the futures that are still open.
@@ -134,6 +152,13 @@ class Cloud(CloudFace):
         for future in pending if cancel else ():
             future.cancel()
         wait(pending)
+
+    def _each(self, events: AsyncGenerator[FeedEvent, None]) -> Iterator[FeedEvent]:
+        try:
+            while True:
+                yield self._wait(events.__anext__)
+        finally:
+            self._wait(events.aclose)
 
     def _keep(self, future: Future[Result]) -> Future[Result]:
         self._pending.add(future)

@@ -12,6 +12,7 @@ The market's wire: HTTP with JSON, problems for errors.
 | GET /v1/deals/{deal_id} | `DealEntry` |
 | GET /v1/deals/{deal_id}/tasks | `TaskPage`: its initialised tasks, by index |
 | GET /v1/tasks/{task_id} | `TaskEntry` |
+| GET /v1/feed | Server-Sent Events: orders, trades and deals as they come; the same over a WebSocket |
 | GET /v1/health | `MarketHealth` |
 | GET /metrics | figures for Prometheus |
 | GET /schema/openapi.json | this, for programs |
@@ -37,6 +38,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from voisin.errors import InputError
 from voisin.market.ecosystem.api import ecosystem_routes, metrics_for_clients
+from voisin.market.feed_wire import LAST_EVENT, socket_feed, stream_feed
 from voisin.market.machine import published_form
 from voisin.market.openapi import PROBLEMS, DealOperation, OrderOperation, PublishOperation, TaskOperation
 from voisin.market.proof import PROOF_HEADER, read_proof
@@ -165,7 +167,7 @@ async def metrics(desk: Desk, request: AnyRequest) -> Response[bytes]:
     """Write the market's figures for Prometheus; with `?chainId=` as the ecosystem's clients read them."""
     if "chainId" in request.query_params:
         return await metrics_for_clients(desk, request)
-    return Response(desk.metrics.page(await desk.store.open_orders()), media_type=METRICS_TYPE)
+    return Response(desk.metrics.page(await desk.store.open_orders(), desk.feed.readers), media_type=METRICS_TYPE)
 
 
 def create_app(service: MarketService, settings: MarketSettings) -> Litestar:
@@ -187,6 +189,8 @@ def create_app(service: MarketService, settings: MarketSettings) -> Litestar:
             show_deal,
             list_tasks,
             show_task,
+            stream_feed,
+            socket_feed,
             health,
             metrics,
             ecosystem_routes(service, settings),
@@ -195,7 +199,9 @@ def create_app(service: MarketService, settings: MarketSettings) -> Litestar:
         exception_handlers=_PROBLEMS.handlers(),
         middleware=[lambda app: _Timed(app, service)],
         request_max_body_size=settings.max_body_bytes,
-        cors_config=CORSConfig(allow_origins=list(settings.allow_origins), allow_headers=["Content-Type", "Authorization", PROOF_HEADER]),
+        cors_config=CORSConfig(
+            allow_origins=list(settings.allow_origins), allow_headers=["Content-Type", "Authorization", PROOF_HEADER, LAST_EVENT]
+        ),
         openapi_config=OpenAPIConfig(
             title="Voisin market",
             version=API_VERSION,

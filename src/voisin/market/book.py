@@ -15,9 +15,13 @@ from voisin.market.following import TaskChange
 from voisin.market.machine import Entry
 from voisin.market.query import DealQuery, OrderQuery, TaskQuery
 from voisin.protocol.api import CategoryEntry, DealEntry, DealPage, Moment, OrderPage, TaskEntry, TaskPage
+from voisin.protocol.feed import News
 from voisin.protocol.ids import Address, DealId, Hash32, OrderHash, TaskId
 from voisin.protocol.orders import OrderKind
 from voisin.units import UnixSeconds
+
+EVENTS_KEPT = 10_000
+"""Events of the live feed that are remembered [events]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,15 @@ class Challenge:
     address: Address
     text: str
     expires_at: UnixSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event of the live feed: its id, its topic, and all of it as JSON."""
+
+    id: int
+    topic: str
+    content: str
 
 
 class BookWrite(Protocol):
@@ -107,8 +120,12 @@ class BookWrite(Protocol):
         """Add a moment to an order's story."""
         ...
 
-    async def add_deal(self, deal: DealEntry, log_index: int) -> None:
-        """Add a deal; one that is there already stays."""
+    async def announce(self, news: News) -> None:
+        """Tell the live feed's readers, once the transaction is done; the event gets the next id."""
+        ...
+
+    async def add_deal(self, deal: DealEntry, log_index: int) -> bool:
+        """Add a deal, and tell whether it is new; one that is there already stays."""
         ...
 
     async def add_category(self, category: CategoryEntry) -> None:
@@ -169,6 +186,14 @@ class BookStore(Protocol):
 
     async def categories(self) -> tuple[CategoryEntry, ...]:
         """List the categories, by number."""
+        ...
+
+    async def events(self, after: int, limit: int) -> list[Told]:
+        """List the live feed's events after one, in order, as far as they are remembered."""
+        ...
+
+    async def event_span(self) -> tuple[int, int]:
+        """Number the oldest and the newest event that is remembered; (1, 0) when there is none."""
         ...
 
     async def challenge(self, digest: Hash32) -> Challenge | None:

@@ -35,7 +35,16 @@ class Follower:
         failure: Why it does not get on at present; empty while it does.
     """
 
-    def __init__(self, ledger: Ledger, store: BookStore, metrics: MarketMetrics, *, clock: Clock, retry_s: float) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: BookStore,
+        metrics: MarketMetrics,
+        *,
+        clock: Clock,
+        retry_s: float,
+        on_recorded: Callable[[], None] = lambda: None,
+    ) -> None:
         """
         Args:
             ledger: The chain.
@@ -43,12 +52,14 @@ class Follower:
             metrics: What it counts in.
             clock: Tells the time.
             retry_s: First pause after a failure [s].
+            on_recorded: Told that something was recorded.
         """
         self._ledger = ledger
         self._store = store
         self._metrics = metrics
         self._clock = clock
         self._retry_s = retry_s
+        self._on_recorded = on_recorded
         self.failure = ""
 
     async def run(self) -> None:
@@ -80,6 +91,7 @@ class Follower:
             is_recorded = await record(write, stretch, answers, at=self._clock())
         if is_recorded:
             self.failure = ""
+            self._on_recorded()
             self._metrics.next_block.set(stretch.last + 1)
             self._metrics.deals.inc(sum(isinstance(logged.event, OrdersMatched) for logged in stretch.events))
         return is_recorded

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import anyio
 import msgspec
 
-from voisin.market.book import Challenge, Position
+from voisin.market.book import EVENTS_KEPT, Challenge, Position, Told
 from voisin.market.following import TaskChange
 from voisin.market.machine import Entry, price_of, published_form, rank_of
 from voisin.market.query import (
@@ -28,6 +28,8 @@ from voisin.market.query import (
 )
 from voisin.market.rows import consensus_of
 from voisin.protocol.api import CategoryEntry, DealEntry, DealPage, Moment, OrderPage, OrderStatus, TaskEntry, TaskPage
+from voisin.protocol.codec import encode
+from voisin.protocol.feed import News
 from voisin.protocol.ids import Address, DealId, Hash32, OrderHash, TaskId
 from voisin.protocol.orders import Order, OrderKind, RequestOrder, WorkerpoolOrder, order_kind, resource_of
 from voisin.protocol.tags import as_tag, missing_bits, tag_bits
@@ -47,10 +49,11 @@ class _Records:
     tasks: dict[TaskId, TaskEntry] = field(default_factory=dict)
     categories: dict[int, CategoryEntry] = field(default_factory=dict)
     challenges: dict[Hash32, Challenge] = field(default_factory=dict)
+    events: dict[int, Told] = field(default_factory=dict)
 
     def copy(self) -> _Records:
         """Copy the records; what is in them never changes."""
-        kept = (self.entries, self.stories, self.deals, self.tasks, self.categories, self.challenges)
+        kept = (self.entries, self.stories, self.deals, self.tasks, self.categories, self.challenges, self.events)
         return _Records(self.position, *map(dict, kept))  # type: ignore[arg-type]
 
 
@@ -130,6 +133,14 @@ class MemoryStore:
         """List the categories, by number."""
         return tuple(self._records.categories[number] for number in sorted(self._records.categories))
 
+    async def events(self, after: int, limit: int) -> list[Told]:
+        """List the live feed's events after one, in order, as far as they are remembered."""
+        return [told for number, told in sorted(self._records.events.items()) if number > after][:limit]
+
+    async def event_span(self) -> tuple[int, int]:
+        """Number the oldest and the newest event that is remembered; (1, 0) when there is none."""
+        return min(self._records.events, default=1), max(self._records.events, default=0)
+
     async def challenge(self, digest: Hash32) -> Challenge | None:
         """Find a challenge that was given out and is not used yet."""
         return self._records.challenges.get(digest)
@@ -207,9 +218,16 @@ class MemoryWrite:
         """Add a moment to an order's story."""
         self._records.stories[order_hash] = (*self._records.stories.get(order_hash, ()), moment)
 
-    async def add_deal(self, deal: DealEntry, log_index: int) -> None:
-        """Add a deal; one that is there already stays."""
-        self._records.deals.setdefault(deal.deal_id, (deal, log_index))
+    async def announce(self, news: News) -> None:
+        """Tell the live feed's readers, once the transaction is done; the event gets the next id."""
+        number = max(self._records.events, default=0) + 1
+        event = msgspec.structs.replace(news, id=number)
+        self._records.events[number] = Told(number, str(event.__struct_config__.tag), encode(event).decode())
+        self._records.events.pop(number - EVENTS_KEPT, None)
+
+    async def add_deal(self, deal: DealEntry, log_index: int) -> bool:
+        """Add a deal, and tell whether it is new; one that is there already stays."""
+        return self._records.deals.setdefault(deal.deal_id, (deal, log_index))[0] is deal
 
     async def add_category(self, category: CategoryEntry) -> None:
         """Add a category; one that is there already stays."""

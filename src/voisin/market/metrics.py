@@ -32,12 +32,14 @@ class MarketMetrics:
         self.failures = Counter("voisin_market_follow_failures", "Failed attempts to follow the chain", registry=self._registry)
         self.next_block = Gauge("voisin_market_next_block", "First block that is not recorded yet", registry=self._registry)
         self._open = Gauge("voisin_market_open_orders", "Open orders in the book", ["kind"], registry=self._registry)
+        self._readers = Gauge("voisin_market_feed_readers", "Readers of the live feed", registry=self._registry)
         self.requests = Histogram(
             "voisin_market_request_seconds", "Requests and their duration", ["method", "route", "status"], registry=self._registry
         )
 
-    def page(self, open_orders: Mapping[OrderKind, int]) -> bytes:
+    def page(self, open_orders: Mapping[OrderKind, int], feed_readers: int) -> bytes:
         """Write all figures in Prometheus' text format."""
         for kind, count in open_orders.items():
             self._open.labels(kind.value).set(count)
+        self._readers.set(feed_readers)
         return generate_latest(self._registry)

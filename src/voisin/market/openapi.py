@@ -11,7 +11,7 @@ from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import OpenAPIMediaType, Operation, Parameter, Reference, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIType
 
-from voisin.market.query import DealQuery, OrderQuery, TaskQuery
+from voisin.market.query import DealQuery, FeedQuery, OrderQuery, TaskQuery
 from voisin.problems import PROBLEM_TYPE
 from voisin.protocol.api import Problem
 from voisin.protocol.orders import ORDER_TYPES, OrderKind
@@ -78,6 +78,13 @@ class TaskOperation(_QueryOperation):
     """Listing the tasks of a deal."""
 
     query: ClassVar[type[msgspec.Struct]] = TaskQuery
+
+
+@dataclass
+class FeedOperation(_QueryOperation):
+    """Listening to the live feed."""
+
+    query: ClassVar[type[msgspec.Struct]] = FeedQuery
 
 
 def _submission(kind: OrderKind, component: str) -> Schema:

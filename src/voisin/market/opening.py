@@ -75,7 +75,7 @@ async def run_market(settings: MarketSettings, ledger: Ledger) -> AsyncIterator[
     """
     async with open_store(settings.database_url, ledger.domain, settings.start_block) as store:
         service = MarketService(ledger, store, settings)
-        async with beside(service.follower.run):
+        async with beside(service.follower.run), beside(service.feed.run):
             yield Market(create_app(service, settings), service)
 
 

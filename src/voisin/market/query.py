@@ -13,6 +13,7 @@ from msgspec import Meta
 from voisin.errors import InputError
 from voisin.market.machine import Entry, rank_of
 from voisin.protocol.api import OrderStatus
+from voisin.protocol.feed import Topic
 from voisin.protocol.ids import ZERO_ADDRESS, Address, OrderHash, as_address, as_hash32, as_uint
 from voisin.protocol.orders import AppOrder, DatasetOrder, Order, OrderKind, RequestOrder, WorkerpoolOrder, order_kind
 from voisin.protocol.tags import as_tag, tag_bits
@@ -50,8 +51,9 @@ BULK_VOLUME = 2**53 - 2
 
 _Accounts = tuple[str, ...]
 _Hashes = tuple[str, ...]
+_LAST_EVENT = 2**63 - 1
 _Int64 = Annotated[int, Meta(ge=0, le=2**63 - 1)]
-QueryT = TypeVar("QueryT", bound="OrderQuery | DealQuery | TaskQuery")
+QueryT = TypeVar("QueryT", bound="OrderQuery | DealQuery | TaskQuery | FeedQuery")
 
 
 class OrderQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -193,6 +195,24 @@ class TaskQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def __post_init__(self) -> None:
         as_uint(self.first, "first")
         _check_limit(self.limit, MAX_TASKS)
+
+
+class FeedQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    What a reader of the live feed wants to hear of.
+
+    Raises:
+        InputError: A value is malformed.
+    """
+
+    topic: Annotated[tuple[str, ...], Meta(description="`orders`, `trades`, `deals`; without it all.")] = ()
+    after: Annotated[int | None, Meta(description="Id of the last event that was seen.")] = None
+
+    def __post_init__(self) -> None:
+        if unknown := set(self.topic) - set(Topic):
+            raise InputError(f"{min(unknown)[:80]!r} is not a topic", hint=f"choose {', '.join(Topic)}")
+        if self.after is not None and self.after > _LAST_EVENT:
+            raise InputError("there is no such event", hint="pass on the id of the last event that was seen")
 
 
 class OrderPlace(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

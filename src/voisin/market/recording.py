@@ -7,14 +7,18 @@ from collections.abc import Sequence
 from voisin.chain import EventRange
 from voisin.market.book import BookWrite, Position
 from voisin.market.following import Answers, TaskChange, new_categories, new_deals, order_facts, task_steps
-from voisin.market.machine import Entry, Fact, OwnerSeen, StakeSeen, learn
+from voisin.market.machine import Entry, Fact, OwnerSeen, StakeSeen, learn, published_form
 from voisin.protocol.api import Moment
+from voisin.protocol.feed import DealNews, OrderNews, TradeNews, trade_of
 from voisin.units import UnixSeconds
+
+_TOLD = ("status", "remaining", "published_at")
+"""What the feed's readers are told of when it changes."""
 
 
 async def keep(write: BookWrite, before: Entry | None, after: Entry, *, at: UnixSeconds) -> None:
     """
-    Save what is known of an order, and tell its story when its status changed.
+    Save what is known of an order, tell its story when its status changed, and tell the feed what others can see of it.
 
     Args:
         write: The transaction.
@@ -27,6 +31,8 @@ async def keep(write: BookWrite, before: Entry | None, after: Entry, *, at: Unix
     await write.save(after)
     if before is None or before.status != after.status or before.published_at != after.published_at:
         await write.tell(after.hash, Moment(at, after.status.value, after.why))
+    if before is None or any(getattr(before, name) != getattr(after, name) for name in _TOLD):
+        await write.announce(OrderNews(at=at, order=published_form(after), why=after.why))
 
 
 async def record(write: BookWrite, stretch: EventRange, answers: Answers, *, at: UnixSeconds) -> bool:
@@ -46,7 +52,9 @@ async def record(write: BookWrite, stretch: EventRange, answers: Answers, *, at:
         return False
     await _record_orders(write, stretch, answers, at)
     for deal, log_index in new_deals(stretch.events, answers.deals):
-        await write.add_deal(deal, log_index)
+        if await write.add_deal(deal, log_index):
+            await write.announce(TradeNews(at=deal.start, trade=trade_of(deal)))
+            await write.announce(DealNews(at=deal.start, deal=deal))
     for category in new_categories(stretch.events, answers.times):
         await write.add_category(category)
     for step in task_steps(stretch.events, answers.tasks):

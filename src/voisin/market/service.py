@@ -17,6 +17,7 @@ import structlog
 from voisin.errors import StateError, TrustError, UnavailableError, VoisinError
 from voisin.market.admission import OrderLimits, admit, check_form, check_return
 from voisin.market.book import BookStore, BookWrite
+from voisin.market.feed import Feed
 from voisin.market.follower import Clock, Follower
 from voisin.market.inquiry import facts_of
 from voisin.market.ledger import Ledger
@@ -73,6 +74,7 @@ class MarketService:
         clock: Tells the time.
         metrics: What it counts.
         follower: The loop that follows the chain; whoever opens the market runs it.
+        feed: The loop that tells the live feed's readers; whoever opens the market runs it too.
     """
 
     def __init__(self, ledger: Ledger, store: BookStore, settings: MarketSettings, *, clock: Clock = wall_clock) -> None:
@@ -85,7 +87,8 @@ class MarketService:
         """
         self.store = store
         self.metrics = MarketMetrics()
-        self.follower = Follower(ledger, store, self.metrics, clock=clock, retry_s=settings.retry_s)
+        self.feed = Feed(store, poll_s=settings.feed_poll_s, most_readers=settings.max_feed_readers)
+        self.follower = Follower(ledger, store, self.metrics, clock=clock, retry_s=settings.retry_s, on_recorded=self.feed.poke)
         self.ledger = ledger
         self._settings = settings
         self._limits = OrderLimits(
@@ -176,6 +179,7 @@ class MarketService:
                 fresh = await self._judge_in_time(order_hash, order, proof)
             entry, is_new = await self._enter(write, fresh, proof)
         if is_new:
+            self.feed.poke()
             self.metrics.published.labels(order_kind(order).value).inc()
             _log.info("order_published", order_hash=order_hash, kind=order_kind(order).value, signer=entry.signer)
         return published_form(entry), is_new
@@ -233,6 +237,7 @@ class MarketService:
                 await keep(write, entry, after, at=self.clock())
                 entry = after
                 self.metrics.removed.labels(order_kind(entry.order).value).inc()
+                self.feed.poke()
                 _log.info("order_removed", order_hash=order_hash, signer=entry.signer)
         return published_form(entry)
 

@@ -33,6 +33,8 @@ class MarketSettings(BaseSettings):
     allow_simulated: bool = Field(default=False, description="Whether orders about simulated enclaves (tag bit 16) are taken.")
     challenge_ttl_s: int = Field(default=600, ge=2, description="How long a challenge may be signed [s].")
     max_challenges: int = Field(default=16, ge=1, description="Most challenges that one address may have to sign at a time [challenges].")
+    feed_poll_s: float = Field(default=0.5, gt=0, description="Longest until the live feed tells what another process changed [s].")
+    max_feed_readers: int = Field(default=1000, ge=0, description="Most readers of the live feed at a time [readers].")
     proof_ttl_s: int = Field(default=300, ge=1, description="How far the time of a `Voisin-Signature` may be from now [s].")
     poll_s: float = Field(default=0.1, gt=0, description="Pause between two looks for new blocks when the node does not announce them [s].")
     retry_s: float = Field(default=1.0, gt=0, description="First pause after the node failed [s]; it doubles up to thirty times this.")

@@ -7,11 +7,12 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict
 
 import anyio
+import msgspec
 from sqlalchemy import Select, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from voisin.databases import writing
-from voisin.market.book import Challenge, Position
+from voisin.market.book import EVENTS_KEPT, Challenge, Position, Told
 from voisin.market.database import RECORDS, open_database
 from voisin.market.filters import after_deal, after_order, deal_conditions, order_conditions
 from voisin.market.following import TaskChange
@@ -28,13 +29,17 @@ from voisin.market.rows import (
     row_of_task,
     task_of_row,
 )
-from voisin.market.schema import categories, challenges, deals, follower, moments, orders, tasks
+from voisin.market.schema import categories, challenges, deals, feed, follower, moments, orders, tasks
 from voisin.protocol.api import CategoryEntry, DealEntry, DealPage, Moment, OrderPage, OrderStatus, TaskEntry, TaskPage
+from voisin.protocol.codec import encode
 from voisin.protocol.eip712 import Domain
+from voisin.protocol.feed import News
 from voisin.protocol.ids import Address, DealId, Hash32, OrderHash, TaskId
 from voisin.protocol.orders import OrderKind
 from voisin.units import UnixSeconds
 
+_FORGET_EVERY = 100
+"""After how many events those that are too many are forgotten."""
 _LIVE = (OrderStatus.OPEN.value, OrderStatus.DEAD.value)
 
 
@@ -153,6 +158,18 @@ class SqlStore:
             found = (await connection.execute(select(categories).order_by(categories.c.number))).mappings()
             return tuple(map(category_of_row, found))
 
+    async def events(self, after: int, limit: int) -> list[Told]:
+        """List the live feed's events after one, in order, as far as they are remembered."""
+        page = select(feed.c.id, feed.c.topic, feed.c.content).where(feed.c.id > after).order_by(feed.c.id).limit(limit)
+        async with self._read() as connection:
+            return [Told(row.id, row.topic, row.content) for row in await connection.execute(page)]
+
+    async def event_span(self) -> tuple[int, int]:
+        """Number the oldest and the newest event that is remembered; (1, 0) when there is none."""
+        async with self._read() as connection:
+            oldest, newest = (await connection.execute(select(func.min(feed.c.id), func.max(feed.c.id)))).one()
+        return (1, 0) if newest is None else (oldest, newest)
+
     async def challenge(self, digest: Hash32) -> Challenge | None:
         """Find a challenge that was given out and is not used yet."""
         async with self._read() as connection:
@@ -243,10 +260,21 @@ class SqlWrite:
         row = {"order_hash": order_hash, "number": number, "at": moment.at, "what": moment.what, "detail": moment.detail}
         await self._connection.execute(insert(moments).values(row))
 
-    async def add_deal(self, deal: DealEntry, log_index: int) -> None:
-        """Add a deal; one that is there already stays."""
-        if not await self._has(select(deals.c.deal_id).where(deals.c.deal_id == deal.deal_id)):
-            await self._connection.execute(insert(deals).values(row_of_deal(deal, log_index)))
+    async def announce(self, news: News) -> None:
+        """Tell the live feed's readers, once the transaction is done; the event gets the next id."""
+        number = ((await self._connection.execute(select(func.max(feed.c.id)))).scalar_one() or 0) + 1
+        event = msgspec.structs.replace(news, id=number)
+        row = {"id": number, "topic": event.__struct_config__.tag, "content": encode(event).decode()}
+        await self._connection.execute(insert(feed).values(row))
+        if number % _FORGET_EVERY == 0:
+            await self._connection.execute(delete(feed).where(feed.c.id <= number - EVENTS_KEPT))
+
+    async def add_deal(self, deal: DealEntry, log_index: int) -> bool:
+        """Add a deal, and tell whether it is new; one that is there already stays."""
+        if await self._has(select(deals.c.deal_id).where(deals.c.deal_id == deal.deal_id)):
+            return False
+        await self._connection.execute(insert(deals).values(row_of_deal(deal, log_index)))
+        return True
 
     async def add_category(self, category: CategoryEntry) -> None:
         """Add a category; one that is there already stays."""
