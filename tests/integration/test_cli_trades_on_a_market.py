@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from anyio.from_thread import BlockingPortal
 
 from tests.integration.client_rig import PASSWORD, PRICE, WASM, Rig, running_rig
 from voisin.cli import main
+from voisin.client import connect
+from voisin.protocol.feed import FeedStart, OrderNews
 
 APP_TOML = """
 name = "sentence"
@@ -270,3 +273,24 @@ def test_the_password_may_come_from_the_environment(
     printed = capsys.readouterr()
     assert json.loads(printed.out)["wallet"] >= 1_000_000
     assert PASSWORD not in printed.out + printed.err
+
+
+def test_market_can_be_watched(terminal: Terminal) -> None:
+    lines = terminal.shown("market", "watch", "orders", "--after", "0", "--count", "1").splitlines()
+    assert len(lines) == 2
+    assert lines[0].endswith("the feed starts here")
+    assert all(" order 0x" in line and " RLC" in line for line in lines[1:])
+    documents = [
+        json.loads(line) for line in terminal.shown("market", "watch", "orders", "--after", "0", "--count", "1", "--json").splitlines()
+    ]
+    assert [document["topic"] for document in documents] == ["start", "orders"]
+    assert documents[1]["order"]["status"] == "open"
+    assert "is not a topic" in terminal.refused("market", "watch", "weather", code=2)
+
+
+def test_python_client_hears_the_same(rig: Rig) -> None:
+    with connect(rig.home) as cloud:
+        start, first = islice(cloud.feed("orders", after=0), 2)
+    assert isinstance(start, FeedStart)
+    assert isinstance(first, OrderNews)
+    assert first.id == 1
