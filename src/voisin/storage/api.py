@@ -7,6 +7,7 @@ The storage as an HTTP service: files, folders and blobs are put by anybody who 
 | POST /v1/blobs | 201 and `StoredBlob`: the body is stored; `?cid=` says what it must be, `?keep=` why it is kept |
 | GET /v1/health | `StorageHealth` |
 | POST /api/v0/... | what clients of an IPFS node need, see `voisin.storage.kubo` |
+| GET /schema/openapi.json | all but the last, for programs |
 
 Errors are RFC 9457 problems; below /api/v0 they have the form of an IPFS node's.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 import html
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import quote
 
@@ -25,11 +27,17 @@ import msgspec
 from litestar import HttpMethod, Litestar, Response, get, post, route
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import State
+from litestar.openapi import ResponseSpec
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse, Operation, Parameter, RequestBody, Schema
+from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 
 from voisin.errors import InputError
-from voisin.problems import AnyRequest, Problems
+from voisin.problems import PROBLEM_TYPE, AnyRequest, Problems
+from voisin.protocol.api import Problem
 from voisin.protocol.cid import Cid, digest_of, parse_cid
 from voisin.protocol.ipld import Codec, Name, parse_name
 from voisin.storage.catalog import Keep
@@ -57,6 +65,7 @@ from voisin.storage.store import BlobStore
 from voisin.storage.sweeper import RetentionRules, Sweeper
 from voisin.storage.writing import BlobWriter
 
+API_VERSION = "1.0.0"
 BLOB_TYPE, BLOCK_TYPE, PAGE_TYPE = "application/octet-stream", "application/vnd.ipld.raw", "text/html; charset=utf-8"
 _HEADERS = {
     "cache-control": "public, max-age=31536000, immutable",
@@ -87,19 +96,60 @@ class StorageHealth(msgspec.Struct, frozen=True):
     max_blob_bytes: int
 
 
-@route("/ipfs/{cid:str}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
+PROBLEMS = {
+    status: ResponseSpec(data_container=Problem, media_type=PROBLEM_TYPE, description=meaning, generate_examples=False)
+    for status, meaning in (
+        (400, "What was given cannot be used"),
+        (403, "The bytes are not what they were announced as"),
+        (404, "Nothing of that name is here"),
+        (413, "It is larger than what is taken"),
+        (416, "There is no such range"),
+        (503, "The place of the blobs does not answer"),
+        (507, "The storage is full"),
+    )
+}
+
+
+@dataclass
+class ContentOperation(Operation):
+    """Handing content out."""
+
+    def __post_init__(self) -> None:
+        content = {kind: OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING)) for kind in (BLOB_TYPE, BLOCK_TYPE, PAGE_TYPE)}
+        found = {status: OpenAPIResponse(content=content, description=meaning) for status, meaning in _FOUND.items()}
+        self.responses = {**(self.responses or {}), **found, "304": OpenAPIResponse(description="It is what the asker has")}
+        raw = Schema(type=OpenAPIType.STRING, enum=["raw"])
+        self.parameters = [
+            *(self.parameters or ()),
+            Parameter(name="format", param_in="query", schema=raw, description="`raw`: the block itself"),
+        ]
+
+
+@dataclass
+class KeepOperation(Operation):
+    """Storing a blob."""
+
+    def __post_init__(self) -> None:
+        content = {BLOB_TYPE: OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY))}
+        self.request_body = RequestBody(content=content, required=True)
+
+
+_FOUND = {"200": "The file, folder or block", "206": "The range that was asked for"}
+
+
+@route("/ipfs/{cid:str}", http_method=[HttpMethod.GET, HttpMethod.HEAD], operation_class=ContentOperation, responses=PROBLEMS)
 async def fetch(request: AnyRequest, cid: FromPath[str]) -> Response[bytes] | Stream:
     """Hand a file or blob out, whole or in part; it never changes, so it may be kept for ever."""
     return await _answer(request, parse_name(cid), [])
 
 
-@route("/ipfs/{cid:str}/{path:path}", http_method=[HttpMethod.GET, HttpMethod.HEAD])
+@route("/ipfs/{cid:str}/{path:path}", http_method=[HttpMethod.GET, HttpMethod.HEAD], operation_class=ContentOperation, responses=PROBLEMS)
 async def fetch_inside(request: AnyRequest, cid: FromPath[str], path: FromPath[str]) -> Response[bytes] | Stream:
     """Hand a file out that lies in a folder."""
     return await _answer(request, parse_name(cid), checked_path([part for part in path.split("/") if part]))
 
 
-@post("/v1/blobs", request_max_body_size=None)
+@post("/v1/blobs", request_max_body_size=None, operation_class=KeepOperation, responses=PROBLEMS)
 async def keep(request: AnyRequest, cid: FromQuery[str | None] = None, keep: FromQuery[str | None] = None) -> StoredBlob:
     """Store the body of the request: for ever, or as `keep` says: `result` or `loose`."""
     library, expected, why = _library(request), parse_cid(cid) if cid is not None else None, _reason(keep)
@@ -116,7 +166,7 @@ async def keep(request: AnyRequest, cid: FromQuery[str | None] = None, keep: Fro
     return StoredBlob(stored, writer.size)
 
 
-@get("/v1/health")
+@get("/v1/health", responses=PROBLEMS)
 async def health(request: AnyRequest) -> StorageHealth:
     """Say that the service is alive, and how full it is."""
     store = _library(request).store
@@ -153,7 +203,14 @@ def create_storage_app(store: BlobStore, rules: RetentionRules | None = None, *,
         lifespan=[running],
         cors_config=CORSConfig(allow_origins=["*"], expose_headers=["etag", "content-range", "accept-ranges"]),
         exception_handlers={**_PROBLEMS.handlers(), RangeError: answer_range_error},
-        openapi_config=None,
+        openapi_config=OpenAPIConfig(
+            title="Voisin storage",
+            version=API_VERSION,
+            description="Files and blobs by their identifier; errors are RFC 9457 problems.",
+            path="/schema",
+            render_plugins=[JsonRenderPlugin()],
+            use_handler_docstrings=True,
+        ),
         logging_config=None,
     )
 

@@ -168,7 +168,7 @@ async def refuse(command: FromPath[str]) -> Response[bytes]:
 def kubo_routes() -> Router:
     """Give the routes; the application's state holds the `library`, and `allow_removal`: whether anybody may unpin and remove."""
     handlers = [add, cat, block_get, block_stat, block_put, block_rm, pin_add, pin_rm, pin_ls, version, identity, refuse]
-    return Router("/", route_handlers=handlers, exception_handlers={VoisinError: answer_error})
+    return Router("/", route_handlers=handlers, exception_handlers={VoisinError: answer_error}, include_in_schema=False)
 
 
 def answer_error(_request: AnyRequest, error: VoisinError) -> Response[bytes]:
