@@ -7,6 +7,7 @@ in Python: its result is `out.txt` with the arguments, and what is in the inputs
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ from voisin.protocol.orders import WorkerpoolOrder
 from voisin.protocol.params import BagEntry, decode_bag, parse_params, split_args
 from voisin.protocol.records import Category, TaskStatus
 from voisin.protocol.results import GuestFailure, encode_link, result_hash, result_seal, sha256, sign_authorization
+from voisin.protocol.sealing import seal_archive
 from voisin.protocol.signatures import KeySigner
 from voisin.serving import serve_app
 from voisin.storage import BlobStore, StorageClient, create_storage_app
@@ -54,6 +56,9 @@ class Script:
     failures: set[str] = field(default_factory=lambda: {"fail"})
     forgeries: set[str] = field(default_factory=lambda: {"forge"})
     idle: set[str] = field(default_factory=lambda: {"idle"})
+    sealed: set[str] = field(default_factory=lambda: {"seal"})
+    reader_key: str = ""
+    """What sealed results are sealed for, in PEM."""
 
 
 @dataclass
@@ -228,6 +233,8 @@ class _ScriptedPool:
         for worker in agreed:
             await worker.send(calls.reveal(hub, task, digest))
         stored = pack_files({"out.txt": b"forged"}) if word in script.forgeries else archive
+        if word in script.sealed:
+            stored = seal_archive(stored, script.reader_key, secrets.token_bytes)
         cid = await self._rig.storage.put_bytes(stored)
         await self._scheduler.send(calls.finalize(hub, task, encode_link(cid)))
 

@@ -23,12 +23,14 @@ _FOLDER_MODE = 0o700
 class ReaderKeys:
     """The private keys of readers in a folder, each in a file that only its owner may read."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, bits: int = RSA_BITS) -> None:
         """
         Args:
             folder: Where they lie; made when it is needed.
+            bits: Size of new keys [bits].
         """
         self.folder = folder
+        self._bits = bits
 
     def create(self, reader: Address) -> str:
         """
@@ -45,7 +47,7 @@ class ReaderKeys:
         """
         from Crypto.PublicKey import RSA  # slow to load, and needed by few
 
-        pair = RSA.generate(RSA_BITS)
+        pair = RSA.generate(self._bits)
         path = self._path(reader, len(self._files(reader)) + 1)
         try:
             self.folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
