@@ -14,6 +14,7 @@ from voisin.chain import calls
 from voisin.client import connect_async
 from voisin.client.cloud import AsyncCloud
 from voisin.client.datasets import encrypt_file
+from voisin.protocol.api import PrintedText
 from voisin.protocol.eip712 import sign_order
 from voisin.protocol.events import EntryTransferred, OrdersMatched
 from voisin.protocol.ids import Address, DealId, Hash32
@@ -86,6 +87,7 @@ async def test_an_order_with_secrets_from_end_to_end(tmp_path: Path) -> None:
         view = await cloud.links.pool.task(result.task_id)
         assert view.enclave is EnclaveKind.SIMULATED
         (invoice,) = await job.invoices()
+        assert invoice.enclave == "simulated"
         assert [(line.role, line.kind) for line in invoice.gas] == [
             ("requester", "match"),
             ("scheduler", "initialize"),
@@ -93,3 +95,11 @@ async def test_an_order_with_secrets_from_end_to_end(tmp_path: Path) -> None:
         ]
         left = b"".join(path.read_bytes() for path in (home / "box").rglob("*") if path.is_file())
         assert CONTENT not in left
+        assert (await cloud.logs(result.task_id)).logs == (), "a sealed result's logs are in it, and nowhere else"
+        talking = await cloud.deal(await order(cloud, app, dataset, '{"iexec_args":"print hello"}'))
+        pieces: list[PrintedText] = []
+        with anyio.fail_after(PATIENCE_S):
+            (shown,) = await talking.results()
+            (log,) = (await cloud.logs(shown.task_id, pieces.append)).logs
+        assert (log.stdout, log.stderr) == ("print\nhello\n", "1\n2\n")
+        assert "".join(piece.text for piece in pieces if piece.stream == "stdout") == log.stdout

@@ -1,4 +1,4 @@
-"""Deals and tasks: `deal show`, `task show`, `task callback`, `task result`."""
+"""Deals and tasks: `deal show`, `task show`, `task logs`, `task callback`, `task result`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from voisin.cli.tasks import TaskDocument
     from voisin.client import AsyncCloud, Callback, Result
     from voisin.client.invoice import Invoice
+    from voisin.protocol.api import PrintedText, TaskLogs
 
 deals = typer.Typer(name="deal", help="Deals: bought tasks, and their invoices.")
 tasks = typer.Typer(name="task", help="Tasks: where they stand and why, and their results.")
@@ -106,6 +107,42 @@ def task_callback(
     session.answer(found, show)
 
 
+def task_logs(
+    session: Session,
+    task: TaskArgument,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Show what is printed from now on too, until the task is over.")] = False,
+) -> None:
+    """Show what a task's app printed, as its requester; standard error goes to standard error."""
+
+    async def work(cloud: AsyncCloud) -> TaskLogs:
+        return await cloud.logs(task, _print_piece if follow and not session.as_json else None)
+
+    found = session.with_wallet(work)
+    if follow and not session.as_json:
+        return
+    session.answer(found, lambda out: _show_logs(out, found))
+
+
+def _print_piece(piece: PrintedText) -> None:
+    import sys
+
+    target = sys.stdout if piece.stream == "stdout" else sys.stderr
+    target.write(piece.text)
+    target.flush()
+
+
+def _show_logs(out: Console, found: TaskLogs) -> None:
+    import sys
+
+    if not found.logs:
+        out.print("[dim]nothing was printed, or it is kept no more[/dim]")
+    for log in found.logs:
+        if len(found.logs) > 1:
+            out.print(f"[dim]worker {log.worker}[/dim]")
+        out.print(log.stdout, markup=False, highlight=False, end="", soft_wrap=True)
+        sys.stderr.write(log.stderr)
+
+
 def _show_result(out: Console, result: Result, saved: list[str]) -> None:
     from voisin.cli.show import short
 
@@ -123,4 +160,5 @@ def _show_result(out: Console, result: Result, saved: list[str]) -> None:
 command(deals, "show", example="voisin deal show 0x…")(show_deal)
 command(tasks, "show", example="voisin task show 0x…")(show_task)
 command(tasks, "callback", example="voisin task callback 0x… --retry")(task_callback)
+command(tasks, "logs", example="voisin task logs 0x… --follow")(task_logs)
 command(tasks, "result", example="voisin task result 0x… --out result")(task_result)

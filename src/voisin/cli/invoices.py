@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 
-from voisin.cli.show import coins, counted, money, pairs, short, table
+from voisin.cli.show import SIMULATED_WORDS, coins, counted, money, pairs, short, table
 from voisin.client.invoice import Invoice, TaskLine
 from voisin.client.ledger import BalanceSheet
 from voisin.client.settlement import Outcome, Verdict
@@ -56,6 +56,8 @@ def _deal_rows(invoice: Invoice) -> Iterator[tuple[str, str]]:
     yield "app", invoice.app
     yield "workerpool", invoice.workerpool
     yield "payer", invoice.payer
+    if invoice.enclave != "none":
+        yield "enclave", SIMULATED_WORDS if invoice.enclave == "simulated" else "asked for; of which kind, the market does not say"
     outcomes = Counter(task.outcome for task in invoice.tasks)
     done = ", ".join(f"{outcomes[outcome]} {outcome.value}" for outcome in Outcome if outcomes[outcome])
     yield "tasks", f"{invoice.volume} at {format_amount(invoice.price)}: {done}"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import msgspec
 from rich.console import Console
 
-from voisin.cli.show import moment, pairs, table
+from voisin.cli.show import SIMULATED_WORDS, moment, pairs, table
 from voisin.client import AsyncCloud, Callback, CallbackState, Result
 from voisin.errors import StateError, VoisinError
 from voisin.protocol.api import PoolTaskView
 from voisin.protocol.ids import Address, DealId, Hash32, TaskId
 from voisin.protocol.records import ContributionStatus, TaskStatus
+from voisin.protocol.wire import EnclaveKind
 from voisin.units import UnixSeconds
 
 
@@ -95,6 +96,8 @@ def show_task(out: Console, task: TaskDocument) -> None:
         rows.append(("refundable from", moment(task.final_deadline)))
     if task.pool is not None:
         rows += [("phase", task.pool.phase), ("why", task.pool.why)]
+        if task.pool.enclave is EnclaveKind.SIMULATED:
+            rows.append(("enclave", SIMULATED_WORDS))
     out.print(pairs(rows))
     if task.contributions:
         out.print()

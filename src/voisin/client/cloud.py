@@ -21,12 +21,13 @@ from anyio.abc import TaskGroup
 from voisin.client.apps import AppReference, find_app
 from voisin.client.callbacks import Callback, find_callback, retry_callback
 from voisin.client.feed import follow_feed, read_topics
-from voisin.client.history import deal_invoice
+from voisin.client.history import deal_invoice, with_enclave
 from voisin.client.invoice import Invoice
 from voisin.client.job import AsyncJob, open_job
 from voisin.client.keys import SECRETS_FOLDER, ReaderKeys
 from voisin.client.ledger import BalanceSheet, balance_sheet, holders
 from voisin.client.links import Links, open_links
+from voisin.client.logs import LogDesk, require_pool
 from voisin.client.network import Network, home_folder, load_network, named_network
 from voisin.client.quote import Quote, make_quote
 from voisin.client.requester import Requester
@@ -36,6 +37,7 @@ from voisin.client.terms import Progress, RunTerms, TaskLike, TaskSpec, read_tas
 from voisin.client.wallets import PasswordPrompt, find_wallet, open_wallet
 from voisin.client.watch import Watch
 from voisin.errors import StateError, UnavailableError, VoisinError
+from voisin.protocol.api import PrintedText, TaskLogs
 from voisin.protocol.feed import FeedEvent
 from voisin.protocol.ids import Address, DealId, TaskId, as_hash32
 from voisin.protocol.records import Account
@@ -167,7 +169,7 @@ class AsyncCloud:
 
     async def invoice(self, deal_id: str) -> Invoice:
         """
-        Write a deal's invoice from the chain alone: payments, fines, refunds, gas, and every task's workers.
+        Write a deal's invoice from the chain: payments, fines, refunds, gas, and every task's workers; the market says what enclaves.
 
         Args:
             deal_id: The deal.
@@ -176,7 +178,28 @@ class AsyncCloud:
             StateError: There is no such deal.
             TrustError: The sums do not add up.
         """
-        return await deal_invoice(self.links.chain, DealId(as_hash32(deal_id)))
+        return await with_enclave(self.links.book, await deal_invoice(self.links.chain, DealId(as_hash32(deal_id))))
+
+    async def logs(self, task_id: str, tell: Callable[[PrintedText], None] | None = None) -> TaskLogs:
+        """
+        Read what a task's apps printed, as its requester.
+
+        Args:
+            task_id: The task.
+            tell: Told of each piece as it is printed, from the beginning until the task is over; without it the call returns at once.
+
+        Raises:
+            StateError: The pool does not know the task, or the network names no pool.
+            TrustError: The wallet is not the task's requester.
+            UnavailableError: The pool does not answer.
+        """
+        task, wallet = TaskId(as_hash32(task_id)), await self._wallet()
+        desk = LogDesk(require_pool(self.links.pool), self.links.chain.domain, wallet)
+        if tell is not None:
+            async with contextlib.aclosing(desk.follow(task)) as pieces:
+                async for piece in pieces:
+                    tell(piece)
+        return await desk.read(task)
 
     async def callback(self, task_id: str) -> Callback:
         """

@@ -21,7 +21,7 @@ FACES = {
         "cloud.py",
         "CloudFace",
         (
-            *("run", "map", "quote", "invoice", "callback", "retry_callback", "deploy"),
+            *("run", "map", "quote", "invoice", "callback", "retry_callback", "deploy", "logs"),
             *("account", "wallet_balance", "deposit", "withdraw", "balances"),
         ),
     ),
@@ -37,7 +37,7 @@ Written by facegen.py: change cloud.py, job.py or secrets.py, not this file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Unpack
 
 from voisin.client.apps import AppReference
@@ -51,6 +51,7 @@ from voisin.client.quote import Quote
 from voisin.client.results import Result
 from voisin.client.secrets import AsyncSecrets
 from voisin.client.terms import RunTerms, TaskLike, TaskSpec
+from voisin.protocol.api import PrintedText, TaskLogs
 from voisin.protocol.ids import Address
 from voisin.protocol.records import Account
 from voisin.protocol.secrets import Release, SecretEntry

@@ -6,7 +6,7 @@ Written by facegen.py: change cloud.py, job.py or secrets.py, not this file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Unpack
 
 from voisin.client.apps import AppReference
@@ -20,6 +20,7 @@ from voisin.client.quote import Quote
 from voisin.client.results import Result
 from voisin.client.secrets import AsyncSecrets
 from voisin.client.terms import RunTerms, TaskLike, TaskSpec
+from voisin.protocol.api import PrintedText, TaskLogs
 from voisin.protocol.ids import Address
 from voisin.protocol.records import Account
 from voisin.protocol.secrets import Release, SecretEntry
@@ -58,7 +59,7 @@ class JobFace(Face[AsyncJob]):
 
     def invoices(self) -> list[Invoice]:
         """
-        Write the invoice of each deal, from the chain alone.
+        Write the invoice of each deal.
 
         Raises:
             TrustError: The sums do not add up.
@@ -69,7 +70,7 @@ class JobFace(Face[AsyncJob]):
 class CloudFace(Face[AsyncCloud]):
     """What `AsyncCloud` does, waiting for each answer."""
 
-    def run(self, app: AppReference, args: Sequence[str | int | float] | TaskSpec = (), **terms: Unpack[RunTerms]) -> Result:
+    def run(self, app: AppReference, args: Sequence[str | int | float] | TaskSpec=(), **terms: Unpack[RunTerms]) -> Result:
         """
         Run an app once.
 
@@ -124,7 +125,7 @@ class CloudFace(Face[AsyncCloud]):
 
     def invoice(self, deal_id: str) -> Invoice:
         """
-        Write a deal's invoice from the chain alone: payments, fines, refunds, gas, and every task's workers.
+        Write a deal's invoice from the chain: payments, fines, refunds, gas, and every task's workers; the market says what enclaves.
 
         Args:
             deal_id: The deal.
@@ -147,7 +148,7 @@ class CloudFace(Face[AsyncCloud]):
         """
         return self._wait(self._inner.callback, task_id)
 
-    def retry_callback(self, task_id: str, gas: int | None = None) -> Callback:
+    def retry_callback(self, task_id: str, gas: int | None=None) -> Callback:
         """
         Send a task's result again to the contract that failed to take it; the wallet pays the gas.
 
@@ -172,6 +173,21 @@ class CloudFace(Face[AsyncCloud]):
             The app's address.
         """
         return self._wait(self._inner.deploy, app)
+
+    def logs(self, task_id: str, tell: Callable[[PrintedText], None] | None=None) -> TaskLogs:
+        """
+        Read what a task's apps printed, as its requester.
+
+        Args:
+            task_id: The task.
+            tell: Told of each piece as it is printed, from the beginning until the task is over; without it the call returns at once.
+
+        Raises:
+            StateError: The pool does not know the task, or the network names no pool.
+            TrustError: The wallet is not the task's requester.
+            UnavailableError: The pool does not answer.
+        """
+        return self._wait(self._inner.logs, task_id, tell)
 
     def account(self) -> Account:
         """Tell what the wallet has in its account at the hub: free and locked [nRLC]."""
@@ -205,7 +221,7 @@ class CloudFace(Face[AsyncCloud]):
         """
         self._wait(self._inner.withdraw, amount)
 
-    def balances(self, owners: Iterable[str] | None = None) -> BalanceSheet:
+    def balances(self, owners: Iterable[str] | None=None) -> BalanceSheet:
         """
         Read wallets and accounts, all at one block.
 
@@ -218,7 +234,7 @@ class CloudFace(Face[AsyncCloud]):
 class SecretsFace(Face[AsyncSecrets]):
     """What `AsyncSecrets` does, waiting for each answer."""
 
-    def push(self, kind: str, value: str, *, holder: str | None = None, name: str = "", replace: bool = False) -> SecretEntry:
+    def push(self, kind: str, value: str, *, holder: str | None=None, name: str='', replace: bool=False) -> SecretEntry:
         """
         Keep a secret.
 
@@ -235,7 +251,7 @@ class SecretsFace(Face[AsyncSecrets]):
         """
         return self._wait(self._inner.push, kind, value, holder=holder, name=name, replace=replace)
 
-    def check(self, kind: str, *, holder: str | None = None, name: str = "") -> SecretEntry | None:
+    def check(self, kind: str, *, holder: str | None=None, name: str='') -> SecretEntry | None:
         """
         Find out whether there is a secret; its value never comes out.
 
@@ -250,7 +266,7 @@ class SecretsFace(Face[AsyncSecrets]):
         """List what the wallet pushed, names only."""
         return self._wait(self._inner.entries)
 
-    def delete(self, kind: str, *, holder: str | None = None, name: str = "") -> SecretEntry:
+    def delete(self, kind: str, *, holder: str | None=None, name: str='') -> SecretEntry:
         """
         Delete a secret: from then on no enclave gets it.
 

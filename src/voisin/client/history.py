@@ -1,16 +1,20 @@
-"""The past of a deal, read from the chain alone: its first block, its events, and the transactions that logged them."""
+"""The past of a deal, read from the chain: its first block, its events, the transactions that logged them, its invoice."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from voisin.chain import Chain, events_of
-from voisin.client.invoice import Invoice, MinedTransaction, build_invoice, concerns
+from voisin.client.invoice import UNKNOWN_ENCLAVE, Invoice, MinedTransaction, build_invoice, concerns
+from voisin.client.services import OrderBook
+from voisin.errors import VoisinError
 from voisin.protocol.events import Logged, TaskClaimed, TaskFinalized
 from voisin.protocol.ids import DealId, Hash32, TaskId, as_address, task_id
 from voisin.protocol.records import Deal
+from voisin.protocol.tags import is_simulated
 from voisin.units import UnixSeconds, Wei
 
 SPAN = 5_000
@@ -90,6 +94,17 @@ async def deal_invoice(chain: Chain, deal_id: DealId, *, first_block: int | None
     ids = task_ids(deal_id, deal)
     ours = dict.fromkeys(logged.tx_hash for logged in logs if concerns(logged.event, deal_id, ids))
     return build_invoice(deal_id, deal, logs, await mined_transactions(chain, list(ours)))
+
+
+async def with_enclave(book: OrderBook, invoice: Invoice) -> Invoice:
+    """Say in an invoice what kind of enclave the workerpool's order promised, if the deal asked for one and the market knows the order."""
+    if invoice.enclave != UNKNOWN_ENCLAVE:
+        return invoice
+    try:
+        order = (await book.find((await book.deal(invoice.deal_id)).workerpool_order)).order
+    except VoisinError:
+        return invoice
+    return replace(invoice, enclave="simulated") if is_simulated(order.tag) else invoice
 
 
 def task_ids(deal_id: DealId, deal: Deal) -> dict[TaskId, int]:

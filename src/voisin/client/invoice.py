@@ -27,7 +27,11 @@ from voisin.protocol.events import (
 )
 from voisin.protocol.ids import Address, DealId, Hash32, TaskId, task_id
 from voisin.protocol.records import Deal
+from voisin.protocol.tags import needs_enclave
 from voisin.units import NRLC, Wei
+
+UNKNOWN_ENCLAVE = "unknown"
+"""What an invoice says of enclaves when the chain alone is asked: a deal's tag says that one was wanted, and not which kind it was."""
 
 
 class MinedTransaction(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,6 +88,8 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
         app: The app that ran.
         workerpool: The pool that ran it.
         payer: Who paid: the requester, or a sponsor.
+        enclave: `simulated` when the tasks ran in enclaves that hide nothing from who runs the worker, `unknown` when they asked for an
+            enclave and nobody says which kind the workerpool has, `none` otherwise.
         volume: Number of tasks.
         price: Price of one task.
         total: What the deal locked: price times volume.
@@ -110,6 +116,7 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
     fines: tuple[PaymentLine, ...]
     gas: tuple[GasLine, ...]
     tasks: tuple[TaskLine, ...]
+    enclave: str = "none"
 
     def check(self) -> None:
         """
@@ -166,6 +173,7 @@ def build_invoice(deal_id: DealId, deal: Deal, logs: Sequence[Logged], mined: Ma
         fines=_lines(settlements, fines=True),
         gas=tuple(gas_lines(deal_id, deal, logs, mined)),
         tasks=tuple(_task_line(task, ids[task], settlement) for task, settlement in settlements.items()),
+        enclave=UNKNOWN_ENCLAVE if needs_enclave(deal.tag) else "none",
     )
     invoice.check()
     return invoice

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from voisin.chain import Sender, calls
-from voisin.client.history import deal_events, deal_invoice, task_ids
+from voisin.client.history import deal_events, deal_invoice, task_ids, with_enclave
 from voisin.client.invoice import Invoice
 from voisin.client.links import Links
 from voisin.client.results import Finished, Result, fetch_result
@@ -179,12 +179,13 @@ class AsyncJob:
 
     async def invoices(self) -> list[Invoice]:
         """
-        Write the invoice of each deal, from the chain alone.
+        Write the invoice of each deal.
 
         Raises:
             TrustError: The sums do not add up.
         """
-        return [await deal_invoice(self.links.chain, part.deal_id, first_block=part.block) for part in self.deals]
+        written = [await deal_invoice(self.links.chain, part.deal_id, first_block=part.block) for part in self.deals]
+        return [await with_enclave(self.links.book, invoice) for invoice in written]
 
     async def claim_late(self, sender: Sender) -> None:
         """

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import TypeVar
 
@@ -133,6 +134,30 @@ class Service:
         """
         request = httpx.Request(method, self._url(path), params=_params(filters), headers=headers, content=content)
         return await self._exchange(request, kind)
+
+    @asynccontextmanager
+    async def stream(self, path: str, headers: dict[str, str], timeout: httpx.Timeout) -> AsyncGenerator[httpx.Response, None]:
+        """
+        Get an answer piece by piece, for as long as the context lasts.
+
+        Args:
+            path: The path.
+            headers: The request's headers.
+            timeout: How long to wait for each piece.
+
+        Raises:
+            UnavailableError: The service does not answer, or stops in the middle.
+            VoisinError: The service's own problem.
+        """
+        try:
+            async with self._http.stream("GET", self._url(path), headers=headers, timeout=timeout) as response:
+                if not response.is_success:
+                    await response.aread()
+                    raise self._problem(response)
+                yield response
+        except httpx.TransportError as error:
+            message = f"the {self.what} at {self.base_url} does not answer: {error or type(error).__name__}"
+            raise UnavailableError(message, hint="see whether it runs with `voisin status`") from None
 
     async def write(self, path: str, body: object, kind: type[T]) -> T:
         """Post a document and read the answer; never repeated. Raises like `read`."""

@@ -186,9 +186,11 @@ class Work:
 
     async def _in_enclave(self, replica: Replica, vault_url: str) -> tuple[Packed, str]:
         printer = Printer(replica.task_id, self._print_out)
-        return await self._enclave_work.run(
+        done = await self._enclave_work.run(
             replica, self._terms[replica.task_id], self._ready[replica.task_id], vault_url=vault_url, on_output=printer.take
         )
+        printer.finish(b"", b"")
+        return done
 
     async def _result(self, replica: Replica) -> Packed:
         ready, terms = self._ready[replica.task_id], self._terms[replica.task_id]

@@ -22,7 +22,7 @@ from voisin.protocol.datasets import decrypt_dataset
 from voisin.protocol.results import GuestFailure, sign_enclave
 from voisin.protocol.sealing import seal_archive
 from voisin.protocol.sessions import SessionKey, TaskSecrets
-from voisin.protocol.wire import MachineFailure
+from voisin.protocol.wire import MachineFailure, Stream
 from voisin.sandbox import Cause, Job, Limits, OnOutput
 from voisin.worker.archive import Packed, pack_failure, pack_run
 from voisin.worker.enclave.words import Finished, Order, Program, Refused
@@ -78,11 +78,19 @@ async def _result(order: Order, opened: TaskSecrets, runner: Callable[[], Runner
     if failure is not None or program is None:
         known = failure or GuestFailure("bad-request", "there is nothing to run")
         return await anyio.to_thread.run_sync(lambda: pack_failure(known, target, has_callback=order.has_callback))
-    job = _job(program, opened)
+    job, told = _job(program, opened), dict.fromkeys(Stream, 0)
+
+    def tell(stream: Stream, data: bytes) -> None:
+        told[stream] += len(data)
+        on_output(stream, data)
+
     try:
-        outcome = await runner().run(job, on_output=on_output)
+        outcome = await runner().run(job, on_output=tell)
     except UnavailableError as error:
         return Refused(MachineFailure.SANDBOX_BROKEN, error.message)
+    for stream, data in ((Stream.STDOUT, outcome.stdout), (Stream.STDERR, outcome.stderr)):
+        if rest := data[told[stream] :]:
+            tell(stream, rest)
     if outcome.cause is Cause.TIME_LIMIT and outcome.instructions == 0:
         detail = f"this machine is too slow for the task: the app was not done after {program.time_s:g} s"
         return Refused(MachineFailure.NO_RESOURCES, detail)
