@@ -70,7 +70,7 @@ class JobFace(Face[AsyncJob]):
 class CloudFace(Face[AsyncCloud]):
     """What `AsyncCloud` does, waiting for each answer."""
 
-    def run(self, app: AppReference, args: Sequence[str | int | float] | TaskSpec=(), **terms: Unpack[RunTerms]) -> Result:
+    def run(self, app: AppReference, args: Sequence[str | int | float] | TaskSpec = (), **terms: Unpack[RunTerms]) -> Result:
         """
         Run an app once.
 
@@ -148,7 +148,7 @@ class CloudFace(Face[AsyncCloud]):
         """
         return self._wait(self._inner.callback, task_id)
 
-    def retry_callback(self, task_id: str, gas: int | None=None) -> Callback:
+    def retry_callback(self, task_id: str, gas: int | None = None) -> Callback:
         """
         Send a task's result again to the contract that failed to take it; the wallet pays the gas.
 
@@ -174,7 +174,7 @@ class CloudFace(Face[AsyncCloud]):
         """
         return self._wait(self._inner.deploy, app)
 
-    def logs(self, task_id: str, tell: Callable[[PrintedText], None] | None=None) -> TaskLogs:
+    def logs(self, task_id: str, tell: Callable[[PrintedText], None] | None = None) -> TaskLogs:
         """
         Read what a task's apps printed, as its requester.
 
@@ -221,7 +221,7 @@ class CloudFace(Face[AsyncCloud]):
         """
         self._wait(self._inner.withdraw, amount)
 
-    def balances(self, owners: Iterable[str] | None=None) -> BalanceSheet:
+    def balances(self, owners: Iterable[str] | None = None) -> BalanceSheet:
         """
         Read wallets and accounts, all at one block.
 
@@ -234,7 +234,7 @@ class CloudFace(Face[AsyncCloud]):
 class SecretsFace(Face[AsyncSecrets]):
     """What `AsyncSecrets` does, waiting for each answer."""
 
-    def push(self, kind: str, value: str, *, holder: str | None=None, name: str='', replace: bool=False) -> SecretEntry:
+    def push(self, kind: str, value: str, *, holder: str | None = None, name: str = "", replace: bool = False) -> SecretEntry:
         """
         Keep a secret.
 
@@ -251,7 +251,7 @@ class SecretsFace(Face[AsyncSecrets]):
         """
         return self._wait(self._inner.push, kind, value, holder=holder, name=name, replace=replace)
 
-    def check(self, kind: str, *, holder: str | None=None, name: str='') -> SecretEntry | None:
+    def check(self, kind: str, *, holder: str | None = None, name: str = "") -> SecretEntry | None:
         """
         Find out whether there is a secret; its value never comes out.
 
@@ -266,7 +266,7 @@ class SecretsFace(Face[AsyncSecrets]):
         """List what the wallet pushed, names only."""
         return self._wait(self._inner.entries)
 
-    def delete(self, kind: str, *, holder: str | None=None, name: str='') -> SecretEntry:
+    def delete(self, kind: str, *, holder: str | None = None, name: str = "") -> SecretEntry:
         """
         Delete a secret: from then on no enclave gets it.
 
