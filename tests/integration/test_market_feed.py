@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from pathlib import Path
 
 import anyio
 import httpx
@@ -44,13 +43,13 @@ def read(text: str | bytes) -> FeedEvent:
 
 
 @asynccontextmanager
-async def open_market(trade: Trade, folder: Path | None = None, **changes: object) -> AsyncIterator[tuple[Desk, str]]:
-    """Serve a market on the twin of a chain; its records in memory, or in a folder that several may share."""
-    config, clock = market_settings(folder or "", **changes), Clock()
+async def open_market(trade: Trade, database_url: str = "", **changes: object) -> AsyncIterator[tuple[Desk, str]]:
+    """Serve a market on the twin of a chain; its records in memory, or in a database that several may share."""
+    config, clock = market_settings(**changes), Clock()
     async with AsyncExitStack() as stack:
         store = MemoryStore()
-        if folder is not None:
-            store = await stack.enter_async_context(open_store(config.database_url, trade.ledger.domain, 0))  # type: ignore[assignment]
+        if database_url:
+            store = await stack.enter_async_context(open_store(database_url, trade.ledger.domain, 0))  # type: ignore[assignment]
         service = MarketService(trade.ledger, store, config, clock=clock)
         desk = Desk(trade, service, config, clock)
         await stack.enter_async_context(desk.following())
@@ -111,9 +110,23 @@ def grouped(events: list[tuple[str, str, int]]) -> list[tuple[str, str, int]]:
     return [*events[:4], *sorted(events[4:7]), *events[7:]]
 
 
-@pytest.mark.parametrize("in_database", [False, True])
-async def test_everything_once_and_in_order(tmp_path: Path, *, in_database: bool) -> None:
-    async with open_market(Trade(), tmp_path if in_database else None) as (desk, url):
+@pytest.fixture
+def database_url(new_database: Callable[[], str]) -> str:
+    """A fresh database."""
+    return new_database()
+
+
+async def test_everything_once_and_in_order_in_memory() -> None:
+    await tell_everything("")
+
+
+async def test_everything_once_and_in_order(database_url: str) -> None:
+    await tell_everything(database_url)
+
+
+async def tell_everything(database_url: str) -> None:
+    """Trade with listeners to several topics, and compare what they hear with what happens, by hand."""
+    async with open_market(Trade(), database_url) as (desk, url):
         heard: dict[str, list[FeedEvent]] = {}
         async with anyio.create_task_group() as listeners:
 
@@ -149,7 +162,7 @@ async def test_everything_once_and_in_order(tmp_path: Path, *, in_database: bool
             assert [event for event in heard["all"] if event.id > after] == late[1:]
 
 
-async def test_server_sent_events_as_a_browser_reads_them(tmp_path: Path) -> None:
+async def test_server_sent_events_as_a_browser_reads_them() -> None:
     async with open_market(Trade()) as (desk, url), httpx.AsyncClient(base_url=url) as http:
         order = desk.trade.app_order()
         await desk.service.publish(order)
@@ -214,11 +227,11 @@ async def test_questions_that_cannot_be_answered() -> None:
             read_topics(["trades", "weather"])
 
 
-async def test_what_is_forgotten_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_what_is_forgotten_is_said(monkeypatch: pytest.MonkeyPatch, database_url: str) -> None:
     monkeypatch.setattr("voisin.market.store.EVENTS_KEPT", 3)
     monkeypatch.setattr("voisin.market.store._FORGET_EVERY", 1)
     assert EVENTS_KEPT == 10_000
-    async with open_market(Trade(), tmp_path) as (desk, url):
+    async with open_market(Trade(), database_url) as (desk, url):
         for price in range(1, 7):
             await desk.service.publish(desk.trade.app_order(price=price))
         for after, first, ids in ((2, FeedReset, [6]), (3, FeedStart, [3, 4, 5, 6]), (6, FeedStart, [6]), (7, FeedReset, [6])):
@@ -227,9 +240,12 @@ async def test_what_is_forgotten_is_said(monkeypatch: pytest.MonkeyPatch, tmp_pa
             assert [event.id for event in heard] == ids
 
 
-async def test_two_processes_on_one_database_tell_the_same(tmp_path: Path) -> None:
+async def test_two_processes_on_one_database_tell_the_same(database_url: str) -> None:
     trade = Trade()
-    async with open_market(trade, tmp_path, feed_poll_s=0.01) as (one, _), open_market(trade, tmp_path, feed_poll_s=0.01) as (two, url):
+    async with (
+        open_market(trade, database_url, feed_poll_s=0.01) as (one, _),
+        open_market(trade, database_url, feed_poll_s=0.01) as (two, url),
+    ):
         async with connect(url.replace("http", "ws") + "/v1/feed", proxy=None) as feed:
             with anyio.fail_after(DEADLINE_S):
                 assert isinstance(read(await feed.recv()), FeedStart)

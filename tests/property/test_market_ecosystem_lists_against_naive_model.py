@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import anyio
 import httpx
 import msgspec
+import pytest
 from anyio import from_thread, to_thread
 from eth_utils import keccak
 from hypothesis import given, settings
@@ -234,9 +235,15 @@ class _Opened:
         await self.http.aclose()
 
 
-def test_lists_of_orders(tmp_path: Path) -> None:
+@pytest.fixture
+def database_url(new_database: Callable[[], str]) -> str:
+    """A fresh database."""
+    return new_database()
+
+
+def test_lists_of_orders(database_url: str) -> None:
     async def all_examples() -> None:
-        async with open_database(f"sqlite:///{tmp_path / 'book.sqlite'}", TWIN_DOMAIN, 0) as database:
+        async with open_database(database_url, TWIN_DOMAIN, 0) as database:
 
             @settings(max_examples=8, deadline=None)
             @given(books(), st.lists(queries(), min_size=5, max_size=10), st.sampled_from([10, 11, 1000]))
@@ -330,9 +337,9 @@ async def compare_deals(database: AsyncEngine, made: list[DealEntry], asked: lis
                 assert trades == [["1970-01-12T13:46:40.000Z", deal.workerpool_price, deal.volume] for deal in of_class]
 
 
-def test_lists_of_deals(tmp_path: Path) -> None:
+def test_lists_of_deals(database_url: str) -> None:
     async def all_examples() -> None:
-        async with open_database(f"sqlite:///{tmp_path / 'book.sqlite'}", TWIN_DOMAIN, 0) as database:
+        async with open_database(database_url, TWIN_DOMAIN, 0) as database:
 
             @settings(max_examples=5, deadline=None)
             @given(some_deals(), st.lists(deal_queries(), min_size=4, max_size=8))

@@ -73,7 +73,9 @@ class SqlStore:
             with anyio.CancelScope(shield=True), RECORDS.answering():
                 async with writing(self._engine) as connection:
                     await connection.execute(select(follower.c.id).with_for_update())
-                    yield SqlWrite(connection)
+                    write = SqlWrite(connection)
+                    yield write
+                    await write.finish()
 
     @asynccontextmanager
     async def _read(self) -> AsyncIterator[AsyncConnection]:
@@ -198,6 +200,8 @@ class SqlWrite:
             connection: In a transaction that holds the write lock.
         """
         self._connection = connection
+        self._news: list[News] = []
+        self._number: int | None = None
 
     async def position(self) -> Position:
         """Tell how far the chain is recorded."""
@@ -244,7 +248,10 @@ class SqlWrite:
 
     async def next_number(self) -> int:
         """Number the next publication."""
-        return ((await self._connection.execute(select(func.max(orders.c.number)))).scalar_one() or 0) + 1
+        if self._number is None:
+            self._number = (await self._connection.execute(select(func.max(orders.c.number)))).scalar_one() or 0
+        self._number += 1
+        return self._number
 
     async def save(self, entry: Entry) -> None:
         """Add an order, or replace what is known of it."""
@@ -262,12 +269,19 @@ class SqlWrite:
 
     async def announce(self, news: News) -> None:
         """Tell the live feed's readers, once the transaction is done; the event gets the next id."""
-        number = ((await self._connection.execute(select(func.max(feed.c.id)))).scalar_one() or 0) + 1
-        event = msgspec.structs.replace(news, id=number)
-        row = {"id": number, "topic": event.__struct_config__.tag, "content": encode(event).decode()}
-        await self._connection.execute(insert(feed).values(row))
-        if number % _FORGET_EVERY == 0:
-            await self._connection.execute(delete(feed).where(feed.c.id <= number - EVENTS_KEPT))
+        self._news.append(news)
+
+    async def finish(self) -> None:
+        """Write down what was announced, all at once."""
+        if not self._news:
+            return
+        last = (await self._connection.execute(select(func.max(feed.c.id)))).scalar_one() or 0
+        events = [msgspec.structs.replace(news, id=number) for number, news in enumerate(self._news, last + 1)]
+        rows = [{"id": event.id, "topic": event.__struct_config__.tag, "content": encode(event).decode()} for event in events]
+        await self._connection.execute(insert(feed), rows)
+        newest = events[-1].id
+        if newest // _FORGET_EVERY > last // _FORGET_EVERY:
+            await self._connection.execute(delete(feed).where(feed.c.id <= newest - EVENTS_KEPT))
 
     async def add_deal(self, deal: DealEntry, log_index: int) -> bool:
         """Add a deal, and tell whether it is new; one that is there already stays."""

@@ -27,7 +27,8 @@ def upgrade() -> None:
     op.execute(sa.text("DELETE FROM tasks"))
     op.execute(sa.text("DELETE FROM deals"))
     op.execute(sa.text("UPDATE follower SET next_block = -1, last_hash = NULL"))
-    with op.batch_alter_table("deals", recreate="always") as table:  # SQLite adds no column that must have a value
+    is_sqlite = op.get_bind().dialect.name == "sqlite"  # which adds no column that must have a value, unless the table is made anew
+    with op.batch_alter_table("deals", recreate="always" if is_sqlite else "never") as table:
         for name in ("app_owner", "dataset_owner", "workerpool_owner", "callback"):
             table.add_column(sa.Column(name, _ADDRESS, nullable=False))
         table.add_column(sa.Column("params", sa.Text(), nullable=False))
