@@ -14,8 +14,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 import msgspec
-from eth_utils import keccak
-
+from voisin.protocol.hashing import keccak
 from voisin.protocol.ids import Address, Hash32, OrderHash, from_hex, to_hex, uint_bytes
 from voisin.protocol.orders import FIELDS, Order
 from voisin.protocol.signatures import Signer
@@ -44,7 +43,7 @@ class Domain(msgspec.Struct, frozen=True, kw_only=True):
 @lru_cache(maxsize=64)
 def domain_separator(domain: Domain) -> bytes:
     """Hash the domain; 32 bytes."""
-    texts = keccak(_DOMAIN_TYPE) + keccak(text=domain.name) + keccak(text=domain.version)
+    texts = keccak(_DOMAIN_TYPE) + keccak(domain.name.encode()) + keccak(domain.version.encode())
     return keccak(texts + uint_bytes(domain.chain_id) + _word(domain.hub, "address"))
 
 
@@ -83,7 +82,7 @@ def _digest(domain: Domain, struct: bytes) -> bytes:
 
 @lru_cache(maxsize=16)
 def _type_hash(spelled: str) -> bytes:
-    return keccak(text=spelled)
+    return keccak(spelled.encode())
 
 
 def _word(value: str | int, kind: str) -> bytes:
@@ -93,5 +92,5 @@ def _word(value: str | int, kind: str) -> bytes:
         return uint_bytes(value)
     assert isinstance(value, str)
     if kind == "string":
-        return keccak(text=value)
+        return keccak(value.encode())
     return from_hex(value).rjust(32, b"\0")

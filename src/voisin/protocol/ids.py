@@ -8,11 +8,13 @@ All travel as text: an address in its EIP-55 checksum form, a hash as `0x` and 6
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NewType
 
-from eth_utils import keccak, to_checksum_address
+from eth_utils import to_checksum_address
 
 from voisin.errors import InputError
+from voisin.protocol.hashing import keccak
 
 Address = NewType("Address", str)
 Hash32 = NewType("Hash32", str)
@@ -29,6 +31,7 @@ _HASH32 = re.compile(r"0x[0-9a-fA-F]{64}")
 _HEX = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
 
 
+@lru_cache(maxsize=16_384)
 def as_address(text: str) -> Address:
     """
     Make an address canonical.
