@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -123,6 +123,11 @@ class Chain:
     async def is_signed_by(self, owner: Address, digest: bytes, signature: str) -> bool:
         """Tell whether an owner signed a 32-byte digest: with its key, or as a contract (ERC-1271)."""
         return await self.hub.is_signed_by(owner, digest, signature)
+
+    async def have_code(self, accounts: Sequence[Address]) -> list[bool]:
+        """Tell of several accounts whether they are contracts, or act as one (EIP-7702), in one go."""
+        answers = await self.rpc.ask([("eth_getCode", (account, "latest")) for account in accounts])
+        return [answer.read(str) != _NO_CODE for answer in answers]
 
     async def is_authorized(self, restriction: Address, account: Address) -> bool:
         """

@@ -6,7 +6,7 @@ Source: poco-protocol.md 16.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from voisin.chain.functions import AbiArgument, AbiValue, function
@@ -63,6 +63,17 @@ class Registries:
         if not owners:
             raise _no_entry(entry, "app, dataset or workerpool")
         return owners[0]
+
+    async def owners_of(self, entries: Sequence[tuple[OrderKind, Address]]) -> list[Address | None]:
+        """
+        Name the owners of several entries, each of a kind, in one go; None stands for one that is not in its kind's registry.
+
+        Raises:
+            InputError: A kind is `request`.
+        """
+        owner_of = function("AppRegistry", "ownerOf")
+        questions = [Read(self.address_of(kind), owner_of, (int(entry, 16),), _owner, _nothing) for kind, entry in entries]
+        return await read_many(self._rpc, questions)
 
     async def is_app(self, entry: Address) -> bool:
         """Tell whether an address is an app of the market."""

@@ -7,6 +7,7 @@ and simulations.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -80,6 +81,10 @@ class BookWrite(Protocol):
         """Find an order."""
         ...
 
+    async def entries(self, hashes: Sequence[OrderHash]) -> dict[OrderHash, Entry]:
+        """Find orders; those that are not there are left out."""
+        ...
+
     async def entries_of_resource(self, resource: Address) -> list[Entry]:
         """List the open and dead orders of an app, dataset or workerpool."""
         ...
@@ -88,8 +93,8 @@ class BookWrite(Protocol):
         """List the open and dead orders of a signer."""
         ...
 
-    async def open_count(self, signer: Address) -> int:
-        """Count the open orders of a signer."""
+    async def open_counts(self, signers: Sequence[Address]) -> dict[Address, int]:
+        """Count the open orders of each of some signers."""
         ...
 
     async def challenges_of(self, address: Address) -> list[Challenge]:
@@ -112,12 +117,12 @@ class BookWrite(Protocol):
         """Number the next publication."""
         ...
 
-    async def save(self, entry: Entry) -> None:
-        """Add an order, or replace what is known of it."""
+    async def save(self, *entries: Entry) -> None:
+        """Add orders, or replace what is known of them."""
         ...
 
-    async def tell(self, order_hash: OrderHash, moment: Moment) -> None:
-        """Add a moment to an order's story."""
+    async def tell(self, *moments: tuple[OrderHash, Moment]) -> None:
+        """Add moments to the stories of orders, of each at most one."""
         ...
 
     async def announce(self, news: News) -> None:
@@ -154,6 +159,10 @@ class BookStore(Protocol):
 
     async def entry(self, order_hash: OrderHash) -> Entry | None:
         """Find an order."""
+        ...
+
+    async def entries(self, hashes: Sequence[OrderHash]) -> dict[OrderHash, Entry]:
+        """Find orders; those that are not there are left out."""
         ...
 
     async def story(self, order_hash: OrderHash) -> tuple[Moment, ...]:

@@ -15,6 +15,7 @@ from voisin.market.following import questions
 from voisin.market.inquiry import answers_to
 from voisin.market.ledger import Ledger
 from voisin.market.metrics import MarketMetrics
+from voisin.market.recall import Recall
 from voisin.market.recording import record
 from voisin.protocol.events import OrdersMatched
 from voisin.units import UnixSeconds
@@ -32,6 +33,7 @@ class Follower:
     Records the chain, stretch by stretch.
 
     Attributes:
+        recall: What need not be asked of the chain again.
         failure: Why it does not get on at present; empty while it does.
     """
 
@@ -60,6 +62,7 @@ class Follower:
         self._clock = clock
         self._retry_s = retry_s
         self._on_recorded = on_recorded
+        self.recall = Recall()
         self.failure = ""
 
     async def run(self) -> None:
@@ -86,7 +89,9 @@ class Follower:
         Returns:
             False if the records do not end where it begins: somebody else recorded it.
         """
-        answers = await answers_to(self._ledger, questions(stretch.events, self._ledger.domain.hub))
+        asked = questions(stretch.events, self._ledger.domain.hub)
+        self.recall.see(stretch, asked)
+        answers = await answers_to(self._ledger, asked)
         async with self._store.write() as write:
             is_recorded = await record(write, stretch, answers, at=self._clock())
         if is_recorded:
@@ -112,5 +117,6 @@ class Follower:
 
     def _note_failure(self, failure: str) -> None:
         self.failure = failure
+        self.recall.forget()
         self._metrics.failures.inc()
         _log.warning("chain_not_followed", failure=failure)

@@ -7,15 +7,24 @@ hub in memory for tests and simulations.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Protocol
+from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple, Protocol
 
 from voisin.chain import Chain, EventRange, follow
 from voisin.protocol.eip712 import Domain
 from voisin.protocol.ids import Address, DealId, Hash32, OrderHash, TaskId, from_hex
 from voisin.protocol.orders import OrderKind
 from voisin.protocol.records import Deal, Task
+from voisin.protocol.signatures import signed_by
 from voisin.units import NRLC, UnixSeconds
+
+
+class Claim(NamedTuple):
+    """That an account signed a digest."""
+
+    owner: Address
+    digest: Hash32
+    signature: str
 
 
 class Ledger(Protocol):
@@ -30,32 +39,36 @@ class Ledger(Protocol):
         """Tell the number of the latest block."""
         ...
 
-    async def is_registered(self, kind: OrderKind, entry: Address) -> bool:
-        """Tell whether an app, dataset or workerpool is in its registry."""
+    async def owners_of(self, entries: Sequence[tuple[OrderKind, Address]]) -> list[Address | None]:
+        """Name the present owners of apps, datasets and workerpools; None stands for one that is not in its kind's registry."""
         ...
 
     async def owner_of(self, entry: Address) -> Address:
-        """Name the present owner of a registered entry."""
+        """Name the present owner of a registered entry, whatever its kind."""
         ...
 
-    async def consumed(self, order_hash: OrderHash) -> int:
-        """Tell how much of an order's volume is used [tasks]; all of it once it is closed."""
+    async def consumed(self, hashes: Sequence[OrderHash]) -> list[int]:
+        """Tell how much of orders' volumes is used [tasks]; all of it once one is closed."""
         ...
 
     async def presigner(self, order_hash: OrderHash) -> Address:
         """Name who presigned an order on the chain; zero when nobody did."""
         ...
 
+    async def are_signed_by_key(self, claims: Sequence[Claim]) -> list[bool]:
+        """Tell of each claim whether the account is no contract and signed the digest by its key; runs nobody's code."""
+        ...
+
     async def is_signed_by(self, owner: Address, digest: Hash32, signature: str) -> bool:
         """Tell whether an account, by its key or as a contract (ERC-1271), signed a digest."""
         ...
 
-    async def stake_of(self, owner: Address) -> NRLC:
-        """Tell how much free money an account has in the hub [nRLC]."""
+    async def stakes_of(self, owners: Sequence[Address]) -> list[NRLC]:
+        """Tell how much free money accounts have in the hub [nRLC]."""
         ...
 
-    async def has_category(self, category: int) -> bool:
-        """Tell whether a category exists."""
+    async def count_categories(self) -> int:
+        """Tell how many categories there are; their numbers begin at 0."""
         ...
 
     async def block_time(self, block: int) -> UnixSeconds:
@@ -102,42 +115,39 @@ class ChainLedger:
         """Tell the number of the latest block."""
         return await self._chain.block_number()
 
-    async def is_registered(self, kind: OrderKind, entry: Address) -> bool:
-        """Tell whether an app, dataset or workerpool is in its registry."""
-        registries = self._chain.registries
-        match kind:
-            case OrderKind.APP:
-                return await registries.is_app(entry)
-            case OrderKind.DATASET:
-                return await registries.is_dataset(entry)
-            case OrderKind.WORKERPOOL:
-                return await registries.is_workerpool(entry)
-            case OrderKind.REQUEST:
-                return False
+    async def owners_of(self, entries: Sequence[tuple[OrderKind, Address]]) -> list[Address | None]:
+        """Name the present owners of apps, datasets and workerpools; None stands for one that is not in its kind's registry."""
+        return await self._chain.registries.owners_of(entries)
 
     async def owner_of(self, entry: Address) -> Address:
-        """Name the present owner of a registered entry."""
+        """Name the present owner of a registered entry, whatever its kind."""
         return await self._chain.registries.owner_of(entry)
 
-    async def consumed(self, order_hash: OrderHash) -> int:
-        """Tell how much of an order's volume is used [tasks]; all of it once it is closed."""
-        return await self._chain.hub.consumed(order_hash)
+    async def consumed(self, hashes: Sequence[OrderHash]) -> list[int]:
+        """Tell how much of orders' volumes is used [tasks]; all of it once one is closed."""
+        return await self._chain.hub.consumptions(hashes)
 
     async def presigner(self, order_hash: OrderHash) -> Address:
         """Name who presigned an order on the chain; zero when nobody did."""
         return await self._chain.hub.presigned(order_hash)
 
+    async def are_signed_by_key(self, claims: Sequence[Claim]) -> list[bool]:
+        """Tell of each claim whether the account is no contract and signed the digest by its key; runs nobody's code."""
+        accounts = list(dict.fromkeys(claim.owner for claim in claims))
+        has_code = dict(zip(accounts, await self._chain.have_code(accounts), strict=True))
+        return [not has_code[owner] and signed_by(owner, from_hex(digest), signature) for owner, digest, signature in claims]
+
     async def is_signed_by(self, owner: Address, digest: Hash32, signature: str) -> bool:
         """Tell whether an account, by its key or as a contract (ERC-1271), signed a digest."""
         return await self._chain.is_signed_by(owner, from_hex(digest), signature)
 
-    async def stake_of(self, owner: Address) -> NRLC:
-        """Tell how much free money an account has in the hub [nRLC]."""
-        return (await self._chain.hub.account(owner)).stake
+    async def stakes_of(self, owners: Sequence[Address]) -> list[NRLC]:
+        """Tell how much free money accounts have in the hub [nRLC]."""
+        return [account.stake for account in await self._chain.hub.accounts(owners)]
 
-    async def has_category(self, category: int) -> bool:
-        """Tell whether a category exists."""
-        return category < len(await self._chain.hub.categories())
+    async def count_categories(self) -> int:
+        """Tell how many categories there are; their numbers begin at 0."""
+        return len(await self._chain.hub.categories())
 
     async def block_time(self, block: int) -> UnixSeconds:
         """Tell the time of a block [Unix s]."""

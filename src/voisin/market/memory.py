@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -84,6 +85,10 @@ class MemoryStore:
     async def entry(self, order_hash: OrderHash) -> Entry | None:
         """Find an order."""
         return self._records.entries.get(order_hash)
+
+    async def entries(self, hashes: Sequence[OrderHash]) -> dict[OrderHash, Entry]:
+        """Find orders; those that are not there are left out."""
+        return {name: self._records.entries[name] for name in hashes if name in self._records.entries}
 
     async def story(self, order_hash: OrderHash) -> tuple[Moment, ...]:
         """Tell how an order came to stand where it stands."""
@@ -177,6 +182,10 @@ class MemoryWrite:
         """Find an order."""
         return self._records.entries.get(order_hash)
 
+    async def entries(self, hashes: Sequence[OrderHash]) -> dict[OrderHash, Entry]:
+        """Find orders; those that are not there are left out."""
+        return {name: self._records.entries[name] for name in hashes if name in self._records.entries}
+
     async def entries_of_resource(self, resource: Address) -> list[Entry]:
         """List the open and dead orders of an app, dataset or workerpool."""
         return [entry for entry in self._live() if not isinstance(entry.order, RequestOrder) and resource_of(entry.order) == resource]
@@ -185,9 +194,10 @@ class MemoryWrite:
         """List the open and dead orders of a signer."""
         return [entry for entry in self._live() if entry.signer == signer]
 
-    async def open_count(self, signer: Address) -> int:
-        """Count the open orders of a signer."""
-        return sum(entry.signer == signer and entry.status is OrderStatus.OPEN for entry in self._live())
+    async def open_counts(self, signers: Sequence[Address]) -> dict[Address, int]:
+        """Count the open orders of each of some signers."""
+        counts = Counter(entry.signer for entry in self._live() if entry.status is OrderStatus.OPEN)
+        return {signer: counts[signer] for signer in signers}
 
     async def challenges_of(self, address: Address) -> list[Challenge]:
         """List the challenges that an address has not used yet, the one that expires first first."""
@@ -210,13 +220,14 @@ class MemoryWrite:
         """Number the next publication."""
         return max((entry.number for entry in self._records.entries.values()), default=0) + 1
 
-    async def save(self, entry: Entry) -> None:
-        """Add an order, or replace what is known of it."""
-        self._records.entries[entry.hash] = entry
+    async def save(self, *entries: Entry) -> None:
+        """Add orders, or replace what is known of them."""
+        self._records.entries.update((entry.hash, entry) for entry in entries)
 
-    async def tell(self, order_hash: OrderHash, moment: Moment) -> None:
-        """Add a moment to an order's story."""
-        self._records.stories[order_hash] = (*self._records.stories.get(order_hash, ()), moment)
+    async def tell(self, *moments: tuple[OrderHash, Moment]) -> None:
+        """Add moments to the stories of orders, of each at most one."""
+        for order_hash, moment in moments:
+            self._records.stories[order_hash] = (*self._records.stories.get(order_hash, ()), moment)
 
     async def announce(self, news: News) -> None:
         """Tell the live feed's readers, once the transaction is done; the event gets the next id."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from voisin.chain import EventRange
 from voisin.market.book import BookWrite, Position
@@ -16,23 +17,41 @@ _TOLD = ("status", "remaining", "published_at")
 """What the feed's readers are told of when it changes."""
 
 
-async def keep(write: BookWrite, before: Entry | None, after: Entry, *, at: UnixSeconds) -> None:
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What was known of an order (None for a new one), what is known now, and since when."""
+
+    before: Entry | None
+    after: Entry
+    at: UnixSeconds
+
+    @property
+    def is_telling(self) -> bool:
+        """Whether it belongs into the order's story: its status changed, or it was published again."""
+        before, after = self.before, self.after
+        return before is None or before.status != after.status or before.published_at != after.published_at
+
+    @property
+    def is_news(self) -> bool:
+        """Whether others can see it."""
+        return self.before is None or any(getattr(self.before, name) != getattr(self.after, name) for name in _TOLD)
+
+
+async def keep(write: BookWrite, *changes: Change) -> None:
     """
-    Save what is known of an order, tell its story when its status changed, and tell the feed what others can see of it.
+    Save what is known of orders, tell their stories when their status changed, and tell the feed what others can see of it.
 
     Args:
         write: The transaction.
-        before: What was known; None for a new order.
-        after: What is known now.
-        at: Now.
+        changes: The changes, of each order at most one.
     """
-    if before == after:
-        return
-    await write.save(after)
-    if before is None or before.status != after.status or before.published_at != after.published_at:
-        await write.tell(after.hash, Moment(at, after.status.value, after.why))
-    if before is None or any(getattr(before, name) != getattr(after, name) for name in _TOLD):
-        await write.announce(OrderNews(at=at, order=published_form(after), why=after.why))
+    changed = [change for change in changes if change.before != change.after]
+    await write.save(*(change.after for change in changed))
+    told = [change for change in changed if change.is_telling]
+    await write.tell(*((each.after.hash, Moment(each.at, each.after.status.value, each.after.why)) for each in told))
+    for change in changed:
+        if change.is_news:
+            await write.announce(OrderNews(at=change.at, order=published_form(change.after), why=change.after.why))
 
 
 async def record(write: BookWrite, stretch: EventRange, answers: Answers, *, at: UnixSeconds) -> bool:
@@ -76,6 +95,4 @@ async def _record_orders(write: BookWrite, stretch: EventRange, answers: Answers
 
 
 async def _learn_all(write: BookWrite, entries: Sequence[Entry | None], facts: Sequence[Fact], at: UnixSeconds) -> None:
-    for entry in entries:
-        if entry is not None:
-            await keep(write, entry, learn(entry, *facts), at=at)
+    await keep(write, *(Change(entry, learn(entry, *facts), at) for entry in entries if entry is not None))

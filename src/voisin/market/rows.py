@@ -84,6 +84,11 @@ def consensus_of(value: Hash32 | None) -> Hash32 | None:
     return None if value == ZERO_HASH else value
 
 
+def row_of_moment(moment: Moment) -> Row:
+    """Write the columns of a moment that are not about which order's it is."""
+    return msgspec.structs.asdict(moment)
+
+
 def moment_of_row(row: RowMapping) -> Moment:
     """Read a moment's row."""
     return msgspec.convert({name: row[name] for name in Moment.__struct_fields__}, Moment)

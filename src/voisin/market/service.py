@@ -1,10 +1,4 @@
-"""
-The market's desk: takes orders into the book and out of it, on their signers' behalf.
-
-A publication asks the chain and then writes; in between the chain may go on, and the follower with it. Therefore the
-writing transaction looks whether the records have passed the block that was the latest when the chain was asked, and asks
-again, inside the transaction, if so. What the follower records later, it records for the new order too.
-"""
+"""The market's desk: takes orders into the book and out of it, on their signers' behalf."""
 
 from __future__ import annotations
 
@@ -15,25 +9,22 @@ import msgspec
 import structlog
 
 from voisin.errors import StateError, TrustError, UnavailableError, VoisinError
-from voisin.market.admission import OrderLimits, admit, check_form, check_return
-from voisin.market.book import BookStore, BookWrite
+from voisin.market.admission import OrderLimits, check_form
+from voisin.market.book import BookStore
 from voisin.market.feed import Feed
 from voisin.market.follower import Clock, Follower
-from voisin.market.inquiry import facts_of
 from voisin.market.ledger import Ledger
-from voisin.market.machine import FINAL, Entry, Unpublished, learn, published_form, readmit
+from voisin.market.machine import FINAL, Unpublished, learn, published_form
 from voisin.market.metrics import MarketMetrics
-from voisin.market.proof import Consent, Proof, Wish, check_newer, check_time, wish_digest
-from voisin.market.recording import keep
+from voisin.market.proof import Consent, Proof, Wish, check_newer
+from voisin.market.publishing import CHAIN_WAIT_S, Publisher, PublishingTerms
+from voisin.market.recording import Change, keep
 from voisin.market.settings import MarketSettings
-from voisin.protocol.api import OrderStatus, PublishedOrder
+from voisin.protocol.api import PublishedOrder
 from voisin.protocol.eip712 import order_hash as hash_of
-from voisin.protocol.ids import Address, Hash32, OrderHash, to_hex
+from voisin.protocol.ids import Address, OrderHash
 from voisin.protocol.orders import Order, order_kind
 from voisin.units import UnixSeconds
-
-CHAIN_WAIT_S = 10
-"""How long the chain may take to answer while the book is locked, and to a question about health [s]."""
 
 _log = structlog.get_logger()
 
@@ -89,6 +80,8 @@ class MarketService:
         self.metrics = MarketMetrics()
         self.feed = Feed(store, poll_s=settings.feed_poll_s, most_readers=settings.max_feed_readers)
         self.follower = Follower(ledger, store, self.metrics, clock=clock, retry_s=settings.retry_s, on_recorded=self.feed.poke)
+        terms = PublishingTerms(max_open_orders=settings.max_open_orders, proof_ttl_s=settings.proof_ttl_s)
+        self._publisher = Publisher(ledger, store, self.follower.recall, terms, clock=clock)
         self.ledger = ledger
         self._settings = settings
         self._limits = OrderLimits(
@@ -166,55 +159,13 @@ class MarketService:
 
     async def _publish(self, order: Order, proof: Proof | Consent | None) -> tuple[PublishedOrder, bool]:
         check_form(order, self._limits)
-        order_hash = hash_of(order, self.ledger.domain)
-        known = await self.store.entry(order_hash)
-        if known is not None and known.status is OrderStatus.OPEN:
-            return published_form(known), False
-        if known is not None and known.status in FINAL:
-            check_return(known, known, None)
-        head = await self.ledger.head()
-        fresh = await self._judge(order_hash, order, proof)
-        async with self.store.write() as write:
-            if (await write.position()).next_block > head + 1:
-                fresh = await self._judge_in_time(order_hash, order, proof)
-            entry, is_new = await self._enter(write, fresh, proof)
+        judged = await self._publisher.judge(hash_of(order, self.ledger.domain), order)
+        entry, is_new = await self._publisher.enter(judged, proof)
         if is_new:
             self.feed.poke()
             self.metrics.published.labels(order_kind(order).value).inc()
-            _log.info("order_published", order_hash=order_hash, kind=order_kind(order).value, signer=entry.signer)
+            _log.info("order_published", order_hash=entry.hash, kind=order_kind(order).value, signer=entry.signer)
         return published_form(entry), is_new
-
-    async def _judge(self, order_hash: OrderHash, order: Order, proof: Proof | Consent | None) -> Entry:
-        """Ask the chain about an order, and admit or refuse it."""
-        fresh = admit(order_hash, order, await facts_of(self.ledger, order_hash, order), at=self.clock())
-        if proof is not None:
-            await self._check_proof(Wish.PUBLISH, fresh, proof)
-        return fresh
-
-    async def _judge_in_time(self, order_hash: OrderHash, order: Order, proof: Proof | Consent | None) -> Entry:
-        """Judge while the book is locked, and therefore not for ever."""
-        try:
-            with anyio.fail_after(CHAIN_WAIT_S):
-                return await self._judge(order_hash, order, proof)
-        except TimeoutError:
-            raise UnavailableError(f"the chain did not answer within {CHAIN_WAIT_S} s", hint="try again") from None
-
-    async def _enter(self, write: BookWrite, fresh: Entry, proof: Proof | Consent | None) -> tuple[Entry, bool]:
-        """Write an admitted order into the book; somebody may have done so since it was judged."""
-        known = await write.entry(fresh.hash)
-        if known is not None and known.status is OrderStatus.OPEN:
-            return known, False
-        if known is not None:
-            check_return(known, fresh, proof)
-        if await write.open_count(fresh.signer) >= self._settings.max_open_orders:
-            raise StateError(
-                f"{fresh.signer} has {self._settings.max_open_orders} open orders, more are not accepted",
-                hint="offer more volume in one order, or take out orders that are not needed",
-            )
-        proven_at = proof.at if proof is not None else UnixSeconds(0)
-        entry = readmit(known, fresh, proven_at=proven_at, number=await write.next_number())
-        await keep(write, known, entry, at=fresh.published_at)
-        return entry, True
 
     async def _unpublish(self, order_hash: OrderHash, proof: Proof | Consent | None) -> PublishedOrder:
         known = await self.store.entry(order_hash)
@@ -225,7 +176,7 @@ class MarketService:
                 "only its signer may take an order out of the book",
                 hint="send the header Voisin-Signature: <unix seconds>:<signature of 'Voisin unpublish <hash> <unix seconds>'>",
             )
-        await self._check_proof(Wish.UNPUBLISH, known, proof)
+        await self._publisher.check_proof(Wish.UNPUBLISH, known, proof)
         async with self.store.write() as write:
             entry = await write.entry(order_hash)
             assert entry is not None, "orders are never deleted"
@@ -234,24 +185,12 @@ class MarketService:
             if not entry.is_removed:
                 check_newer(proof, entry.proven_at)
                 after = learn(entry, Unpublished(proof.at))
-                await keep(write, entry, after, at=self.clock())
+                await keep(write, Change(entry, after, self.clock()))
                 entry = after
                 self.metrics.removed.labels(order_kind(entry.order).value).inc()
                 self.feed.poke()
                 _log.info("order_removed", order_hash=order_hash, signer=entry.signer)
         return published_form(entry)
-
-    async def _check_proof(self, wish: Wish, entry: Entry, proof: Proof | Consent) -> None:
-        if isinstance(proof, Consent):
-            if proof.account != entry.signer:
-                raise TrustError(f"{proof.account} did not sign the order", hint=f"only {entry.signer} may publish it or take it out")
-            return
-        check_time(proof, now=self.clock(), ttl_s=self._settings.proof_ttl_s)
-        digest = Hash32(to_hex(wish_digest(wish, entry.hash, proof.at)))
-        if not await self.ledger.is_signed_by(entry.signer, digest, proof.signature):
-            raise TrustError(
-                f"the proof is not signed by {entry.signer}, who signed the order", hint=f"sign 'Voisin {wish} {entry.hash} {proof.at}'"
-            )
 
 
 class UnknownError(StateError):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 
 import anyio
 import msgspec
-from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy import Insert, Select, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from voisin.databases import writing
@@ -26,6 +27,7 @@ from voisin.market.rows import (
     row_of_category,
     row_of_deal,
     row_of_entry,
+    row_of_moment,
     row_of_task,
     task_of_row,
 )
@@ -92,6 +94,11 @@ class SqlStore:
         """Find an order."""
         async with self._read() as connection:
             return await _find_entry(connection, order_hash)
+
+    async def entries(self, hashes: Sequence[OrderHash]) -> dict[OrderHash, Entry]:
+        """Find orders; those that are not there are left out."""
+        async with self._read() as connection:
+            return await _find_entries(connection, hashes)
 
     async def story(self, order_hash: OrderHash) -> tuple[Moment, ...]:
         """Tell how an order came to stand where it stands."""
@@ -215,6 +222,10 @@ class SqlWrite:
         """Find an order."""
         return await _find_entry(self._connection, order_hash)
 
+    async def entries(self, hashes: Sequence[OrderHash]) -> dict[OrderHash, Entry]:
+        """Find orders; those that are not there are left out."""
+        return await _find_entries(self._connection, hashes)
+
     async def entries_of_resource(self, resource: Address) -> list[Entry]:
         """List the open and dead orders of an app, dataset or workerpool."""
         return await self._entries(select(orders).where(orders.c.resource == resource, orders.c.kind != OrderKind.REQUEST.value))
@@ -240,11 +251,11 @@ class SqlWrite:
         """Forget the challenges that have expired."""
         await self._connection.execute(delete(challenges).where(challenges.c.expires_at <= now))
 
-    async def open_count(self, signer: Address) -> int:
-        """Count the open orders of a signer."""
-        counting = select(func.count()).select_from(orders)
-        counting = counting.where(orders.c.signer == signer, orders.c.status == OrderStatus.OPEN.value)
-        return (await self._connection.execute(counting)).scalar_one()
+    async def open_counts(self, signers: Sequence[Address]) -> dict[Address, int]:
+        """Count the open orders of each of some signers."""
+        counting = select(orders.c.signer, func.count()).group_by(orders.c.signer)
+        counting = counting.where(orders.c.signer.in_(signers), orders.c.status == OrderStatus.OPEN.value)
+        return dict.fromkeys(signers, 0) | {Address(signer): count for signer, count in await self._connection.execute(counting)}
 
     async def next_number(self) -> int:
         """Number the next publication."""
@@ -253,19 +264,20 @@ class SqlWrite:
         self._number += 1
         return self._number
 
-    async def save(self, entry: Entry) -> None:
-        """Add an order, or replace what is known of it."""
-        row = row_of_entry(entry)
-        replaced = await self._connection.execute(update(orders).where(orders.c.hash == entry.hash).values(row))
-        if replaced.rowcount == 0:
-            await self._connection.execute(insert(orders).values(row))
+    async def save(self, *entries: Entry) -> None:
+        """Add orders, or replace what is known of them."""
+        if entries:
+            await self._connection.execute(_UPSERTS[self._connection.dialect.name], [row_of_entry(entry) for entry in entries])
 
-    async def tell(self, order_hash: OrderHash, moment: Moment) -> None:
-        """Add a moment to an order's story."""
-        told = select(func.count()).select_from(moments).where(moments.c.order_hash == order_hash)
-        number = (await self._connection.execute(told)).scalar_one()
-        row = {"order_hash": order_hash, "number": number, "at": moment.at, "what": moment.what, "detail": moment.detail}
-        await self._connection.execute(insert(moments).values(row))
+    async def tell(self, *told: tuple[OrderHash, Moment]) -> None:
+        """Add moments to the stories of orders, of each at most one."""
+        if not told:
+            return
+        counting = select(moments.c.order_hash, func.count()).where(moments.c.order_hash.in_([name for name, _ in told]))
+        counted = await self._connection.execute(counting.group_by(moments.c.order_hash))
+        counts = {row[0]: row[1] for row in counted}
+        rows = [{"order_hash": name, "number": counts.get(name, 0), **row_of_moment(moment)} for name, moment in told]
+        await self._connection.execute(insert(moments), rows)
 
     async def announce(self, news: News) -> None:
         """Tell the live feed's readers, once the transaction is done; the event gets the next id."""
@@ -318,6 +330,21 @@ class SqlWrite:
 async def _find_position(connection: AsyncConnection) -> Position:
     row = (await connection.execute(select(follower))).one()
     return Position(row.next_block, row.last_hash)
+
+
+async def _find_entries(connection: AsyncConnection, hashes: Sequence[OrderHash]) -> dict[OrderHash, Entry]:
+    found = (await connection.execute(select(orders).where(orders.c.hash.in_(hashes)))).mappings()
+    return {entry.hash: entry for entry in map(entry_of_row, found)}
+
+
+def _upsert(new: postgresql.Insert | sqlite.Insert) -> Insert:
+    """Write an order's row, or replace the one that it has."""
+    return new.on_conflict_do_update(
+        index_elements=["hash"], set_={column.name: column for column in new.excluded if column.name != "hash"}
+    )
+
+
+_UPSERTS = {"sqlite": _upsert(sqlite.insert(orders)), "postgresql": _upsert(postgresql.insert(orders))}
 
 
 async def _find_entry(connection: AsyncConnection, order_hash: OrderHash) -> Entry | None:

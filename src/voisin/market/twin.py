@@ -16,6 +16,7 @@ from eth_utils import keccak
 
 from voisin.chain import EventRange
 from voisin.errors import FundsError, StateError
+from voisin.market.ledger import Claim
 from voisin.market.machine import price_of
 from voisin.policy.matching import mismatches
 from voisin.protocol.eip712 import Domain, order_hash
@@ -116,40 +117,46 @@ class TwinLedger:
         await self._asked()
         return len(self._blocks) - 1
 
-    async def is_registered(self, kind: OrderKind, entry: Address) -> bool:
-        """Tell whether an app, dataset or workerpool is in its registry."""
+    async def owners_of(self, entries: Sequence[tuple[OrderKind, Address]]) -> list[Address | None]:
+        """Name the present owners of entries; None stands for one that is not in its kind's registry."""
         await self._asked()
-        return entry in self._owners and self._owners[entry][0] is kind
+        found = [self._owners.get(entry) for _, entry in entries]
+        return [who[1] if who is not None and who[0] is kind else None for who, (kind, _) in zip(found, entries, strict=True)]
 
     async def owner_of(self, entry: Address) -> Address:
-        """Name the present owner of a registered entry."""
+        """Name the present owner of a registered entry, whatever its kind."""
         await self._asked()
         return self._owner(entry)
 
-    async def consumed(self, order_hash: OrderHash) -> int:
-        """Tell how much of an order's volume is used [tasks]; all of it once it is closed."""
+    async def consumed(self, hashes: Sequence[OrderHash]) -> list[int]:
+        """Tell how much of orders' volumes is used [tasks]; all of it once one is closed."""
         await self._asked()
-        return self._consumed.get(order_hash, 0)
+        return [self._consumed.get(order_hash, 0) for order_hash in hashes]
 
     async def presigner(self, order_hash: OrderHash) -> Address:
         """Name who presigned an order on the chain; zero when nobody did."""
         await self._asked()
         return self._presigned.get(order_hash, ZERO_ADDRESS)
 
+    async def are_signed_by_key(self, claims: Sequence[Claim]) -> list[bool]:
+        """Tell of each claim whether the account signed the digest by its key."""
+        await self._asked()
+        return [signed_by(owner, from_hex(digest), signature) for owner, digest, signature in claims]
+
     async def is_signed_by(self, owner: Address, digest: Hash32, signature: str) -> bool:
         """Tell whether an account signed a digest by its key, or approved it as a contract would."""
         await self._asked()
         return (owner, digest) in self._approved or signed_by(owner, from_hex(digest), signature)
 
-    async def stake_of(self, owner: Address) -> NRLC:
-        """Tell how much free money an account has [nRLC]."""
+    async def stakes_of(self, owners: Sequence[Address]) -> list[NRLC]:
+        """Tell how much free money accounts have [nRLC]."""
         await self._asked()
-        return NRLC(self._stakes.get(owner, 0))
+        return [NRLC(self._stakes.get(owner, 0)) for owner in owners]
 
-    async def has_category(self, category: int) -> bool:
-        """Tell whether a category exists."""
+    async def count_categories(self) -> int:
+        """Tell how many categories there are."""
         await self._asked()
-        return category < len(DEFAULT_CATEGORIES)
+        return len(DEFAULT_CATEGORIES)
 
     async def block_time(self, block: int) -> UnixSeconds:
         """Tell the time of a block [Unix s]."""

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 import msgspec
+
 from voisin.protocol.hashing import keccak
 from voisin.protocol.ids import Address, Hash32, OrderHash, from_hex, to_hex, uint_bytes
 from voisin.protocol.orders import FIELDS, Order

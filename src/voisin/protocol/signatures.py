@@ -18,9 +18,11 @@ from voisin.protocol.hashing import keccak
 from voisin.protocol.ids import Address, as_address, from_hex, to_hex
 
 try:
-    import coincurve  # the curve in C, four times as quick as eth_keys' way to it
+    from coincurve import PublicKey  # the curve in C, four times as quick as eth_keys' way to it
+
+    _HAS_CURVE = True
 except ModuleNotFoundError:
-    coincurve = None
+    _HAS_CURVE = False
 
 _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 
@@ -114,8 +116,8 @@ def recover_signer(digest: bytes, signature: str) -> Address:
 
 def _public_key(r: bytes, s: bytes, v: int, digest: bytes) -> bytes:
     """Recover the 64 bytes of the public key; raises one of several errors where there is none."""
-    if coincurve is not None:
-        return bytes(coincurve.PublicKey.from_signature_and_message(r + s + bytes([v]), digest, hasher=None).format(compressed=False)[1:])
+    if _HAS_CURVE:
+        return bytes(PublicKey.from_signature_and_message(r + s + bytes([v]), digest, hasher=None).format(compressed=False)[1:])
     numbers = (v, int.from_bytes(r, "big"), int.from_bytes(s, "big"))
     return Signature(vrs=numbers).recover_public_key_from_msg_hash(digest).to_bytes()
 
