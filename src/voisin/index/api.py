@@ -178,8 +178,6 @@ def read_body(body: bytes) -> GraphQLRequest | str:
         return decode(body, GraphQLRequest, "the query")
     except InputError as error:
         return error.message
-    except RecursionError:
-        return "the query is malformed: it is nested too deeply"
 
 
 def read_link(parameters: Mapping[str, object]) -> GraphQLRequest | str:
@@ -191,8 +189,6 @@ def read_link(parameters: Mapping[str, object]) -> GraphQLRequest | str:
         variables = decode(given["variables"], dict[str, object], "the variables") if given.get("variables") else None
     except InputError as error:
         return error.message
-    except RecursionError:
-        return "the variables are malformed: they are nested too deeply"
     return GraphQLRequest(given["query"], variables, given.get("operationName"))
 
 

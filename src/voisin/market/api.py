@@ -36,7 +36,6 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.params import FromPath, HeaderParameter, SkipValidation
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from voisin.errors import InputError
 from voisin.market.ecosystem.api import ecosystem_routes, metrics_for_clients
 from voisin.market.feed_wire import LAST_EVENT, socket_feed, stream_feed
 from voisin.market.machine import published_form
@@ -241,10 +240,7 @@ class _Timed:
 
 
 def _read_order(body: bytes) -> Order:
-    try:
-        return decode(body, _SUBMISSION, "the order").order
-    except RecursionError:
-        raise InputError("the order is malformed: it is nested too deeply") from None
+    return decode(body, _SUBMISSION, "the order").order
 
 
 def _query(request: AnyRequest, kind: type[QueryT]) -> QueryT:

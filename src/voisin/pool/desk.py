@@ -317,10 +317,7 @@ class WorkerDesk:
         size = len(data.encode()) if isinstance(data, str) else len(data)
         if size > self._settings.max_message_bytes:
             raise InputError(f"a message of {size} bytes is too long", hint=f"send at most {self._settings.max_message_bytes}")
-        try:
-            return decode_from_worker(data)
-        except RecursionError:
-            raise InputError("the message is nested too deeply") from None
+        return decode_from_worker(data)
 
 
 def _checked(hello: Hello, challenge: Challenge) -> Hello:

@@ -29,6 +29,8 @@ def decode(data: bytes | str, kind: type[T], what: str) -> T:
         raise InputError(f"{what} is malformed: {error}") from None
     except UnicodeDecodeError:
         raise InputError(f"{what} is not UTF-8 text") from None
+    except RecursionError:
+        raise InputError(f"{what} is malformed: it is nested too deeply") from None
 
 
 def encode(value: object) -> bytes:

@@ -14,6 +14,9 @@ import shlex
 import msgspec
 
 from voisin.errors import InputError
+from voisin.protocol.codec import decode
+
+_NO_TEXT = "the deal's parameters hold half a character, which no text can have"
 
 
 class RunLimits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -62,15 +65,17 @@ def parse_params(text: str) -> DealParams:
     Read a deal's parameters.
 
     Raises:
-        InputError: A known key has a value of the wrong type.
+        InputError: A known key has a value of the wrong type, or it cannot be written as UTF-8.
     """
-    stripped = text.strip()
-    if not stripped.startswith("{"):
+    stripped = _utf8(text).strip()
+    if not stripped.startswith(b"{"):
         return DealParams(iexec_args=text)
     try:
         msgspec.json.decode(stripped, type=dict[str, msgspec.Raw])
     except msgspec.DecodeError:
         return DealParams(iexec_args=text)
+    except RecursionError:
+        raise InputError("the deal's parameters are malformed: they are nested too deeply") from None
     try:
         return msgspec.json.decode(stripped, type=DealParams)
     except msgspec.ValidationError as error:
@@ -78,8 +83,16 @@ def parse_params(text: str) -> DealParams:
 
 
 def encode_params(params: DealParams) -> str:
-    """Write a deal's parameters, leaving out what is at its default."""
-    return msgspec.json.encode(params).decode()
+    """
+    Write a deal's parameters, leaving out what is at its default.
+
+    Raises:
+        InputError: They cannot be written as UTF-8.
+    """
+    try:
+        return msgspec.json.encode(params).decode()
+    except UnicodeEncodeError:
+        raise InputError(_NO_TEXT) from None
 
 
 def split_args(text: str) -> tuple[str, ...]:
@@ -100,6 +113,13 @@ def join_args(args: tuple[str, ...]) -> str:
     return shlex.join(args)
 
 
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise InputError(_NO_TEXT) from None
+
+
 def encode_bag(bag: Bag) -> bytes:
     """Write a bag as the JSON document that goes into storage."""
     return msgspec.json.encode(bag)
@@ -112,7 +132,4 @@ def decode_bag(data: bytes) -> Bag:
     Raises:
         InputError: It is malformed.
     """
-    try:
-        return msgspec.json.decode(data, type=Bag)
-    except msgspec.MsgspecError as error:
-        raise InputError(f"the bag of tasks is malformed: {error}") from None
+    return decode(data, Bag, "the bag of tasks")

@@ -16,6 +16,7 @@ import msgspec
 from eth_utils import keccak
 
 from voisin.errors import InputError
+from voisin.protocol.codec import decode
 from voisin.protocol.ids import ZERO_ADDRESS, Address, Hash32, TaskId, from_hex, hash32_of, to_hex
 from voisin.protocol.signatures import Signer, message_digest, sign_message
 
@@ -131,10 +132,7 @@ def read_computed(computed: bytes) -> _Computed:
     Raises:
         InputError: It is not a JSON object with text under the known keys.
     """
-    try:
-        return msgspec.json.decode(computed, type=_Computed)
-    except msgspec.MsgspecError as error:
-        raise InputError(f"computed.json is malformed: {error}") from None
+    return decode(computed, _Computed, "computed.json")
 
 
 def callback_data(computed: bytes) -> bytes:
@@ -179,10 +177,7 @@ def decode_link(results: bytes) -> str:
     Raises:
         InputError: It is not a link to content-addressed storage.
     """
-    try:
-        link = msgspec.json.decode(results, type=ResultLink)
-    except msgspec.MsgspecError:
-        raise InputError("the result's link on the chain is malformed") from None
+    link = decode(results, ResultLink, "the result's link on the chain")
     if link.storage != "ipfs" or not link.location.startswith("/ipfs/"):
         raise InputError(f"the result lies in {link.storage!r}, which this client cannot read")
     return link.location.removeprefix("/ipfs/")

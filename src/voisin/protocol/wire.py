@@ -10,10 +10,11 @@ chain itself.
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import cast
 
 import msgspec
 
-from voisin.errors import InputError
+from voisin.protocol.codec import decode
 from voisin.protocol.ids import Address, DealId, Hash32, TaskId
 from voisin.units import UnixSeconds
 
@@ -217,8 +218,8 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
 
 FromWorker = Hello | Heartbeat | Progress | Printed | Uploaded | Failed
 
-_from_pool: msgspec.json.Decoder[FromPool] = msgspec.json.Decoder(FromPool)
-_from_worker: msgspec.json.Decoder[FromWorker] = msgspec.json.Decoder(FromWorker)
+_FROM_POOL = cast(type[FromPool], FromPool)
+_FROM_WORKER = cast(type[FromWorker], FromWorker)
 
 
 def login_message(challenge: Challenge, worker: Address) -> bytes:
@@ -234,10 +235,7 @@ def decode_from_pool(data: bytes | str) -> FromPool:
     Raises:
         InputError: It is malformed.
     """
-    try:
-        return _from_pool.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise InputError(f"the pool's message is malformed: {error}") from None
+    return decode(data, _FROM_POOL, "the pool's message")
 
 
 def decode_from_worker(data: bytes | str) -> FromWorker:
@@ -247,7 +245,4 @@ def decode_from_worker(data: bytes | str) -> FromWorker:
     Raises:
         InputError: It is malformed.
     """
-    try:
-        return _from_worker.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise InputError(f"the worker's message is malformed: {error}") from None
+    return decode(data, _FROM_WORKER, "the worker's message")

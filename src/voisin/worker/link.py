@@ -109,10 +109,7 @@ def read_message(data: bytes | str) -> FromPool:
     Raises:
         InputError: It is malformed.
     """
-    try:
-        message = decode_from_pool(data)
-    except RecursionError:
-        raise InputError("the pool's message is nested too deeply") from None
+    message = decode_from_pool(data)
     if isinstance(message, Challenge | Welcome | Refused):
         return message
     named = replace(message, task_id=TaskId(as_hash32(message.task_id)))

@@ -219,10 +219,7 @@ def _kind_of(request: AnyRequest) -> OrderKind:
 
 
 async def _body(request: AnyRequest) -> Fields:
-    try:
-        return Fields(decode(await request.body(), dict[str, object], "the body"))
-    except RecursionError:
-        raise InputError("the body is malformed: it is nested too deeply") from None
+    return Fields(decode(await request.body(), dict[str, object], "the body"))
 
 
 async def _consent(front: EcosystemDesk, request: AnyRequest) -> Consent:
