@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.enclave_rig import open_enclave_rig
+from voisin.protocol.codec import encode
 from voisin.protocol.ids import ZERO_ADDRESS
 from voisin.protocol.records import ContributionStatus, TaskStatus
 from voisin.protocol.secrets import SecretKind
@@ -16,6 +17,8 @@ from voisin.protocol.wire import EnclaveKind
 
 pytestmark = pytest.mark.anyio
 CONTENT = b"the names of everybody"
+KEY = "QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE="
+"""A key that fits nothing."""
 
 
 def everything_below(folder: Path) -> bytes:
@@ -71,7 +74,7 @@ async def test_replicas_in_enclaves_agree_though_their_archives_differ(tmp_path:
 
 async def test_a_dataset_whose_key_does_not_fit_is_a_failed_result(tmp_path: Path) -> None:
     async with open_enclave_rig(tmp_path) as rig, rig.worker():
-        dataset = await rig.dataset(CONTENT, key="QUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUE=")
+        dataset = await rig.dataset(CONTENT, key=KEY)
         (task,) = await rig.deal("witness", dataset=dataset)
         failure = (await rig.result(task)).failure()
         assert failure is not None
@@ -91,3 +94,38 @@ async def test_plain_tasks_run_beside(tmp_path: Path) -> None:
         (task,) = await rig.deal("witness", tag=NO_TAG, params="x")
         await rig.result(task)
         assert (await rig.ended(task)).enclave is EnclaveKind.NONE
+
+
+async def test_many_datasets_in_one_task(tmp_path: Path) -> None:
+    """A list of signed orders for each task; what may not be opened, has no key or is broken is left out, and the rest runs."""
+    async with open_enclave_rig(tmp_path) as rig, rig.worker():
+        first, second = await rig.dataset(b"the first"), await rig.dataset(b"the second")
+        elsewhere, wrong_key = await rig.dataset(b"for another app"), await rig.dataset(b"lost", key=KEY)
+        few = await rig.dataset(b"not for lists")
+        orders = [
+            rig.bulk_order(first),
+            rig.bulk_order(elsewhere, apprestrict=rig.requester.address),
+            rig.bulk_order(second),
+            rig.bulk_order(wrong_key),
+            rig.bulk_order(few, volume=10),
+        ]
+        storage = rig.parts.storage
+        slices = [await storage.put_bytes(encode(each)) for each in ([], orders)]
+        root = await storage.put_bytes(encode(slices))
+        empty, full = await rig.deal("witness", params=json.dumps({"bulk_cid": root}), volume=2)
+        archive = await rig.result(full)
+        variables = dict(line.split("=", 1) for line in archive.read("environment.txt").decode().splitlines())
+        assert variables["IEXEC_BULK_SLICE_SIZE"] == "5"
+        assert [variables[f"IEXEC_DATASET_{number}_FILENAME"] for number in range(1, 6)] == [first, elsewhere, second, wrong_key, few]
+        found = {name: archive.read(name) for name in archive.sizes if name.startswith("in-")}
+        assert found == {f"in-{first}": b"the first", f"in-{second}": b"the second"}
+        assert "IEXEC_BULK_SLICE_SIZE=0" in (await rig.result(empty)).read("environment.txt").decode()
+
+
+async def test_a_list_that_is_none_is_a_failed_result(tmp_path: Path) -> None:
+    async with open_enclave_rig(tmp_path) as rig, rig.worker():
+        root = await rig.parts.storage.put_bytes(b"nonsense")
+        (task,) = await rig.deal("witness", params=json.dumps({"bulk_cid": root}))
+        failure = (await rig.result(task)).failure()
+        assert failure is not None
+        assert (failure.cause, failure.detail) == ("bad-request", "the list of lists of datasets is malformed")

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NoReturn, cast
 
+from voisin.chain.calls import order_tuple
 from voisin.chain.functions import AbiValue, function
 from voisin.chain.reading import Read, read, read_many, record
 from voisin.chain.rpc import Rpc
 from voisin.errors import InputError, StateError
 from voisin.protocol.ids import ZERO_ADDRESS, Address, DealId, OrderHash, TaskId, to_hex
+from voisin.protocol.orders import DatasetOrder
 from voisin.protocol.records import Account, Category, Contribution, Deal, Resource, Task, TaskStatus
 from voisin.units import NRLC
 
@@ -115,6 +117,12 @@ class Hub:
     async def tee_broker(self) -> Address:
         """Name who signs the authorisations of enclave tasks in place of the schedulers; zero for nobody."""
         return await read(self._rpc, Read(self.address, function("Hub", "teebroker"), (), Address))
+
+    async def may_open(self, dataset_order: DatasetOrder, deal_id: DealId) -> bool:
+        """Tell whether a deal without dataset of its own may open the one of a signed order: it is valid, and its restrictions hold."""
+        view = function("Hub", "assertDatasetDealCompatibility")
+        question = Read(self.address, view, (order_tuple(dataset_order), deal_id), lambda: True, lambda: False)
+        return await read(self._rpc, question)
 
     async def callback_gas(self) -> int:
         """Tell how much gas a callback gets when a task is finalized."""

@@ -26,12 +26,17 @@ from voisin.errors import InputError, TrustError
 from voisin.protocol.codec import decode, encode
 from voisin.protocol.consent import Consent, VaultId, canonical_consent, consent_digest, give_consent
 from voisin.protocol.ids import Address, Hash32, TaskId, as_address, as_hash32, from_hex, hash32_of, to_hex
+from voisin.protocol.orders import DatasetOrder
 from voisin.protocol.signatures import KeySigner, Signer
 from voisin.units import UnixSeconds
 
 CHALLENGE_ACT: Final = "give the challenge of a task"
 SESSION_ACT: Final = "open the session of a task"
 KEY_BYTES: Final = 32
+MAX_BULK: Final = 100
+"""Most datasets that one task opens together."""
+MIN_BULK_VOLUME: Final = 2**53 - 2
+"""Volume from which on a dataset order is for lists; source: pool-semantics.md 3.3."""
 _INFO: Final = b"voisin task session 1"
 
 
@@ -53,6 +58,7 @@ class SessionWish(msgspec.Struct, frozen=True, kw_only=True):
         session_key: The enclave's X25519 public key, 32 bytes.
         authorization: The scheduler's signature that lets the worker contribute with this challenge.
         evidence: What the enclave shows for itself.
+        bulk: The signed orders of the datasets that the task opens together, for a deal that names such lists.
     """
 
     task_id: TaskId
@@ -60,6 +66,7 @@ class SessionWish(msgspec.Struct, frozen=True, kw_only=True):
     session_key: Hash32
     authorization: str
     evidence: Evidence = SimulatedEvidence()
+    bulk: tuple[DatasetOrder, ...] = ()
 
 
 class SessionRequest(SessionWish, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -98,6 +105,7 @@ class TaskSecrets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         beneficiary_key: The beneficiary's public key in PEM, if the result has to be sealed; empty if not.
         app_secret: What the app's owner gives to the app; empty for nothing.
         requester_secrets: What the requester gives to the app, by the number under which the deal names it.
+        bulk_keys: The keys of the datasets of the request's list that the deal may open, by entry.
     """
 
     challenge_key: Hash32
@@ -105,6 +113,7 @@ class TaskSecrets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     beneficiary_key: str = ""
     app_secret: str = ""
     requester_secrets: dict[str, str] = {}
+    bulk_keys: dict[Address, str] = {}
 
     def challenge_signer(self) -> KeySigner:
         """Give what the enclave signs its contribution with."""
@@ -179,7 +188,8 @@ def challenge_lines(task: TaskId) -> dict[str, str]:
 
 def session_lines(wish: SessionWish) -> dict[str, str]:
     """Say what the consent under `SESSION_ACT` is about; the worker gives it."""
-    return {"task": wish.task_id, "enclave": wish.enclave, "session-key": wish.session_key, "evidence": hash32_of(encode(wish.evidence))}
+    lines = {"task": wish.task_id, "enclave": wish.enclave, "session-key": wish.session_key, "evidence": hash32_of(encode(wish.evidence))}
+    return {**lines, "bulk": hash32_of(encode(wish.bulk))} if wish.bulk else lines
 
 
 def evidence_binding(wish: SessionWish, vault: VaultId, worker: Address) -> Hash32:
@@ -210,6 +220,7 @@ def request_session(worker: Signer, vault: VaultId, wish: SessionWish, *, nonce:
         session_key=wish.session_key,
         authorization=wish.authorization,
         evidence=wish.evidence,
+        bulk=wish.bulk,
         consent=consent,
     )
 
@@ -224,6 +235,8 @@ def read_request(body: bytes) -> SessionRequest:
     """
     found = decode(body, SessionRequest, "the request for a session")
     from_hex(found.authorization)
+    if len(found.bulk) > MAX_BULK:
+        raise InputError(f"a task opens at most {MAX_BULK} datasets, not {len(found.bulk)}")
     _public_key(found.session_key)
     return msgspec.structs.replace(
         found,

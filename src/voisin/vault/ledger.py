@@ -13,7 +13,7 @@ from voisin.chain import Chain
 from voisin.errors import StateError
 from voisin.protocol.eip712 import Domain
 from voisin.protocol.ids import Address, DealId, TaskId
-from voisin.protocol.orders import OrderKind
+from voisin.protocol.orders import DatasetOrder, OrderKind
 from voisin.protocol.records import Deal, Task
 from voisin.protocol.signatures import signed_by
 from voisin.units import UnixSeconds
@@ -49,6 +49,10 @@ class Ledger(Protocol):
 
     async def is_signed_by(self, owner: Address, digest: bytes, signature: str) -> bool:
         """Tell whether an account signed a digest: with its key, or as a contract."""
+        ...
+
+    async def may_open(self, dataset_order: DatasetOrder, deal_id: DealId) -> bool:
+        """Tell whether a deal without dataset of its own may open the one of a signed order."""
         ...
 
 
@@ -104,3 +108,7 @@ class ChainLedger:
     async def is_signed_by(self, owner: Address, digest: bytes, signature: str) -> bool:
         """Tell whether an account signed a digest: with its key, or as a contract."""
         return signed_by(owner, digest, signature) or await self._chain.is_signed_by(owner, digest, signature)
+
+    async def may_open(self, dataset_order: DatasetOrder, deal_id: DealId) -> bool:
+        """Tell whether a deal without dataset of its own may open the one of a signed order."""
+        return await self._chain.hub.may_open(dataset_order, deal_id)

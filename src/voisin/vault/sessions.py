@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import structlog
+from msgspec.structs import replace
 
 from voisin.errors import InputError, StateError, TrustError
 from voisin.protocol.codec import encode
 from voisin.protocol.consent import Consent
-from voisin.protocol.ids import ZERO_ADDRESS, Hash32, TaskId, to_hex
+from voisin.protocol.ids import ZERO_ADDRESS, Address, Hash32, TaskId, to_hex
+from voisin.protocol.params import parse_params
 from voisin.protocol.records import Deal, Task
 from voisin.protocol.results import authorization_digest
 from voisin.protocol.sealing import public_pem
-from voisin.protocol.secrets import Release, SecretRef
+from voisin.protocol.secrets import Release, SecretKind, SecretRef
 from voisin.protocol.sessions import (
     CHALLENGE_ACT,
+    MIN_BULK_VOLUME,
     SESSION_ACT,
     SealedSession,
     SessionRequest,
@@ -86,6 +89,9 @@ class Sessions:
         await self._consents.take(request.consent, SESSION_ACT, session_lines(request), by=request.worker)
         key = await self._cabinet.challenge_key(request.task_id, request.enclave)
         secrets, used = await self._collect(deal, Hash32(to_hex(key.expose_key())))
+        bulk = await self._bulk(request, task, deal)
+        secrets = replace(secrets, bulk_keys={entry: held.value.expose() for entry, held in bulk.items()})
+        used += bulk.values()
         await self._record(request, task, deal, used)
         return seal_secrets(secrets, request, self._consents.vault)
 
@@ -121,6 +127,22 @@ class Sessions:
             requester_secrets=_texts(requester),
         )
         return secrets, [held for held in (dataset, reader, app, *requester.values()) if held is not None]
+
+    async def _bulk(self, request: SessionRequest, task: Task, deal: Deal) -> dict[Address, Held]:
+        """
+        Find the keys of the datasets of a task's list. What the deal may not open, or has no key here, is left out: the rest still runs.
+
+        Source: pool-semantics.md 3.3.
+        """
+        if not request.bulk or not parse_params(deal.params).bulk_cid:
+            return {}
+        found = {}
+        for order in request.bulk:
+            is_allowed = order.volume >= MIN_BULK_VOLUME and await self._ledger.may_open(order, task.deal_id)
+            held = await self._cabinet.secret(SecretRef(SecretKind.DATASET, order.dataset)) if is_allowed else None
+            if held is not None:
+                found[order.dataset] = held
+        return found
 
     async def _needed(self, ref: SecretRef) -> Held:
         held = await self._cabinet.secret(ref)

@@ -31,7 +31,7 @@ class VaultSettings(BaseSettings):
     port: int = Field(13300, ge=0, le=65535, description="TCP port to listen on; 0 takes any free one.")
     allow_simulated: bool = Field(False, description="Whether simulated enclaves, which hide nothing, get secrets too.")
     consent_ttl_s: int = Field(300, ge=1, description="How far in the future the end of a consent may lie [s].")
-    max_body_bytes: int = Field(65_536, ge=8_192, description="Longest request body [bytes].")
+    max_body_bytes: int = Field(262_144, ge=8_192, description="Longest request body [bytes].")
     requests_per_s: float = Field(50.0, gt=0, description="Signed requests that one address may send over a long time [requests/s].")
     request_burst: int = Field(500, ge=1, description="Signed requests that one address may send at once [requests].")
     sweep_s: float = Field(600.0, gt=0, description="Period in which challenges of ended tasks and spent nonces are deleted [s].")

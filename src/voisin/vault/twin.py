@@ -8,7 +8,7 @@ from collections.abc import Callable
 from voisin.errors import StateError
 from voisin.protocol.eip712 import Domain
 from voisin.protocol.ids import ZERO_ADDRESS, Address, DealId, TaskId, as_address
-from voisin.protocol.orders import OrderKind
+from voisin.protocol.orders import DatasetOrder, OrderKind
 from voisin.protocol.records import Deal, Task
 from voisin.protocol.signatures import signed_by
 from voisin.units import UnixSeconds
@@ -30,6 +30,7 @@ class TwinLedger:
         tasks: Tasks that are initialized.
         deals: Deals.
         broker: The broker of enclaves.
+        openable: Datasets that deals without one of their own may open.
         approved: What contracts say they signed: the contract and the digest.
     """
 
@@ -44,6 +45,7 @@ class TwinLedger:
         self.tasks: dict[TaskId, Task] = {}
         self.deals: dict[DealId, Deal] = {}
         self.broker = ZERO_ADDRESS
+        self.openable: set[tuple[Address, DealId]] = set()
         self.approved: set[tuple[Address, bytes]] = set()
         self._wall = wall
 
@@ -68,6 +70,10 @@ class TwinLedger:
     async def now(self) -> UnixSeconds:
         """Tell the time that deadlines are held against [Unix s]."""
         return UnixSeconds(int(self._wall()))
+
+    async def may_open(self, dataset_order: DatasetOrder, deal_id: DealId) -> bool:
+        """Tell whether a deal may open a dataset."""
+        return (dataset_order.dataset, deal_id) in self.openable
 
     async def is_signed_by(self, owner: Address, digest: bytes, signature: str) -> bool:
         """Tell whether an account signed a digest by its key, or approved it as a contract would."""

@@ -6,20 +6,25 @@ import os
 import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import anyio
+import structlog
 
 from voisin.errors import TrustError, UnavailableError, VoisinError
 from voisin.protocol.cid import Cid
-from voisin.protocol.ids import ZERO_ADDRESS, from_hex
+from voisin.protocol.ids import ZERO_ADDRESS, Address, from_hex
+from voisin.protocol.ipld import Name
+from voisin.protocol.orders import DatasetOrder
 from voisin.protocol.params import Bag
 from voisin.protocol.wire import MachineFailure
 from voisin.sandbox import Job
+from voisin.worker.bulk import MAX_LIST_BYTES, bulk_environment, read_name, read_slice, slice_name
 from voisin.worker.cache import ContentCache
 from voisin.worker.checks import Terms
-from voisin.worker.content import Content, blob, entry_content
+from voisin.worker.content import Content, blob, entry_content, fetch_content
 from voisin.worker.disk import Disk
 from voisin.worker.pauses import Pauses
 from voisin.worker.plan import (
@@ -43,6 +48,16 @@ ATTEMPTS = 2
 """How often content is asked for; the storage client itself insists as well."""
 
 T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A job with everything it needs on this disk, and the orders of the datasets that it opens together."""
+
+    job: Job
+    bulk: tuple[DatasetOrder, ...] = ()
 
 
 class Fetcher:
@@ -76,7 +91,7 @@ class Fetcher:
         self._web = parts.web
         self._max_input_bytes = max_input_bytes
 
-    async def job(self, replica: Replica, terms: Terms, storage: Storage, *, holds: ExitStack) -> Job:
+    async def job(self, replica: Replica, terms: Terms, storage: Storage, *, holds: ExitStack) -> Prepared:
         """
         Make a task ready to run.
 
@@ -94,7 +109,9 @@ class Fetcher:
             raise RequestError(terms.fault)
         entry = bag_entry(await self._bag(bag_cid(terms.params), storage), replica.index)
         inputs = plan_inputs(terms.params, entry, allow_web=terms.deal.trust <= 1)
+        bulk = await self._bulk(terms.params.bulk_cid, replica, storage)
         environment = plan_environment(replica.task_id, replica.deal_id, terms.deal, index=replica.index, inputs=inputs)
+        environment |= bulk_environment(bulk) if terms.params.bulk_cid else {}
         args = plan_args(terms.params, entry)
         check_texts(args, environment)
         module = await self._module(terms, storage, holds)
@@ -102,7 +119,9 @@ class Fetcher:
         left_bytes = await self._lay_out(replica, files, storage, holds=holds)
         for name, url in inputs.web.items():
             left_bytes -= await self._fetch_web(replica, name, url, left_bytes)
-        return Job(
+        for order in bulk:
+            left_bytes -= await self._lay_bulk(replica, order.dataset, storage, left_bytes=left_bytes, holds=holds)
+        job = Job(
             module=module,
             module_sha256=(terms.app.sha256 or b"").hex(),
             args=args,
@@ -113,6 +132,42 @@ class Fetcher:
             seed=from_hex(replica.task_id),
             clock_unix_s=terms.deal.start_time,
         )
+        return Prepared(job, bulk)
+
+    async def _bulk(self, cid: str, replica: Replica, storage: Storage) -> tuple[DatasetOrder, ...]:
+        """Fetch the list of the datasets that a task opens together."""
+        if not cid:
+            return ()
+        root = await self._list(read_name(cid), replica, storage)
+        return read_slice(await self._list(slice_name(root, replica.index), replica, storage))
+
+    async def _list(self, name: Name, replica: Replica, storage: Storage) -> bytes:
+        target = self._folder.inputs(replica.task_id).with_suffix(".list")
+        try:
+            await self._patiently(
+                lambda: fetch_content(Content(name, None), storage, target, max_bytes=MAX_LIST_BYTES),
+                MachineFailure.INPUT_UNAVAILABLE,
+                "a list of datasets",
+            )
+            return await anyio.to_thread.run_sync(target.read_bytes)
+        finally:
+            target.unlink(missing_ok=True)
+
+    async def _lay_bulk(self, replica: Replica, entry: Address, storage: Storage, *, left_bytes: int, holds: ExitStack) -> int:
+        """Put one dataset of a list among the inputs; one that cannot be had is left out, and the others still run."""
+        try:
+            dataset = await self._ledger.dataset(entry)
+            content = entry_content(dataset.multiaddr, dataset.checksum)
+            if content is None:
+                return 0
+            holds.enter_context(self._cache.use(content.cid))
+            source = await self._cache.fetch(content, storage, max_bytes=min(left_bytes, self._disk.free_bytes))
+        except VoisinError as error:
+            log.warning("dataset_left_out", task_id=replica.task_id, dataset=entry, reason=error.message)
+            return 0
+        size = await anyio.to_thread.run_sync(_lay, source, self._folder.inputs(replica.task_id) / entry)
+        self._disk.add(replica.task_id, size)
+        return size
 
     async def _bag(self, cid: Cid | None, storage: Storage) -> Bag | None:
         if cid is None:

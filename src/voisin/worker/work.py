@@ -25,7 +25,7 @@ from voisin.worker.cache import ContentCache
 from voisin.worker.checks import Terms, check_task
 from voisin.worker.disk import Disk
 from voisin.worker.enclave.orders import EnclaveWork
-from voisin.worker.fetch import Fetcher
+from voisin.worker.fetch import Fetcher, Prepared
 from voisin.worker.pauses import Pauses
 from voisin.worker.plan import BAD_REQUEST, RequestError
 from voisin.worker.ports import Parts, Storage
@@ -85,7 +85,7 @@ class Work:
         self._print_out = print_out
         self._enclave_work = EnclaveWork(parts, folder, self._pauses)
         self._terms: dict[TaskId, Terms] = {}
-        self._ready: dict[TaskId, Job | GuestFailure] = {}
+        self._ready: dict[TaskId, Prepared | GuestFailure] = {}
         self._holds: dict[TaskId, ExitStack] = {}
 
     def _pauses(self) -> Pauses:
@@ -198,9 +198,9 @@ class Work:
         if isinstance(ready, GuestFailure):
             return await anyio.to_thread.run_sync(lambda: pack_failure(ready, target, has_callback=terms.has_callback))
         printer = Printer(replica.task_id, self._print_out)
-        outcome = await self._run_twice(ready, printer.take)
+        outcome = await self._run_twice(ready.job, printer.take)
         printer.finish(outcome.stdout, outcome.stderr)
-        return await anyio.to_thread.run_sync(lambda: pack_run(outcome, ready.output_dir, target, has_callback=terms.has_callback))
+        return await anyio.to_thread.run_sync(lambda: pack_run(outcome, ready.job.output_dir, target, has_callback=terms.has_callback))
 
     async def _run_twice(self, job: Job, on_output: OnOutput) -> Outcome:
         """Run an app; once more if the sandbox itself broke, and what is told of its output then begins at the end."""

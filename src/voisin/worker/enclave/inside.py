@@ -117,9 +117,13 @@ def _job(program: Program, opened: TaskSecrets) -> Job:
 
 
 def _decrypt(order: Order, opened: TaskSecrets, folder: Path) -> GuestFailure | None:
-    """Decrypt the deal's dataset in its place; says why not in words that every enclave finds."""
+    """Decrypt datasets in their places; says in words that every enclave finds why the deal's own cannot be."""
     if order.dataset and not _decrypt_file(folder / order.dataset, opened.dataset_key):
         return GuestFailure(BAD_DATASET, "the dataset cannot be decrypted with the key that its owner gave to the vault")
+    for entry in order.bulk:
+        path, key = folder / entry, opened.bulk_keys.get(entry, "")
+        if path.exists() and not (key and _decrypt_file(path, key)):
+            path.unlink()
     return None
 
 

@@ -10,6 +10,7 @@ import structlog
 
 from voisin.errors import UnavailableError, VoisinError
 from voisin.protocol.ids import ZERO_ADDRESS, Hash32
+from voisin.protocol.orders import DatasetOrder
 from voisin.protocol.results import GuestFailure
 from voisin.protocol.sessions import SessionWish
 from voisin.protocol.wire import MachineFailure
@@ -18,6 +19,7 @@ from voisin.vaults import Session
 from voisin.worker.archive import Packed
 from voisin.worker.checks import Terms
 from voisin.worker.enclave.words import Finished, Order, Program, Refused
+from voisin.worker.fetch import Prepared
 from voisin.worker.pauses import Pauses
 from voisin.worker.ports import MakeOrder, Parts
 from voisin.worker.refusal import RefusalError
@@ -47,7 +49,7 @@ class EnclaveWork:
         self._pauses = pauses
 
     async def run(
-        self, replica: Replica, terms: Terms, ready: Job | GuestFailure, *, vault_url: str, on_output: OnOutput
+        self, replica: Replica, terms: Terms, ready: Prepared | GuestFailure, *, vault_url: str, on_output: OnOutput
     ) -> tuple[Packed, str]:
         """
         Do a task in a fresh enclave; once more if the enclave itself broke.
@@ -70,7 +72,8 @@ class EnclaveWork:
             raise RefusalError(MachineFailure.NO_RESOURCES, f"this worker has no {what}")
 
         async def make_order(session_key: Hash32) -> Order:
-            session = await self._session(replica, session_key, vault_url)
+            bulk = () if isinstance(ready, GuestFailure) else ready.bulk
+            session = await self._session(replica, session_key, vault_url, bulk)
             return self._order(replica, terms, ready, session)
 
         try:
@@ -92,13 +95,14 @@ class EnclaveWork:
         await anyio.to_thread.run_sync(lambda: shutil.rmtree(self._folder.outputs(replica.task_id), ignore_errors=True))
         return await self._enclaves.run(make_order, on_output)
 
-    async def _session(self, replica: Replica, session_key: Hash32, vault_url: str) -> Session:
+    async def _session(self, replica: Replica, session_key: Hash32, vault_url: str, bulk: tuple[DatasetOrder, ...]) -> Session:
         """Ask the vault, and again while it does not answer."""
         wish = SessionWish(
             task_id=replica.task_id,
             enclave=replica.enclave_challenge,
             session_key=session_key,
             authorization=replica.authorization,
+            bulk=bulk,
         )
         pauses = self._pauses()
         for attempt in range(1, ATTEMPTS + 1):
@@ -113,14 +117,15 @@ class EnclaveWork:
             await anyio.sleep(pauses.next_s())
         raise AssertionError("unreachable")
 
-    def _order(self, replica: Replica, terms: Terms, ready: Job | GuestFailure, session: Session) -> Order:
+    def _order(self, replica: Replica, terms: Terms, ready: Prepared | GuestFailure, session: Session) -> Order:
         pointer = terms.deal.dataset.pointer
         return Order(
             request=session.request,
             vault=session.vault,
             sealed=session.sealed,
-            program=None if isinstance(ready, GuestFailure) else _program(ready),
+            program=None if isinstance(ready, GuestFailure) else _program(ready.job),
             failure=ready if isinstance(ready, GuestFailure) else None,
+            bulk=() if isinstance(ready, GuestFailure) else tuple(dict.fromkeys(order.dataset for order in ready.bulk)),
             dataset="" if pointer == ZERO_ADDRESS else pointer,
             target=str(self._folder.result(replica.task_id)),
             has_callback=terms.has_callback,

@@ -16,7 +16,7 @@ import msgspec
 
 from voisin.errors import InputError
 from voisin.protocol.consent import VaultId
-from voisin.protocol.ids import Hash32
+from voisin.protocol.ids import Address, Hash32
 from voisin.protocol.results import GuestFailure
 from voisin.protocol.sessions import SealedSession, SessionRequest
 from voisin.protocol.wire import MachineFailure, Stream
@@ -53,6 +53,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         program: What is to be run; None when the request cannot be carried out.
         failure: Why it cannot.
         dataset: Name of the deal's dataset among the inputs, encrypted; empty without one.
+        bulk: Names of the datasets that the task opens together, likewise; one that has no file or no key is left out.
         target: Where the result goes.
         has_callback: Whether the deal has a callback.
         cache_dir: Where compiled modules are kept.
@@ -65,6 +66,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     program: Program | None
     failure: GuestFailure | None
     dataset: str
+    bulk: tuple[Address, ...]
     target: str
     has_callback: bool
     cache_dir: str
