@@ -218,7 +218,7 @@ async def test_malformed_places(path: str, words: str) -> None:
         await at.refuses(at.header(), words, status=400)
 
 
-@pytest.mark.parametrize(("body", "status"), [(b"", 400), (b"x" * 4097, 400), (b"\xff", 400), (b"x" * 70_000, 413)])
+@pytest.mark.parametrize(("body", "status"), [(b"", 400), (b"x" * 4097, 400), (b"\xff", 400), (b"x" * 270_000, 413)])
 async def test_values_that_are_none(body: bytes, status: int) -> None:
     async with desk(Route("POST", secret_path(DATASET_KEY), PUSH_ACT, {}, body)) as at:
         assert (await at.ask(at.header())).status_code == status
