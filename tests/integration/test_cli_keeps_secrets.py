@@ -179,6 +179,20 @@ def public_half(private: str) -> str:
     return RSA.import_key(private).public_key().export_key().decode()
 
 
+def test_run_that_needs_a_secret_which_is_not_there(terminal: Terminal, tmp_path: Path) -> None:
+    (tmp_path / "app.wasm").write_bytes(WASM)
+    words = ("run", str(tmp_path / "app.wasm"), "--yes", "--replicas", "1")
+    code, _, err = terminal.run(*words, "--tag", "tee", "--secret", "1=absent")
+    assert code == 1
+    assert "the vault has no requester secret absent of 0x" in err
+    code, _, err = terminal.run(*words, "--secret", "1=absent")
+    assert code == 1
+    assert "Ask for one with the tag" in err
+    code, _, err = terminal.run(*words, "--tag", "tee", "--secret", "0=absent")
+    assert code == 2
+    assert "'0' is not the number of a secret" in err
+
+
 def test_wallet_that_owns_nothing_of_it(market: Rig, tmp_path: Path) -> None:
     with connect(market.home, wallet=market.poor) as cloud:
         assert cloud.secrets.entries() == []

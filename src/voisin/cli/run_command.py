@@ -43,6 +43,11 @@ def run(
     memory: Annotated[int, typer.Option(help="MiB of memory that a task may use.", min=0)] = 0,
     instructions: Annotated[int, typer.Option(help="WebAssembly instructions that a task may execute.", min=0)] = 0,
     tags: Annotated[str, typer.Option("--tag", parser=tag, metavar="TAGS", help='What machines must have, for example "gpu".')] = "",
+    secrets: Annotated[
+        list[str] | None,
+        typer.Option("--secret", metavar="NUMBER=NAME", help="A secret of the vault that the app may know; may be repeated."),
+    ] = None,
+    sealed: Annotated[bool, typer.Option("--sealed", help="Seal the result for the wallet's result key.")] = False,
     workerpool: Annotated[str | None, typer.Option(parser=address, metavar="ADDRESS", help="The only workerpool that may run it.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where results go; several tasks get a folder each.")] = None,
     animation: Annotated[Path | None, typer.Option(metavar="FILE", help="Also make one .gif or .apng of all PNG results.")] = None,
@@ -62,6 +67,8 @@ def run(
         given["frame"] = frames
     terms = _terms(session, replicas, trust, max_price)
     terms |= {"inputs": inputs_of(inputs or []), "tag": tags}
+    if secrets or sealed:
+        terms |= {"secrets": _secrets(secrets or []), "sealed": sealed}
     if category is not None:
         terms["category"] = category
     if workerpool is not None:
@@ -82,6 +89,14 @@ def _terms(session: Session, replicas: int | None, trust: int | None, max_price:
     elif session.settings.max_price is not None:
         terms["max_price"] = session.settings.max_price
     return terms
+
+
+def _secrets(given: list[str]) -> dict[int, str]:
+    named = settings_of(given, "--secret")
+    wrong = next((number for number in named if not (number.isascii() and number.isdecimal() and int(number) >= 1)), None)
+    if wrong is not None:
+        raise typer.BadParameter(f"{wrong!r} is not the number of a secret: they count from 1", param_hint="--secret")
+    return {int(number): name for number, name in named.items()}
 
 
 def _tasks(app: str, args: list[str], given: dict[str, str]) -> tuple[TaskSpec, ...]:

@@ -103,6 +103,7 @@ def uses(session: Session) -> None:
 
     def show(out: Console) -> None:
         from voisin.cli.show import moment, short, table
+        from voisin.protocol.sessions import evidence_kind
 
         columns = ("when", "secret", "task", "requester", "worker", "evidence")
         rows = [
@@ -112,7 +113,7 @@ def uses(session: Session) -> None:
                 short(use.task_id),
                 short(use.requester),
                 short(use.worker),
-                use.evidence,
+                evidence_kind(use.evidence),
             )
             for use in found
         ]

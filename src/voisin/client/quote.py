@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from voisin.client.apps import AppReference, TargetApp, find_app
 from voisin.client.links import Links
 from voisin.client.offers import Lot, Wish, choose_lots
+from voisin.client.secrets import require_secrets
 from voisin.client.terms import TaskSpec, Terms, choose_category
 from voisin.errors import FundsError, NoMatchError
 from voisin.policy.matching import Offer
@@ -87,12 +88,13 @@ async def make_quote(links: Links, requester: Address, reference: AppReference, 
         terms: The terms.
 
     Raises:
-        InputError: App, tasks or terms cannot be used.
+        InputError: App, tasks or terms cannot be used, or a secret that they name is not in the vault.
         NoMatchError: No offers fit; the message names the nearest one, what excludes it and by how much.
     """
     app = await find_app(links.chain, requester, reference)
     terms = replace(terms, limits=app_limits(app, terms.limits))
     is_own = app.info.owner == requester
+    await require_secrets(links, requester, terms)
     wish = Wish(
         app=app.address,
         requester=requester,
@@ -133,7 +135,7 @@ def app_limits(app: TargetApp, given: RunLimits) -> RunLimits:
 async def app_offers(links: Links, wish: Wish, *, is_own: bool) -> list[Offer[AppOrder]]:
     """Find the offers of an app; its own owner needs none, and offers it to himself for nothing, unsigned as yet."""
     if is_own:
-        order = AppOrder(app=wish.app, appprice=NRLC(0), volume=wish.volume, requesterrestrict=wish.requester, salt=ZERO_HASH)
+        order = AppOrder(app=wish.app, appprice=NRLC(0), volume=wish.volume, tag=wish.tag, requesterrestrict=wish.requester, salt=ZERO_HASH)
         return [Offer(order, OrderHash(ZERO_HASH), wish.volume)]
     found = await links.book.app_offers({"app": wish.app, "requester": wish.requester, "workerpool": "any", "dataset": "any"})
     return [Offer(offer.order, offer.hash, offer.remaining) for offer in found]

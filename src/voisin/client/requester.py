@@ -20,7 +20,7 @@ from voisin.client.apps import TargetApp
 from voisin.client.links import Links
 from voisin.client.offers import Lot
 from voisin.client.quote import Quote, app_offers, find_lots
-from voisin.client.terms import TaskSpec
+from voisin.client.terms import TaskSpec, Terms
 from voisin.errors import FundsError, InputError, RevertError, StateError
 from voisin.protocol.cid import Cid
 from voisin.protocol.eip712 import order_hash, sign_order
@@ -204,9 +204,9 @@ class Requester:
         entries = [_entry(task, quote.terms.inputs, cids) for task in quote.tasks]
         limits = quote.terms.limits
         if len(entries) == 1:
-            return encode_params(single_params(entries[0], limits))
+            return encode_params(_with_secrets(single_params(entries[0], limits), quote.terms))
         bag = await self.links.storage.put_bytes(encode_bag(Bag(tuple(entries))))
-        return encode_params(DealParams(voisin_bag=bag, voisin_limits=limits))
+        return encode_params(_with_secrets(DealParams(voisin_bag=bag, voisin_limits=limits), quote.terms))
 
     async def _upload(self, source: bytes | Path) -> Cid:
         if isinstance(source, bytes):
@@ -217,6 +217,11 @@ class Requester:
 def single_params(entry: BagEntry, limits: RunLimits) -> DealParams:
     """Spell the parameters of a deal with one task."""
     return DealParams(iexec_args=join_args(entry.args), voisin_inputs=dict(entry.inputs), voisin_limits=limits)
+
+
+def _with_secrets(params: DealParams, terms: Terms) -> DealParams:
+    named = {str(number): name for number, name in terms.secrets.items()}
+    return msgspec.structs.replace(params, iexec_secrets=named, iexec_result_encryption=terms.sealed)
 
 
 def new_salt() -> Hash32:

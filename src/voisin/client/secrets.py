@@ -14,6 +14,7 @@ import anyio.to_thread
 
 from voisin.client.keys import ReaderKeys
 from voisin.client.links import Links
+from voisin.client.terms import Terms
 from voisin.client.vault import VaultDesk
 from voisin.errors import InputError
 from voisin.protocol.ids import Address, as_address
@@ -112,6 +113,28 @@ class AsyncSecrets:
         if self._links.keys is None:
             raise InputError("there is no home folder for private keys", hint="connect with one")
         return self._links.keys
+
+
+async def require_secrets(links: Links, requester: Address, terms: Terms) -> None:
+    """
+    See that the vault has every secret that a run needs; a task that lacks one could only fail.
+
+    Args:
+        links: The network.
+        requester: Who asks for the run, and reads its result.
+        terms: The run's terms.
+
+    Raises:
+        InputError: One of them is not there, or the network has no vault.
+    """
+    wanted = {checked_ref(SecretRef(SecretKind.REQUESTER, requester, name)): "push" for name in terms.secrets.values()}
+    if terms.sealed:
+        wanted[SecretRef(SecretKind.NAMED, requester, RESULT_KEY)] = "result-key"
+    if wanted and links.vault is None:
+        raise InputError("this network has no vault", hint="name one as vault_url in box.json")
+    for ref, verb in wanted.items():
+        if links.vault is not None and await links.vault.find(ref) is None:
+            raise InputError(f"the vault has no {ref}", hint=f"make it with `voisin secret {verb}`")
 
 
 def _ref(kind: str, holder: str | Address, name: str) -> SecretRef:

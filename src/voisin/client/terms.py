@@ -14,7 +14,7 @@ from voisin.protocol.archive import check_path
 from voisin.protocol.ids import ZERO_ADDRESS, Address, as_address
 from voisin.protocol.params import RunLimits
 from voisin.protocol.records import Category
-from voisin.protocol.tags import NO_TAG, Tag, as_tag
+from voisin.protocol.tags import NO_TAG, Tag, as_tag, needs_enclave
 from voisin.units import NRLC, parse_amount
 
 DEFAULT_REPLICAS = 2
@@ -54,6 +54,8 @@ class RunTerms(TypedDict, total=False):
         category: Class of duration, by number or name; unless given, the shortest that holds the time limit, or the first.
         limits: What one task may use.
         tag: What the machines must have, for example `"gpu"`.
+        secrets: What the app may know, in an enclave: the names of your secrets in the vault, by the numbers the app knows them by.
+        sealed: Whether the result is sealed for the wallet's result key, in an enclave.
         workerpool: Address of the only workerpool that may run it.
         timeout_s: How long to wait for the results [s]; the deal goes on when it passes.
         progress: Called with a `Progress` whenever there is news.
@@ -66,6 +68,8 @@ class RunTerms(TypedDict, total=False):
     category: int | str
     limits: RunLimits
     tag: str
+    secrets: Mapping[int, str]
+    sealed: bool
     workerpool: str
     timeout_s: float
     progress: Callable[[Progress], None]
@@ -82,6 +86,8 @@ class Terms:
     category: int | str | None = None
     limits: RunLimits = RunLimits()
     tag: Tag = NO_TAG
+    secrets: Mapping[int, str] = field(default_factory=dict)
+    sealed: bool = False
     workerpool: Address = ZERO_ADDRESS
     timeout_s: float | None = None
     progress: Callable[[Progress], None] | None = None
@@ -113,6 +119,9 @@ def read_terms(given: RunTerms) -> Terms:
         raise InputError(f"there is no term {unknown[0]!r}", hint=meant)
     if "replicas" in given and "trust" in given:
         raise InputError("replicas and trust say the same thing twice", hint="give one of them")
+    tag = as_tag(given.get("tag", ""))
+    if (given.get("secrets") or given.get("sealed")) and not needs_enclave(tag):
+        raise InputError("secrets and sealed results need an enclave", hint='ask for one with the tag "tee"')
     price = given.get("max_price")
     return Terms(
         inputs=read_inputs(given.get("inputs", {})),
@@ -121,7 +130,9 @@ def read_terms(given: RunTerms) -> Terms:
         max_price=parse_amount(price) if isinstance(price, str) else None if price is None else NRLC(_positive("max_price", price, 0)),
         category=given.get("category"),
         limits=given.get("limits", RunLimits()),
-        tag=as_tag(given.get("tag", "")),
+        tag=tag,
+        secrets=dict(given.get("secrets", {})),
+        sealed=given.get("sealed", False),
         workerpool=as_address(given["workerpool"]) if "workerpool" in given else ZERO_ADDRESS,
         timeout_s=given.get("timeout_s"),
         progress=given.get("progress"),

@@ -79,7 +79,7 @@ class SecretPage(msgspec.Struct, frozen=True):
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):
-    """One use of a secret: when it went to the enclave of which task, run by whom for whom, on what evidence (its kind)."""
+    """One use of a secret: when it went to the enclave of which task, run by whom for whom, on what evidence (JSON)."""
 
     at: UnixSeconds
     kind: SecretKind

@@ -48,6 +48,10 @@ Evidence = SimulatedEvidence
 """What an enclave shows for itself; a tagged union that has one member today."""
 
 
+class _Kind(msgspec.Struct, frozen=True):
+    kind: str
+
+
 class SessionWish(msgspec.Struct, frozen=True, kw_only=True):
     """
     What a session is asked for.
@@ -190,6 +194,16 @@ def session_lines(wish: SessionWish) -> dict[str, str]:
     """Say what the consent under `SESSION_ACT` is about; the worker gives it."""
     lines = {"task": wish.task_id, "enclave": wish.enclave, "session-key": wish.session_key, "evidence": hash32_of(encode(wish.evidence))}
     return {**lines, "bulk": hash32_of(encode(wish.bulk))} if wish.bulk else lines
+
+
+def evidence_kind(text: str) -> str:
+    """
+    Name the kind of evidence that is kept as JSON.
+
+    Raises:
+        InputError: It is malformed.
+    """
+    return decode(text, _Kind, "the evidence").kind
 
 
 def evidence_binding(wish: SessionWish, vault: VaultId, worker: Address) -> Hash32:

@@ -17,6 +17,11 @@ def test_nothing_said_means_two_replicas_and_no_limit() -> None:
     assert (terms.replicas, terms.trust, terms.max_price, terms.category, terms.timeout_s) == (2, None, None, None, None)
 
 
+def test_secrets_and_sealed_results_in_an_enclave() -> None:
+    terms = read_terms({"secrets": {2: "token"}, "sealed": True, "tag": "tee"})
+    assert (terms.secrets, terms.sealed) == ({2: "token"}, True)
+
+
 @pytest.mark.parametrize(("given", "read"), [("0.1 RLC", 100_000_000), ("5 nRLC", 5), (7, 7), (0, 0), ("2", 2_000_000_000)])
 def test_prices_are_exact(given: str | int, read: int) -> None:
     assert read_terms({"max_price": given}).max_price == read
@@ -32,6 +37,8 @@ def test_prices_are_exact(given: str | int, read: int) -> None:
         ({"replicas": 2, "trust": 4}, "the same thing twice"),
         ({"tag": "quantum"}, "'quantum' is not a tag"),
         ({"workerpool": "0x12"}, "is not an address"),
+        ({"secrets": {1: "token"}}, "secrets and sealed results need an enclave"),
+        ({"sealed": True, "tag": "gpu"}, "secrets and sealed results need an enclave"),
     ],
 )
 def test_what_cannot_be_used_is_refused(given: RunTerms, says: str) -> None:
