@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import msgspec
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -16,6 +17,7 @@ from voisin.market.proof import Wish, read_proof, sign_wish
 from voisin.market.query import OrderQuery
 from voisin.protocol.api import OrderStatus, PublishedOrder
 from voisin.protocol.eip712 import order_hash
+from voisin.protocol.feed import FeedEvent, OrderNews
 from voisin.protocol.ids import OrderHash
 from voisin.protocol.orders import AppOrder, Order, OrderKind, RequestOrder, WorkerpoolOrder, order_kind
 from voisin.units import UnixSeconds
@@ -43,6 +45,8 @@ class Book(RuleBasedStateMachine):
         self.money = {self.trade.scheduler.address: 1_000 * RLC, self.trade.requester.address: 1_000 * RLC}
         self.app_owner = self.trade.developer.address
         self.stamp = NOW
+        self.copy: dict[OrderHash, PublishedOrder] = {}
+        self.heard = 0
 
     def run(self, function: Callable[..., Awaitable[ResultT]], *arguments: object) -> ResultT:
         """Run a coroutine in the machine's own loop."""
@@ -200,6 +204,21 @@ class Book(RuleBasedStateMachine):
             return OrderStatus.REMOVED
         owns = not isinstance(order, AppOrder) or self.app_owner == self.trade.developer.address
         return OrderStatus.OPEN if owns and self.can_pay(order) else OrderStatus.DEAD
+
+    @invariant()
+    def copy_kept_by_the_feed_is_the_book(self) -> None:
+        """Keep a copy of the book by what the live feed tells, with the three rules that it promises."""
+        for told in self.run(self.desk.service.store.events, self.heard, 10_000):
+            assert told.id == self.heard + 1
+            self.heard = told.id
+            event: FeedEvent = msgspec.json.decode(told.content, type=FeedEvent)  # type: ignore[arg-type]  (a union)
+            if isinstance(event, OrderNews) and event.order.status is OrderStatus.OPEN:
+                self.copy[event.order.hash] = event.order
+            elif isinstance(event, OrderNews):
+                assert event.why
+                self.copy.pop(event.order.hash, None)
+        page = self.run(self.desk.service.store.orders, OrderQuery(**EVERYBODY, limit=1000))  # type: ignore[arg-type]
+        assert {found.hash: found for found in page.orders} == self.copy
 
     @invariant()
     def remaining_is_never_negative_nor_more_than_volume(self) -> None:
