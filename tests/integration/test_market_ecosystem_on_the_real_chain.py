@@ -174,6 +174,7 @@ async def test_orders_are_retired_at_once(rig: Rig, tmp_path: Path, record_prope
         await until(client, f"/requestorders/{order_hash(small, chain.domain)}", status="filled", remaining=0)
         given = calls.transfer_entry(chain.app_registry, app.app, owner=rig.app_owner.address, recipient=rig.stranger.address)
         await ends("app given away", rig.app_owner, given, of_app, status="dead")
+        await until(client, of_request, status="dead", remaining=3)  # nobody offers the app any more
         closed = calls.manage_order(hub, pool, Operation.CLOSE)
         await ends("closed", rig.scheduler, closed, of_pool, status="canceled", remaining=0)
         assert (await client.get("/apporders", app="any"))["count"] == (await client.get("/workerpoolorders"))["count"] == 0

@@ -7,7 +7,7 @@ and simulations.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -111,6 +111,18 @@ class BookWrite(Protocol):
 
     async def drop_expired(self, now: UnixSeconds) -> None:
         """Forget the challenges that have expired."""
+        ...
+
+    async def want(self, order_hash: OrderHash, resources: Collection[Address]) -> None:
+        """Note that a request is to be in the book only while there are offers of these; noting it again changes nothing."""
+        ...
+
+    async def wanting(self, resource: Address) -> list[Entry]:
+        """List the open requests that are in the book only while there are offers of an app or dataset."""
+        ...
+
+    async def best(self, query: OrderQuery) -> Entry | None:
+        """Find the best of the orders that fit."""
         ...
 
     async def next_number(self) -> int:

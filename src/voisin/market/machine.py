@@ -9,6 +9,7 @@ still ends in the same place. The first verdict of `VERDICTS` that holds decides
     REMOVED     its signer took it out of the book             until its signer puts it back
     DEAD        its signer does not own the resource any more  until the resource returns
     DEAD        its signer cannot pay one task                 until the money returns
+    DEAD        it asked for offers in the book, which are gone until it is published again
     OPEN        none of these
 """
 
@@ -51,6 +52,7 @@ class Entry:
         is_closed: Its signer cancelled it on the chain.
         is_removed: Its signer took it out of the book.
         proven_at: Time of the last proof by which its signer changed the entry; older proofs are refused.
+        lacks: Which offer, without which it was not to be in the book, is gone; empty while it lacks none.
         number: Its last publication's place among all of the book, which tells apart what was published in the same second.
     """
 
@@ -65,6 +67,7 @@ class Entry:
     is_removed: bool = False
     proven_at: UnixSeconds = NEVER
     number: int = 0
+    lacks: str = ""
 
     @property
     def status(self) -> OrderStatus:
@@ -110,7 +113,14 @@ class Unpublished:
     proven_at: UnixSeconds
 
 
-Fact = Consumed | Closed | OwnerSeen | StakeSeen | Unpublished
+@dataclass(frozen=True, slots=True)
+class OfferGone:
+    """The book has no offer any more that the request could be matched with; `words` say of what."""
+
+    words: str
+
+
+Fact = Consumed | Closed | OwnerSeen | StakeSeen | Unpublished | OfferGone
 
 
 def learn(entry: Entry, *facts: Fact) -> Entry:
@@ -127,6 +137,8 @@ def learn(entry: Entry, *facts: Fact) -> Entry:
                 entry = replace(entry, stake=stake)
             case Unpublished(proven_at):
                 entry = replace(entry, is_removed=True, proven_at=max(entry.proven_at, proven_at))
+            case OfferGone(words):
+                entry = replace(entry, lacks=words)
     return entry
 
 
@@ -202,12 +214,17 @@ def _short_of_money(entry: Entry) -> str:
     return f"its signer {entry.signer} holds {format_amount(entry.stake)} free in the hub, one task needs {format_amount(needed)}"
 
 
+def _lacks_offer(entry: Entry) -> str:
+    return entry.lacks
+
+
 VERDICTS: tuple[tuple[OrderStatus, Callable[[Entry], str]], ...] = (
     (OrderStatus.CANCELLED, _closed),
     (OrderStatus.FILLED, _used_up),
     (OrderStatus.REMOVED, _taken_out),
     (OrderStatus.DEAD, _lost_resource),
     (OrderStatus.DEAD, _short_of_money),
+    (OrderStatus.DEAD, _lacks_offer),
 )
 """Each status with the question that decides it; the answer is the reason, or empty when it does not hold."""
 

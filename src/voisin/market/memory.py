@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -51,10 +51,11 @@ class _Records:
     categories: dict[int, CategoryEntry] = field(default_factory=dict)
     challenges: dict[Hash32, Challenge] = field(default_factory=dict)
     events: dict[int, Told] = field(default_factory=dict)
+    wants: dict[OrderHash, frozenset[Address]] = field(default_factory=dict)
 
     def copy(self) -> _Records:
         """Copy the records; what is in them never changes."""
-        kept = (self.entries, self.stories, self.deals, self.tasks, self.categories, self.challenges, self.events)
+        kept = (self.entries, self.stories, self.deals, self.tasks, self.categories, self.challenges, self.events, self.wants)
         return _Records(self.position, *map(dict, kept))  # type: ignore[arg-type]
 
 
@@ -215,6 +216,18 @@ class MemoryWrite:
     async def drop_expired(self, now: UnixSeconds) -> None:
         """Forget the challenges that have expired."""
         self._records.challenges = {each.digest: each for each in self._records.challenges.values() if each.expires_at > now}
+
+    async def want(self, order_hash: OrderHash, resources: Collection[Address]) -> None:
+        """Note that a request is to be in the book only while there are offers of these; noting it again changes nothing."""
+        self._records.wants[order_hash] = frozenset(resources)
+
+    async def wanting(self, resource: Address) -> list[Entry]:
+        """List the open requests that are in the book only while there are offers of an app or dataset."""
+        return [entry for entry in self._live() if entry.status is OrderStatus.OPEN and resource in self._records.wants.get(entry.hash, ())]
+
+    async def best(self, query: OrderQuery) -> Entry | None:
+        """Find the best of the orders that fit."""
+        return min((entry for entry in self._records.entries.values() if fits(entry, query)), key=_order_key, default=None)
 
     async def next_number(self) -> int:
         """Number the next publication."""

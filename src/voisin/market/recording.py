@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from voisin.chain import EventRange
 from voisin.market.book import BookWrite, Position
 from voisin.market.following import Answers, TaskChange, new_categories, new_deals, order_facts, task_steps
-from voisin.market.machine import Entry, Fact, OwnerSeen, StakeSeen, learn, published_form
-from voisin.protocol.api import Moment
+from voisin.market.machine import Entry, Fact, OfferGone, OwnerSeen, StakeSeen, learn, published_form
+from voisin.market.wanting import offer_query, wanted_of, what_lacks
+from voisin.protocol.api import Moment, OrderStatus
 from voisin.protocol.feed import DealNews, OrderNews, TradeNews, trade_of
+from voisin.protocol.ids import OrderHash
+from voisin.protocol.orders import AppOrder, DatasetOrder, OrderKind, RequestOrder, order_kind, resource_of
 from voisin.units import UnixSeconds
 
 _TOLD = ("status", "remaining", "published_at")
@@ -32,6 +35,11 @@ class Change:
         return before is None or before.status != after.status or before.published_at != after.published_at
 
     @property
+    def is_end(self) -> bool:
+        """Whether the order was open, and is not any more."""
+        return self.before is not None and self.before.status is OrderStatus.OPEN and self.after.status is not OrderStatus.OPEN
+
+    @property
     def is_news(self) -> bool:
         """Whether others can see it."""
         return self.before is None or any(getattr(self.before, name) != getattr(self.after, name) for name in _TOLD)
@@ -39,7 +47,9 @@ class Change:
 
 async def keep(write: BookWrite, *changes: Change) -> None:
     """
-    Save what is known of orders, tell their stories when their status changed, and tell the feed what others can see of it.
+    Save what is known of orders, and tell whom it concerns.
+
+    Their stories hear of a new status, the live feed of what others can see; requests that wanted an order retire when it goes.
 
     Args:
         write: The transaction.
@@ -52,6 +62,42 @@ async def keep(write: BookWrite, *changes: Change) -> None:
     for change in changed:
         if change.is_news:
             await write.announce(OrderNews(at=change.at, order=published_form(change.after), why=change.after.why))
+    for change in changed:
+        if change.is_end and isinstance(change.after.order, AppOrder | DatasetOrder):
+            await _retire_requests(write, change.after, change.at)
+
+
+async def want_offers(write: BookWrite, order_hash: OrderHash, *, at: UnixSeconds) -> None:
+    """
+    Keep a request in the book only as long as there are offers of its app and dataset.
+
+    Args:
+        write: The transaction.
+        order_hash: The request; nothing is done where it is not open.
+        at: Now.
+    """
+    entry = await write.entry(order_hash)
+    if entry is None or entry.status is not OrderStatus.OPEN or not isinstance(entry.order, RequestOrder):
+        return
+    wanted = wanted_of(entry.order)
+    await write.want(order_hash, {resource for resource, _ in wanted.values()})
+    for kind in wanted:
+        await _retire_if_lacking(write, entry, kind, at)  # an offer may have gone since it was looked for
+
+
+async def _retire_if_lacking(write: BookWrite, entry: Entry, kind: OrderKind, at: UnixSeconds) -> None:
+    assert isinstance(entry.order, RequestOrder)
+    best = await write.best(offer_query(entry.order, kind))
+    words = what_lacks(entry.order, kind, None if best is None else best.order)
+    if words:
+        await keep(write, Change(entry, learn(entry, OfferGone(words)), at))
+
+
+async def _retire_requests(write: BookWrite, gone: Entry, at: UnixSeconds) -> None:
+    """Retire the requests that wanted an offer which has just gone, and find no other."""
+    kind = order_kind(gone.order)
+    for entry in await write.wanting(resource_of(gone.order)):
+        await _retire_if_lacking(write, entry, kind, at)
 
 
 async def record(write: BookWrite, stretch: EventRange, answers: Answers, *, at: UnixSeconds) -> bool:

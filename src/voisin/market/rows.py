@@ -16,7 +16,7 @@ from voisin.protocol.records import TaskStatus
 
 Row = dict[str, object]
 
-_FACTS = ("hash", "signer", "remaining", "published_at", "owner", "stake", "is_closed", "is_removed", "proven_at", "number")
+_FACTS = ("hash", "signer", "remaining", "published_at", "owner", "stake", "is_closed", "is_removed", "proven_at", "number", "lacks")
 """What an entry and its row have in common, apart from the order."""
 
 

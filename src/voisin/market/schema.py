@@ -83,6 +83,7 @@ orders = Table(
     Column("is_removed", Boolean, nullable=False),
     Column("proven_at", BigInteger, nullable=False),
     Column("number", BigInteger, nullable=False, server_default="0"),
+    Column("lacks", Text, nullable=False, server_default=""),
     Index("ix_orders_listing", *LISTING),
     Index(None, "signer", "status"),
     Index(None, "resource", "status"),
@@ -168,6 +169,15 @@ challenges = Table(
     Index(None, "expires_at"),
 )
 """What was given out to be signed by an address, once, until it expires."""
+
+wants = Table(
+    "wants",
+    metadata,
+    Column("order_hash", _HASH, ForeignKey(orders.c.hash), primary_key=True),
+    Column("resource", _ADDRESS, primary_key=True),
+    Index(None, "resource"),
+)
+"""Requests that are to be in the book only while it has offers of their app and dataset, which are the resources."""
 
 feed = Table(
     "feed",

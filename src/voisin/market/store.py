@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 
@@ -31,7 +31,7 @@ from voisin.market.rows import (
     row_of_task,
     task_of_row,
 )
-from voisin.market.schema import categories, challenges, deals, feed, follower, moments, orders, tasks
+from voisin.market.schema import categories, challenges, deals, feed, follower, moments, orders, tasks, wants
 from voisin.protocol.api import CategoryEntry, DealEntry, DealPage, Moment, OrderPage, OrderStatus, TaskEntry, TaskPage
 from voisin.protocol.codec import encode
 from voisin.protocol.eip712 import Domain
@@ -256,6 +256,22 @@ class SqlWrite:
         counting = select(orders.c.signer, func.count()).group_by(orders.c.signer)
         counting = counting.where(orders.c.signer.in_(signers), orders.c.status == OrderStatus.OPEN.value)
         return dict.fromkeys(signers, 0) | {Address(signer): count for signer, count in await self._connection.execute(counting)}
+
+    async def want(self, order_hash: OrderHash, resources: Collection[Address]) -> None:
+        """Note that a request is to be in the book only while there are offers of these; noting it again changes nothing."""
+        await self._connection.execute(delete(wants).where(wants.c.order_hash == order_hash))
+        await self._connection.execute(insert(wants), [{"order_hash": order_hash, "resource": each} for each in sorted(resources)])
+
+    async def wanting(self, resource: Address) -> list[Entry]:
+        """List the open requests that are in the book only while there are offers of an app or dataset."""
+        named = select(orders).join(wants, wants.c.order_hash == orders.c.hash).where(wants.c.resource == resource)
+        return await self._entries(named.where(orders.c.status == OrderStatus.OPEN.value))
+
+    async def best(self, query: OrderQuery) -> Entry | None:
+        """Find the best of the orders that fit."""
+        page = select(orders).where(order_conditions(query)).order_by(orders.c.rank, orders.c.published_at, orders.c.hash).limit(1)
+        row = (await self._connection.execute(page)).mappings().one_or_none()
+        return None if row is None else entry_of_row(row)
 
     async def next_number(self) -> int:
         """Number the next publication."""

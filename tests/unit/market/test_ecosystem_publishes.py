@@ -10,8 +10,8 @@ import pytest
 from tests.support.ecosystem import Client, authorize, posted
 from tests.support.order_book import NOW, RLC, Desk, Trade, open_desk, somewhere
 from voisin.protocol.eip712 import order_hash, sign_order
-from voisin.protocol.ids import ZERO_ADDRESS
-from voisin.protocol.orders import Order, OrderKind
+from voisin.protocol.ids import ZERO_ADDRESS, OrderHash
+from voisin.protocol.orders import AppOrder, Order, OrderKind
 from voisin.protocol.tags import tag_of
 
 pytestmark = pytest.mark.anyio
@@ -351,3 +351,54 @@ async def test_unknown_fields_are_ignored(client: Client, trade: Trade) -> None:
     headers = {"authorization": await client.authorization(trade.developer)}
     answer = await client.http.post("/apporders", params={"chainId": client.chain_id, "x": "y"}, json=body, headers=headers)
     assert client.read(answer, 200)["published"]["status"] == "open"
+
+
+@pytest.mark.parametrize("how", ["closed", "taken out", "used up", "given away"])
+async def test_requests_die_with_the_last_offer_of_their_app(client: Client, desk: Desk, trade: Trade, how: str) -> None:
+    async def end(order: AppOrder, name: str) -> None:
+        if how == "taken out":
+            await client.unpublish("app", trade.developer, orderHash=name)
+        elif how == "closed":
+            trade.ledger.close(order)
+        elif how == "used up":
+            trade.ledger.match(order, None, trade.pool_order(volume=1), trade.request_order(volume=1))
+        else:
+            trade.ledger.transfer_entry(trade.app, trade.stranger.address)
+        await desk.catch_up()
+
+    first, second = trade.app_order(volume=1), trade.app_order(volume=1)
+    names = [(await client.publish(order, trade.developer))["published"]["orderHash"] for order in (first, second)]
+    waiting = trade.request_order()
+    await desk.service.publish(waiting)  # by our own route: it waits for offers
+    order = trade.request_order()
+    name = (await client.publish(order, trade.requester))["published"]["orderHash"]
+    if how != "given away":
+        await end(first, names[0])
+        assert (await client.get(f"/requestorders/{name}"))["status"] == "open"
+    await end(second, names[1])
+    assert (await client.get(f"/requestorders/{name}"))["status"] == "dead"
+    assert (await client.get(f"/requestorders/{order_hash(waiting, trade.ledger.domain)}"))["status"] == "open"
+    story = await desk.service.store.story(OrderHash(name))
+    assert story[-1].detail == f"No apporder published for app {trade.app}"
+    assert (await client.publish(order, trade.requester, 403))["error"] == f"No apporder published for app {trade.app}"
+    owner = trade.stranger if how == "given away" else trade.developer
+    await client.publish(sign_order(trade.app_order(), trade.ledger.domain, owner), owner)
+    assert (await client.publish(order, trade.requester))["published"]["status"] == "open"
+
+
+async def test_requests_die_when_only_dear_or_restricted_offers_are_left(client: Client, desk: Desk, trade: Trade) -> None:
+    cheap = (await client.publish(trade.app_order(price=1, tag=tag_of(["tee"])), trade.developer))["published"]["orderHash"]
+    await client.publish(trade.app_order(price=0), trade.developer)  # has no enclave
+    await client.publish(trade.app_order(price=0, tag=tag_of(["tee"]), workerpoolrestrict=somewhere(7)), trade.developer)
+    await client.publish(trade.app_order(price=3, tag=tag_of(["tee"])), trade.developer)
+    data = (await client.publish(trade.dataset_order(), trade.data_owner))["published"]["orderHash"]
+    named = {"appmaxprice": 2, "tag": tag_of(["tee"]), "workerpoolmaxprice": 0}
+    plain = (await client.publish(trade.request_order(**named), trade.requester))["published"]["orderHash"]
+    with_data = (await client.publish(trade.request_order(**named, dataset=trade.dataset), trade.requester))["published"]["orderHash"]
+    await client.unpublish("dataset", trade.data_owner, orderHash=data)
+    assert (await client.get(f"/requestorders/{plain}"))["status"] == "open"
+    assert (await client.get(f"/requestorders/{with_data}"))["status"] == "dead"
+    await client.unpublish("app", trade.developer, orderHash=cheap)
+    assert (await client.get(f"/requestorders/{plain}"))["status"] == "dead"
+    story = await desk.service.store.story(OrderHash(plain))
+    assert story[-1].detail == f"appmaxprice for app {trade.app} is too low, actual best price is 3 nRLC"

@@ -12,20 +12,19 @@ from voisin.market.ecosystem.rules import (
     check_count,
     check_money,
     check_new,
-    check_offer,
     check_published,
     order_word,
 )
 from voisin.market.inquiry import facts_of
 from voisin.market.proof import Consent
-from voisin.market.query import OrderQuery
+from voisin.market.recording import want_offers
 from voisin.market.service import MarketService
 from voisin.market.settings import MarketSettings
+from voisin.market.wanting import offer_query, wanted_of, what_lacks
 from voisin.protocol.api import PublishedOrder
 from voisin.protocol.eip712 import order_hash as hash_of
-from voisin.protocol.ids import ZERO_ADDRESS, Address, OrderHash
-from voisin.protocol.orders import AppOrder, DatasetOrder, Order, OrderKind, RequestOrder, order_kind
-from voisin.protocol.tags import needs_enclave, tag_of
+from voisin.protocol.ids import Address, OrderHash
+from voisin.protocol.orders import Order, OrderKind, RequestOrder, order_kind
 
 MOST_AT_ONCE = 1000
 """Most orders that one wish takes out [orders]."""
@@ -84,10 +83,14 @@ class EcosystemDesk:
         check_count(order, facts.owner, count=(await store.orders_from(mine, 0)).count, most=self._most_open)
         check_money(order, facts)
         if isinstance(order, RequestOrder):
-            check_offer(order, OrderKind.APP, await self._best_app(order))
-            if order.dataset != ZERO_ADDRESS:
-                check_offer(order, OrderKind.DATASET, await self._best_dataset(order))
+            for offered in wanted_of(order):
+                found = (await store.orders_from(offer_query(order, offered), 0)).orders
+                if words := what_lacks(order, offered, found[0].order if found else None):
+                    raise StateError(words)
         published, _ = await self.market.publish(order, consent)
+        if isinstance(order, RequestOrder):
+            async with store.write() as write:
+                await want_offers(write, order_hash, at=consent.at)
         return published
 
     async def unpublish(self, kind: OrderKind, order_hash: OrderHash, consent: Consent) -> list[OrderHash]:
@@ -121,32 +124,3 @@ class EcosystemDesk:
     async def _last(self, names: list[OrderHash]) -> OrderHash:
         entries = [await self.market.store.entry(name) for name in names]
         return max((entry for entry in entries if entry is not None), key=lambda entry: entry.number).hash
-
-    async def _best_app(self, request: RequestOrder) -> AppOrder | None:
-        query = OrderQuery(
-            kind=OrderKind.APP,
-            app=(request.app,),
-            dataset=(request.dataset,),
-            workerpool=(request.workerpool,),
-            requester=(request.requester,),
-            min_tag=tag_of(["tee"]) if needs_enclave(request.tag) else None,
-            limit=1,
-        )
-        found = await self._best(query)
-        return found if isinstance(found, AppOrder) else None
-
-    async def _best_dataset(self, request: RequestOrder) -> DatasetOrder | None:
-        query = OrderQuery(
-            kind=OrderKind.DATASET,
-            dataset=(request.dataset,),
-            app=(request.app,),
-            workerpool=(request.workerpool,),
-            requester=(request.requester,),
-            limit=1,
-        )
-        found = await self._best(query)
-        return found if isinstance(found, DatasetOrder) else None
-
-    async def _best(self, query: OrderQuery) -> Order | None:
-        found = (await self.market.store.orders_from(query, 0)).orders
-        return found[0].order if found else None

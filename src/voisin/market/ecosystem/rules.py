@@ -9,14 +9,14 @@ Source: client-surface.md 3.3.
 
 from __future__ import annotations
 
-from voisin.errors import FundsError, InputError, StateError, TrustError
+from voisin.errors import FundsError, StateError, TrustError
 from voisin.market.admission import OrderFacts
-from voisin.market.machine import FINAL, Entry, price_of
+from voisin.market.machine import FINAL, Entry
+from voisin.market.wanting import no_offer
 from voisin.protocol.api import OrderStatus
 from voisin.protocol.ids import Address
-from voisin.protocol.orders import AppOrder, DatasetOrder, Order, OrderKind, RequestOrder, WorkerpoolOrder, order_kind
+from voisin.protocol.orders import Order, OrderKind, RequestOrder, WorkerpoolOrder, order_kind
 from voisin.protocol.rules import workerpool_stake
-from voisin.protocol.tags import needs_enclave
 from voisin.units import NRLC
 
 
@@ -50,7 +50,8 @@ def check_authority(order: Order, facts: OrderFacts, account: Address) -> None:
     if facts.owner != account:
         raise TrustError(f"only order signer {facts.owner} can publish an order")
     if isinstance(order, RequestOrder) and facts.missing:
-        raise no_offer(OrderKind.DATASET if facts.missing.startswith(OrderKind.DATASET) else OrderKind.APP, order)
+        kind = OrderKind.DATASET if facts.missing.startswith(OrderKind.DATASET) else OrderKind.APP
+        raise StateError(no_offer(order, kind))
     if not facts.is_signed:
         raise TrustError("invalid sign")
     if not facts.has_category:
@@ -89,26 +90,6 @@ def check_money(order: Order, facts: OrderFacts) -> None:
             raise FundsError(f"requester stake is too low to cover requestorder payment, minimum stake required is {needed} nRLC")
 
 
-def check_offer(request: RequestOrder, kind: OrderKind, best: AppOrder | DatasetOrder | None) -> None:
-    """
-    See that the best offer of a request's app or dataset is there, and not too dear.
-
-    Raises:
-        StateError: There is none, or it is.
-    """
-    if best is None:
-        raise no_offer(kind, request)
-    resource, most = _wanted(request, kind)
-    if price_of(best) > most:
-        raise StateError(f"{kind}maxprice for {kind} {resource} is too low, actual best price is {price_of(best)} nRLC")
-
-
-def no_offer(kind: OrderKind, request: RequestOrder) -> StateError:
-    """Say that nobody offers a request's app or dataset."""
-    enabled = "tee enabled " if kind is OrderKind.APP and needs_enclave(request.tag) else ""
-    return StateError(f"No {enabled}{order_word(kind)} published for {kind} {_wanted(request, kind)[0]}")
-
-
 def check_published(known: Entry | None, kind: OrderKind, order_hash: str, account: Address) -> None:
     """
     See that an order may be taken out by an account.
@@ -122,12 +103,3 @@ def check_published(known: Entry | None, kind: OrderKind, order_hash: str, accou
         raise StateError(f"{order_word(kind)} with orderHash {order_hash} is not published")
     if known.signer != account:
         raise TrustError(f"only order signer {known.signer} can unpublish an order")
-
-
-def _wanted(request: RequestOrder, kind: OrderKind) -> tuple[Address, NRLC]:
-    """Name a request's app or dataset, and the most that it may cost [nRLC]."""
-    if kind is OrderKind.APP:
-        return request.app, request.appmaxprice
-    if kind is OrderKind.DATASET:
-        return request.dataset, request.datasetmaxprice
-    raise InputError(f"a request is not matched with {order_word(kind)}s")
