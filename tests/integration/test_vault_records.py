@@ -67,18 +67,23 @@ def task(number: int) -> TaskId:
 
 async def test_secrets_are_added_once_replaced_and_deleted(store: VaultStore) -> None:
     assert await store.secret(NAMED) is None
-    assert not await store.replace_secret(secret(NAMED))
+    assert not await store.replace_secret(secret(NAMED), over=secret(NAMED), mark="m")
     assert await store.add_secret(secret(NAMED, b"first"))
     assert not await store.add_secret(secret(NAMED, b"second"))
     assert await store.secret(NAMED) == secret(NAMED, b"first")
-    assert await store.replace_secret(secret(NAMED, b"third"))
+    assert not await store.replace_secret(secret(NAMED, b"third"), over=secret(NAMED, b"second"), mark="m")
+    assert not await store.is_former("m")
+    assert await store.replace_secret(secret(NAMED, b"third"), over=secret(NAMED, b"first"), mark="m")
+    assert await store.is_former("m")
     assert await store.secret(NAMED) == secret(NAMED, b"third")
     assert await store.add_secret(secret(DATASET_KEY, by=BOB))
     assert await store.add_secret(secret(SecretRef(SecretKind.REQUESTER, ALICE, "a")))
     assert await store.add_secret(secret(SecretRef(SecretKind.REQUESTER, ALICE, "A")))  # names of requesters keep their case
     assert [record.ref.name for record in await store.secrets_of(ALICE)] == ["note", "A", "a"]
-    assert await store.delete_secret(NAMED)
-    assert not await store.delete_secret(NAMED)
+    assert not await store.delete_secret(secret(NAMED, b"first"), mark="n")
+    assert await store.delete_secret(secret(NAMED, b"third"), mark="m")
+    assert not await store.delete_secret(secret(NAMED, b"third"), mark="n")
+    assert not await store.is_former("n")
     assert await store.secret(NAMED) is None
     assert [record.ref for record in await store.secrets_of(BOB)] == [DATASET_KEY]
 
@@ -140,7 +145,7 @@ async def test_what_is_under_an_older_key_is_found_and_replaced(store: VaultStor
     await store.add_challenge(ChallengeRecord(task(1), ALICE, UnixSeconds(5), Box("old", b"1")))
     older = await store.sealed_otherwise("new")
     assert {type(record) for record in older} == {IdentityRecord, SecretRecord, ChallengeRecord}
-    await store.delete_secret(NAMED)
+    await store.delete_secret(secret(NAMED, key_id="old"), mark="m")
     await store.reseal(
         [
             IdentityRecord(ALICE, Box("new", b"2")),

@@ -7,10 +7,12 @@ who pushed it and when.
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from voisin.errors import StateError, TrustError
+from voisin.protocol.codec import encode
 from voisin.protocol.eip712 import Domain
 from voisin.protocol.ids import Address, TaskId
 from voisin.protocol.secrets import SecretRef, SecretValue
@@ -44,6 +46,7 @@ class Cabinet:
         self._keyring = keyring
         self._domain = domain
         self._random_bytes = random_bytes
+        self._mark_key = b""
 
     async def open(self) -> Address:
         """
@@ -66,7 +69,7 @@ class Cabinet:
                 f"the vault's records are sealed under key {found.box.key_id}, and the vault was given {had}",
                 hint="give it the key file that it had before",
             )
-        self._keyring.open(found.box, self._identity_place(found.vault))
+        self._mark_key = self._keyring.open(found.box, self._identity_place(found.vault))
         await self._reseal()
         return found.vault
 
@@ -98,7 +101,24 @@ class Cabinet:
         """
         draft = SecretRecord(ref, by, at, Box("", b""))
         record = SecretRecord(ref, by, at, self._keyring.seal(value.expose().encode(), self._secret_place(draft)))
-        return await (self.store.replace_secret(record) if replace else self.store.add_secret(record))
+        if not replace:
+            return await self.store.add_secret(record)
+        while (over := await self.store.secret(ref)) is not None:
+            if await self.store.replace_secret(record, over=over, mark=self._former_mark(over)):
+                return True
+        return False
+
+    async def delete(self, ref: SecretRef) -> SecretRecord | None:
+        """Delete a secret; answers its record, or None when there was none."""
+        while (over := await self.store.secret(ref)) is not None:
+            if await self.store.delete_secret(over, mark=self._former_mark(over)):
+                return over
+        return None
+
+    async def is_former(self, ref: SecretRef, value: SecretValue) -> bool:
+        """Tell whether a secret had a value once and has it no more."""
+        held = await self.secret(ref)
+        return (held is None or held.value != value) and await self.store.is_former(self._mark(ref, value))
 
     async def challenge_of(self, task_id: TaskId, expires_at: UnixSeconds) -> Address:
         """
@@ -133,6 +153,16 @@ class Cabinet:
         if key.address != challenge:
             raise TrustError("a challenge of the vault was changed", hint="bring the database back from a backup")
         return key
+
+    def _former_mark(self, record: SecretRecord) -> str:
+        try:
+            return self._mark(record.ref, SecretValue(self._keyring.open(record.box, self._secret_place(record)).decode()))
+        except TrustError:
+            return ""  # it was changed in the database: its owner must still be able to get rid of it
+
+    def _mark(self, ref: SecretRef, value: SecretValue) -> str:
+        """Recognise a value without keeping it: nobody without the vault's own key can try values against a mark."""
+        return hmac.digest(self._mark_key, encode((ref.kind.value, ref.holder, ref.name, value.expose())), "sha256").hex()
 
     async def _reseal(self) -> None:
         older = await self.store.sealed_otherwise(self._keyring.current)

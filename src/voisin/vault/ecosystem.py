@@ -9,7 +9,8 @@ The wire that the protocol's own clients speak to their secret management servic
 | HEAD, POST /requesters/{address}/secrets/{name} | a requester's secret |
 
 The body is the value as plain text, the header `Authorization` the owner's signature. 204 means kept, or there; 400 malformed, 401 not the
-owner, 404 absent, 409 there already, 413 too long (400 for a requester's). Errors carry `{"data": null, "error": [...]}`.
+owner, 404 absent, 409 there already, 413 too long (400 for a requester's). Errors carry `{"data": null, "error": [...]}`. These signatures
+have neither nonce nor end; a value that was replaced or deleted does not come back by one, which is a 409 too.
 
 Source: client-surface.md 4.
 """

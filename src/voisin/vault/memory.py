@@ -17,6 +17,7 @@ class MemoryStore:
         self._identity: IdentityRecord | None = None
         self._secrets: dict[SecretRef, SecretRecord] = {}
         self._challenges: dict[TaskId, ChallengeRecord] = {}
+        self._former: set[str] = set()
         self._nonces: dict[tuple[Address, Hash32], UnixSeconds] = {}
         self._releases: list[ReleaseRecord] = []
 
@@ -37,16 +38,25 @@ class MemoryStore:
         """Add a secret; answers False, and changes nothing, when there is one of that name."""
         return self._secrets.setdefault(record.ref, record) is record
 
-    async def replace_secret(self, record: SecretRecord) -> bool:
-        """Replace a secret; answers False, and changes nothing, when there is none of that name."""
-        if record.ref not in self._secrets:
+    async def replace_secret(self, record: SecretRecord, *, over: SecretRecord, mark: str) -> bool:
+        """Replace a secret, and mark its former value; answers False, and changes nothing, when it is not `over` any more."""
+        if self._secrets.get(record.ref) != over:
             return False
         self._secrets[record.ref] = record
+        self._former.add(mark)
         return True
 
-    async def delete_secret(self, ref: SecretRef) -> bool:
-        """Delete a secret; answers False when there is none of that name."""
-        return self._secrets.pop(ref, None) is not None
+    async def delete_secret(self, over: SecretRecord, *, mark: str) -> bool:
+        """Delete a secret, and mark its former value; answers False, and changes nothing, when it is not `over` any more."""
+        if self._secrets.get(over.ref) != over:
+            return False
+        del self._secrets[over.ref]
+        self._former.add(mark)
+        return True
+
+    async def is_former(self, mark: str) -> bool:
+        """Tell whether a value was marked as former."""
+        return mark in self._former
 
     async def secrets_of(self, owner: Address) -> list[SecretRecord]:
         """List the secrets that an account pushed, by kind, holder and name."""
@@ -95,8 +105,8 @@ class MemoryStore:
         """Replace the boxes of records that are still there, all or none."""
         for record in records:
             match record:
-                case SecretRecord():
-                    await self.replace_secret(record)
+                case SecretRecord() if record.ref in self._secrets:
+                    self._secrets[record.ref] = record
                 case ChallengeRecord() if record.task_id in self._challenges:
                     self._challenges[record.task_id] = record
                 case IdentityRecord():

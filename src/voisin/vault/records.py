@@ -70,12 +70,16 @@ class VaultStore(Protocol):
         """Add a secret; answers False, and changes nothing, when there is one of that name."""
         ...
 
-    async def replace_secret(self, record: SecretRecord) -> bool:
-        """Replace a secret; answers False, and changes nothing, when there is none of that name."""
+    async def replace_secret(self, record: SecretRecord, *, over: SecretRecord, mark: str) -> bool:
+        """Replace a secret, and mark its former value; answers False, and changes nothing, when it is not `over` any more."""
         ...
 
-    async def delete_secret(self, ref: SecretRef) -> bool:
-        """Delete a secret; answers False when there is none of that name."""
+    async def delete_secret(self, over: SecretRecord, *, mark: str) -> bool:
+        """Delete a secret, and mark its former value; answers False, and changes nothing, when it is not `over` any more."""
+        ...
+
+    async def is_former(self, mark: str) -> bool:
+        """Tell whether a value was marked as former."""
         ...
 
     async def secrets_of(self, owner: Address) -> list[SecretRecord]:

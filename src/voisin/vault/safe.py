@@ -95,12 +95,14 @@ class Safe:
 
         Raises:
             TrustError: The signature is not the owner's.
-            TakenError: There is one already.
+            TakenError: There is one already, or it had this value before: the signature may be an old one that is played again.
             AbsentError: There is none to replace.
         """
         owner = await self._owner(ref)
         if not await self._ledger.is_signed_by(owner, push_digest(spelled, value), signature):
             raise TrustError(f"the signature is not {owner}'s under this secret", hint="sign with the wallet that owns it")
+        if await self._cabinet.is_former(ref, value):
+            raise TakenError(f"the {ref} had this value before", hint="push it with a consent: this signature may be an old one")
         await self._keep(ref, value, by=owner, replace=replace)
 
     async def delete(self, ref: SecretRef, consent: Consent) -> SecretEntry:
@@ -112,8 +114,8 @@ class Safe:
             AbsentError: There is none.
         """
         await self._consents.take(consent, DELETE_ACT, delete_lines(ref), by=await self._owner(ref))
-        found = await self._cabinet.store.secret(ref)
-        if found is None or not await self._cabinet.store.delete_secret(ref):
+        found = await self._cabinet.delete(ref)
+        if found is None:
             raise _absent(ref)
         return _entry(found)
 

@@ -48,6 +48,13 @@ challenges = Table(
 )
 """The challenge of each enclave task, and its key."""
 
+former = Table(
+    "former",
+    metadata,
+    Column("mark", String(64), primary_key=True),
+)
+"""Marks of values that were replaced or deleted: signatures without nonce cannot bring these back."""
+
 nonces = Table(
     "nonces",
     metadata,

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
-from sqlalchemy import Row, Update, delete, insert, select, update
+from sqlalchemy import ColumnElement, Delete, Row, Update, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -18,7 +18,7 @@ from voisin.units import UnixSeconds
 from voisin.vault.database import RECORDS, open_database
 from voisin.vault.keyring import Box
 from voisin.vault.records import ChallengeRecord, IdentityRecord, ReleaseRecord, Resealed, SecretRecord
-from voisin.vault.schema import challenges, nonces, releases, secrets, vault
+from voisin.vault.schema import challenges, former, nonces, releases, secrets, vault
 
 
 @asynccontextmanager
@@ -73,9 +73,8 @@ class SqlStore:
 
     async def secret(self, ref: SecretRef) -> SecretRecord | None:
         """Find a secret."""
-        chosen = select(secrets).where(secrets.c.kind == ref.kind.value, secrets.c.holder == ref.holder, secrets.c.name == ref.name)
         async with self._read() as connection:
-            row = (await connection.execute(chosen)).one_or_none()
+            row = (await connection.execute(select(secrets).where(*_is_at(ref)))).one_or_none()
         return None if row is None else _secret(row)
 
     async def add_secret(self, record: SecretRecord) -> bool:
@@ -85,16 +84,25 @@ class SqlStore:
             added = await connection.execute(self._insert(secrets).values(place | _secret_values(record)).on_conflict_do_nothing())
             return added.rowcount == 1
 
-    async def replace_secret(self, record: SecretRecord) -> bool:
-        """Replace a secret; answers False, and changes nothing, when there is none of that name."""
-        async with self._write() as connection:
-            return (await connection.execute(_secret_update(record))).rowcount == 1
+    async def replace_secret(self, record: SecretRecord, *, over: SecretRecord, mark: str) -> bool:
+        """Replace a secret, and mark its former value; answers False, and changes nothing, when it is not `over` any more."""
+        return await self._change(_secret_update(record).where(secrets.c.box == over.box.data), mark)
 
-    async def delete_secret(self, ref: SecretRef) -> bool:
-        """Delete a secret; answers False when there is none of that name."""
-        chosen = delete(secrets).where(secrets.c.kind == ref.kind.value, secrets.c.holder == ref.holder, secrets.c.name == ref.name)
+    async def delete_secret(self, over: SecretRecord, *, mark: str) -> bool:
+        """Delete a secret, and mark its former value; answers False, and changes nothing, when it is not `over` any more."""
+        return await self._change(delete(secrets).where(*_is_at(over.ref), secrets.c.box == over.box.data), mark)
+
+    async def is_former(self, mark: str) -> bool:
+        """Tell whether a value was marked as former."""
+        async with self._read() as connection:
+            return (await connection.execute(select(former).where(former.c.mark == mark))).first() is not None
+
+    async def _change(self, change: Update | Delete, mark: str) -> bool:
         async with self._write() as connection:
-            return (await connection.execute(chosen)).rowcount == 1
+            is_changed = (await connection.execute(change)).rowcount == 1
+            if is_changed:
+                await connection.execute(self._insert(former).values({"mark": mark}).on_conflict_do_nothing())
+            return is_changed
 
     async def secrets_of(self, owner: Address) -> list[SecretRecord]:
         """List the secrets that an account pushed, by kind, holder and name."""
@@ -177,9 +185,11 @@ def _identity_update(record: IdentityRecord) -> Update:
 
 
 def _secret_update(record: SecretRecord) -> Update:
-    ref = record.ref
-    chosen = update(secrets).where(secrets.c.kind == ref.kind.value, secrets.c.holder == ref.holder, secrets.c.name == ref.name)
-    return chosen.values(_secret_values(record))
+    return update(secrets).where(*_is_at(record.ref)).values(_secret_values(record))
+
+
+def _is_at(ref: SecretRef) -> tuple[ColumnElement[bool], ...]:
+    return secrets.c.kind == ref.kind.value, secrets.c.holder == ref.holder, secrets.c.name == ref.name
 
 
 def _secret_values(record: SecretRecord) -> dict[str, object]:

@@ -20,7 +20,8 @@ from tests.support.accounts import Signer, signer
 from tests.support.vault_scene import APP, DATASET, Scene, make_scene
 from voisin.protocol.ids import as_address
 from voisin.protocol.orders import OrderKind
-from voisin.protocol.secrets import SecretKind, SecretRef, SecretValue
+from voisin.protocol.secrets import DELETE_ACT, PUSH_ACT, SecretKind, SecretRef, SecretValue, delete_lines, push_lines
+from voisin.protocol.signatures import KeySigner
 from voisin.vault.api import create_app
 
 pytestmark = pytest.mark.anyio
@@ -124,6 +125,28 @@ async def test_replacing(kind: Kind) -> None:
         assert (await http.put(kind.path, content=b"new", headers=headers)).status_code == (404 if kind.has_put else 405)
         await http.post(kind.path, content=b"old", headers=signed(OWNER, *kind.about, keccak(b"old")))
         assert (await http.put(kind.path, content=b"new", headers=headers)).status_code == (204 if kind.has_put else 405)
+
+
+async def test_old_signatures_bring_nothing_back() -> None:
+    """The protocol's signatures count for ever; who kept one cannot undo a replacement or a deletion with it."""
+    async with wire() as (scene, http):
+        kind, ref = KINDS["web2"], SecretRef(SecretKind.NAMED, as_address(OWNER.address), RESULT_KEY)
+        old, new = signed(OWNER, *kind.about, keccak(b"old")), signed(OWNER, *kind.about, keccak(b"new"))
+        assert (await http.post(kind.path, content=b"old", headers=old)).status_code == 204
+        assert (await http.put(kind.path, content=b"old", headers=old)).status_code == 204  # it has that value
+        assert (await http.put(kind.path, content=b"new", headers=new)).status_code == 204
+        answer = await http.put(kind.path, content=b"old", headers=old)
+        assert answer.status_code == 409
+        assert "had this value before" in answer.json()["error"][0]
+        assert (await http.put(kind.path, content=b"new", headers=new)).status_code == 204
+        owner = KeySigner(OWNER.key)
+        await scene.vault.safe.delete(ref, scene.consent(owner, DELETE_ACT, delete_lines(ref)))
+        for value, headers in ((b"old", old), (b"new", new)):
+            assert (await http.post(kind.path, content=value, headers=headers)).status_code == 409
+            assert (await http.head(kind.path)).status_code == 404
+        value = SecretValue("old")
+        await scene.vault.safe.push(ref, value, scene.consent(owner, PUSH_ACT, push_lines(ref, value)))  # a consent is new by itself
+        assert (await http.head(kind.path)).status_code == 204
 
 
 async def test_named_secrets_ignore_case_and_addresses_need_no_checksum() -> None:
