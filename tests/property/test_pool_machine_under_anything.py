@@ -16,10 +16,24 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from voisin.errors import RevertError
 from voisin.pool.clock import PoolClock
-from voisin.pool.commands import AssignReplica, CheckUpload, Claim, Command, Drop, Finalize, Initialize, ReadDeadline, Reopen, Tell
+from voisin.pool.commands import (
+    AskChallenge,
+    AssignReplica,
+    CheckUpload,
+    Claim,
+    Command,
+    Drop,
+    Finalize,
+    Initialize,
+    ReadDeadline,
+    Reopen,
+    Tell,
+)
 from voisin.pool.facts import (
     CHAIN_EVENTS,
     CaughtUp,
+    ChallengeFailed,
+    ChallengeGiven,
     DealFound,
     Fact,
     Instant,
@@ -41,8 +55,8 @@ from voisin.pool.twin import TwinLedger
 from voisin.protocol.events import SchedulerNotice
 from voisin.protocol.ids import ZERO_ADDRESS, Address, DealId, Hash32, TaskId, as_address, hash32_of, task_id
 from voisin.protocol.records import Deal, Resource, TaskStatus
-from voisin.protocol.tags import NO_TAG
-from voisin.protocol.wire import Abort, AskReveal, AskUpload, Held, MachineFailure, Release, ReplicaStage
+from voisin.protocol.tags import NO_TAG, Tag, as_tag, tag_bits
+from voisin.protocol.wire import Abort, AskReveal, AskUpload, EnclaveKind, Held, MachineFailure, Release, ReplicaStage
 from voisin.units import NRLC, UnixSeconds
 
 START = 1_700_000_000
@@ -52,7 +66,18 @@ POOL = as_address("0x" + "a1" * 20)
 WORKERS = tuple(as_address(f"0x{number:040x}") for number in range(1, 6))
 TWINS = (WORKERS[0], WORKERS[1])
 CID = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
-SETTINGS = PoolSettings(workerpool=POOL, same_owner=(TWINS,), initialize_chunk=2, initialize_ahead=3, failures_max=5, faulty_max=2)
+SETTINGS = PoolSettings(
+    workerpool=POOL,
+    same_owner=(TWINS,),
+    initialize_chunk=2,
+    initialize_ahead=3,
+    failures_max=5,
+    faulty_max=2,
+    allow_simulated=True,
+    vault_url="http://vault",
+)
+TEE = as_tag("tee,tdx")
+CHALLENGE = as_address("0x" + "c4" * 20)
 
 PROMPT = st.sampled_from([True, True, False])
 
@@ -84,6 +109,7 @@ class PoolUnderAnything(RuleBasedStateMachine):
         self.tasks: list[TaskId] = []
         self.deals = 0
         self.is_late = False
+        self.is_vault_away = False
         self.start(Position(0))
 
     # --- the pool ---
@@ -133,6 +159,9 @@ class PoolUnderAnything(RuleBasedStateMachine):
                 self.held[command.worker].setdefault(command.task_id, ReplicaStage.ASSIGNED)
             case Tell() if command.worker in self.online:
                 self.hear(command.worker, command.message)
+            case AskChallenge():
+                answer = ChallengeFailed(command.task_id, "away") if self.is_vault_away else ChallengeGiven(command.task_id, CHALLENGE)
+                self.tell(answer)
             case CheckUpload():
                 problem = "" if command.cid == CID else "it is not the agreed result"
                 if not problem:
@@ -163,6 +192,10 @@ class PoolUnderAnything(RuleBasedStateMachine):
                 task = self.machine.book.tasks[command.task_id]
                 others = [r for r in task.replicas.values() if r.worker != command.worker and (r.is_pending or r.result_hash)]
                 owner = self.machine.book.owner_of(command.worker)
+                needs_one = tag_bits(task.deal.record.deal.tag) != 0
+                assert (command.challenge == CHALLENGE) is needs_one, "an enclave is named if and only if the deal asks for one"
+                assert not needs_one or WORKERS.index(command.worker) % 2 == 0, "a machine without enclave"
+                assert not command.is_direct or (needs_one and task.deal.record.deal.trust == 1 and not task.groups())
                 assert owner not in {self.machine.book.owner_of(other.worker) for other in others}, "two workers of one owner"
             case Finalize():
                 (found,) = run(self.ledger.tasks([command.task_id]))
@@ -219,8 +252,8 @@ class PoolUnderAnything(RuleBasedStateMachine):
         self.make_deal(volume, trust, True)
 
     @precondition(lambda self: self.deals < 3)
-    @rule(volume=st.integers(1, 3), trust=st.integers(1, 4), is_prompt=PROMPT)
-    def make_deal(self, volume: int, trust: int, is_prompt: bool) -> None:
+    @rule(volume=st.integers(1, 3), trust=st.integers(1, 4), is_prompt=PROMPT, tag=st.sampled_from([NO_TAG, TEE]))
+    def make_deal(self, volume: int, trust: int, is_prompt: bool, tag: Tag = NO_TAG) -> None:
         self.deals += 1
         deal_id = DealId(hash32_of(self.deals.to_bytes(2, "big")))
         nobody = Resource(ZERO_ADDRESS, ZERO_ADDRESS, NRLC(0))
@@ -230,7 +263,7 @@ class PoolUnderAnything(RuleBasedStateMachine):
             workerpool=Resource(POOL, SCHEDULER, NRLC(0)),
             trust=trust,
             category=0,
-            tag=NO_TAG,
+            tag=tag,
             requester=ZERO_ADDRESS,
             beneficiary=ZERO_ADDRESS,
             callback=ZERO_ADDRESS,
@@ -255,8 +288,14 @@ class PoolUnderAnything(RuleBasedStateMachine):
         self.held[worker] = dict(kept)
         self.online[worker] = slots
         holding = tuple(Held(task, stage) for task, stage in kept.items())
-        self.tell(WorkerJoined(worker=worker, name="w", slots=slots, score=run(self.ledger.score(worker)), holding=holding))
+        enclave = EnclaveKind.NONE if WORKERS.index(worker) % 2 else EnclaveKind.SIMULATED
+        score = run(self.ledger.score(worker))
+        self.tell(WorkerJoined(worker=worker, name="w", slots=slots, score=score, holding=holding, enclave=enclave))
         self.settle(is_prompt)
+
+    @rule(is_away=st.booleans())
+    def vault_comes_and_goes(self, is_away: bool) -> None:
+        self.is_vault_away = is_away
 
     @precondition(lambda self: self.online)
     @rule(data=st.data(), is_prompt=PROMPT)

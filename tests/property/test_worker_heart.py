@@ -63,7 +63,7 @@ def observations(draw: st.DrawFn) -> Observed:
 
 EVENTS: st.SearchStrategy[Event] = st.one_of(
     observations(),
-    TASKS.map(assign),
+    TASKS.map(lambda number: assign(number, is_direct=number % 2 == 1)),
     TASKS.map(lambda number: Approved(task(number), 300, NRLC(5), UnixSeconds(4_000))),
     TASKS.map(lambda number: Fetched(task(number))),
     TASKS.map(lambda number: Computed(task(number), DIGEST, "0x")),
@@ -111,10 +111,14 @@ def test_nothing_at_stake_is_lost(events: list[Event]) -> None:
                 case Contribute(replica):
                     assert replica in saved, "a result goes to the chain only after it is on the disk"
                     assert replica.digest is not None
+                    assert replica.cid or not replica.is_direct, "a task that is finished at once has its result in storage before"
                 case Reveal(replica):
                     assert isinstance(event, Observed)
                     assert event.status is TaskStatus.REVEALING
                     assert event.consensus == event.own_hash == committed(replica.task_id)
+                case Upload(replica) if replica.phase is Phase.STORING:
+                    assert replica.is_direct
+                    assert isinstance(event, Computed)
                 case Upload(replica):
                     assert before.replicas[replica.task_id].phase in (Phase.REVEALED, Phase.REVEALING, Phase.CONTRIBUTED)
                     assert isinstance(event, UploadAsked | Revealed) or (

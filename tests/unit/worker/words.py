@@ -28,8 +28,8 @@ def committed(task_id: TaskId, digest: Hash32 = DIGEST) -> Hash32:
     return Hash32("0x" + keccak(bytes.fromhex(task_id[2:]) + bytes.fromhex(digest[2:])).hex())
 
 
-def assign(number: int = 0) -> Assigned:
-    """The pool gives a task."""
+def assign(number: int = 0, *, is_direct: bool = False) -> Assigned:
+    """The pool gives a task, perhaps to be finished at once."""
     message = Assign(
         deal_id=DEAL,
         index=number,
@@ -37,6 +37,7 @@ def assign(number: int = 0) -> Assigned:
         enclave_challenge=ZERO_ADDRESS,
         authorization="0x01",
         contribution_deadline=UnixSeconds(2_000),
+        is_direct=is_direct,
     )
     return Assigned(message)
 
