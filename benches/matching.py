@@ -5,9 +5,10 @@ Batch matching, measured: how long it takes, and how much of the optimum it find
 
 Every market has 1,000 requests and 1,000 workerpool offers with volumes, prices, categories, trust, tags and restrictions, in a shape of
 its own. The optimum is that of the linear programme, solved exactly by HiGHS (scipy); which pairs fit is judged by conditions of this
-file. The time is the best of five, of the whole of `clear`: orders in, lots out. "As asked" says that every lot, carried out in turn as
-the hub would, has the volume that was planned, and that the same orders in another sequence trade the same. The last market is beyond
-the auction's promise: with scarce app orders a task needs three scarce things.
+file. The time is the best of five, of the whole of `clear`: orders in, lots out; beside it the processor's time, which other work on the
+machine changes less. "As asked" says that every lot, carried out in turn as the hub would, has the volume that was planned, and that the
+same orders in another sequence trade the same. In the last market app orders are scarce too, so that a task needs three scarce things;
+the programme is then a bound that whole deals may not reach.
 """
 
 from __future__ import annotations
@@ -290,26 +291,28 @@ def is_as_asked(book: Book, found: Clearing, seed: int) -> bool:
 def main() -> None:
     """Print the table."""
     print(f"Batch matching: {SIZE} requests x {SIZE} offers, Python {platform.python_version()}, {os.cpu_count()} processors, one used\n")
-    print("| market | pairs that fit | tasks | deals | seconds | of the optimum | simple rule | as asked |")
-    print("|---|---:|---:|---:|---:|---:|---:|:---:|")
-    slowest, worst = 0.0, 1.0
+    print("| market | pairs that fit | tasks | deals | seconds | on the processor | of the optimum | simple rule | as asked |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|:---:|")
+    slowest, most_work, worst = 0.0, 0.0, 1.0
     for seed, shape in enumerate(SHAPES):
         book = market(shape, seed)
-        times = []
+        times: list[tuple[float, float]] = []
         for _ in range(REPEATS):
-            started = time.perf_counter()
+            started, worked = time.perf_counter(), time.process_time()
             found = clear(book)
-            times.append(time.perf_counter() - started)
+            times.append((time.perf_counter() - started, time.process_time() - worked))
         best = Programme(book).optimum()
         ratio = found.surplus / PRICE / best
         is_promised = shape.app_volume > 10**6
-        slowest, worst = max(slowest, min(times)), min(worst, ratio) if is_promised else worst
+        seconds, work = (min(each) for each in zip(*times, strict=True))
+        slowest, most_work, worst = max(slowest, seconds), max(most_work, work), min(worst, ratio)
         row = (
-            shape.title, f"{pairs(book):,}", f"{found.volume:,}", f"{len(found.lots):,}", f"{min(times):.3f}", f"{ratio:.3%}",
+            shape.title, f"{pairs(book):,}", f"{found.volume:,}", f"{len(found.lots):,}", f"{seconds:.3f}", f"{work:.3f}", f"{ratio:.3%}",
             f"{greedy(book) / best:.1%}" if is_promised else "", "yes" if is_as_asked(book, found, seed) else "NO",
         )  # fmt: skip
         print("| " + " | ".join(row) + " |", flush=True)
-    print(f"\nslowest {slowest:.3f} s (promised: under 0.5 s); least of the optimum, app orders plentiful, {worst:.3%} (promised: 99.5 %)")
+    print(f"\nslowest {slowest:.3f} s, {most_work:.3f} s on the processor (promised: under 0.5 s)")
+    print(f"least part of the optimum {worst:.3%} (promised: 99.5 %)")
 
 
 if __name__ == "__main__":

@@ -11,8 +11,7 @@ the method of successive shortest paths (Busacker and Gowen 1960; Ahuja, Magnant
 optimum of the linear programme, not near it.
 
 Bidders may share stocks (the variants of one request, an app order that many want). As long as no stock runs out the answer is exact.
-When one may, bidders come in order of what they gain at the time instead, so that a scarce stock goes where it brings most; this is a
-greedy choice, good but not always the best, for with three scarce things in a trade the problem is NP-hard.
+When one may, a trade needs three scarce things at once, which is NP-hard; `rents.py` then auctions the stocks too.
 
 Sets of places are the bits of integers. What is known about how cheaply places can be left again only grows, and is kept, so that no
 region is searched twice for the same hope.
@@ -22,7 +21,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 
@@ -34,7 +33,7 @@ class Bidder:
     Attributes:
         worth: What a unit is worth, before the price of the place.
         reach: The places it can use, as bits.
-        draws: The stocks that each of its units is taken from.
+        draws: The stocks that each of its units is taken from: first what it wants itself, then what it shares with others.
     """
 
     worth: int
@@ -76,32 +75,54 @@ class Auction:
         self._beyond = [0] * len(self.prices)
         self._known = _Levels(len(self.prices))
 
-    def run(self, *, by_gain: bool) -> None:
-        """
-        Let all bidders take what brings a surplus, or at least none below zero.
+    @property
+    def surplus(self) -> int:
+        """What all trades bring together."""
+        return sum(volume * (self.bidders[bidder].worth - self.prices[place]) for bidder, place, volume in self.trades())
 
-        Args:
-            by_gain: Whether bidders come in order of what they would gain, for stocks that run out; else in order of worth.
-        """
-        if by_gain:
-            self._run_by_gain()
-            return
+    def run(self) -> None:
+        """Let all bidders take what brings a surplus, or at least none below zero, the dearest first."""
         for bidder in sorted(range(len(self.bidders)), key=lambda each: -self.bidders[each].worth):
             while self._wanted(bidder) > 0 and (found := self._search(bidder)) is not None:
                 self._take(bidder, found)
 
-    def _run_by_gain(self) -> None:
-        """Serve whoever gains most. What a bidder can gain only shrinks, so an old figure is looked at again when it comes up."""
-        queue = [(self.prices[0] - bidder.worth, each) for each, bidder in enumerate(self.bidders)] if self.prices else []
+    def run_by_gain(self, rents: Mapping[int, int]) -> dict[int, int]:
+        """
+        Let bidders take what brings them a gain after rent, whoever gains most first.
+
+        What a bidder can gain only shrinks, so an old figure is looked at again when it comes up.
+
+        Args:
+            rents: What a unit of a stock costs, besides the place.
+
+        Returns:
+            For each shared stock that ran out, what the first bidder who came too late would have gained by a unit.
+        """
+        late: dict[int, int] = {}
+        if not self.prices:
+            return late
+        due = [sum(rents.get(stock, 0) for stock in bidder.draws) for bidder in self.bidders]
+        queue = [(self.prices[0] + due[each] - bidder.worth, each) for each, bidder in enumerate(self.bidders)]
         heapq.heapify(queue)
-        while queue:
-            gain, bidder = heapq.heappop(queue)
-            if self._wanted(bidder) <= 0 or (found := self._search(bidder)) is None:
+        while queue and queue[0][0] <= 0:
+            loss, bidder = heapq.heappop(queue)
+            if self._wanted(bidder) <= 0:
+                self._note_late(bidder, -loss, late)
                 continue
-            now = self.prices[found.place] - self.bidders[bidder].worth
-            if now == gain:
+            if (found := self._search(bidder)) is None:
+                continue
+            now = self.prices[found.place] + due[bidder] - self.bidders[bidder].worth
+            if now == loss:
                 self._take(bidder, found)
             heapq.heappush(queue, (now, bidder))
+        return late
+
+    def _note_late(self, bidder: int, gain: int, late: dict[int, int]) -> None:
+        own, *shared = self.bidders[bidder].draws
+        if self.stocks[own] > 0:
+            for stock in shared:
+                if self.stocks[stock] <= 0:
+                    late.setdefault(stock, gain)
 
     def _wanted(self, bidder: int) -> int:
         return min(self.stocks[stock] for stock in self.bidders[bidder].draws)

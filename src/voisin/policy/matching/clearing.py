@@ -11,8 +11,8 @@ How the four kinds of orders enter:
   owner can stake.
 - A bid names its app and its dataset, so their orders are not chosen freely. For each bid the orders that fit it are combined, the
   cheapest first, into variants that bid side by side and share the bid's volume: dearer ones only where the cheaper may run out or fit
-  other workerpools. As long as the first variant serves, the surplus is the optimum; where orders of apps or datasets are scarce, they
-  go to who gains most from them.
+  other workerpools. As long as the first variant serves, the surplus is the optimum; scarce orders of apps and datasets are auctioned
+  too (`rents.py`), near the optimum.
 - Money is a limit, not a price: a bid uses only workerpools that its requester can pay, a lot that somebody cannot pay is left out.
 
 The trades are put into an order in which the hub makes the same deals (`lots.py`), and then made one by one as the hub would; what is
@@ -29,13 +29,14 @@ from voisin.policy.matching.compatibility import WorkerpoolSets
 from voisin.policy.matching.conditions import Membership, no_groups
 from voisin.policy.matching.lots import in_order
 from voisin.policy.matching.money import Purses
+from voisin.policy.matching.rents import run_with_rents
 from voisin.policy.matching.values import Book, Clearing, Lot, Offer, OrderT, Unfilled
 from voisin.policy.matching.variants import Resources, Variant
 from voisin.protocol.ids import Address
 from voisin.protocol.tags import tag_bits
 from voisin.units import NRLC
 
-ROUNDS = 8
+ROUNDS = 4
 """How often what is left over is cleared again; after the first round there is little left, and the next call goes on with it."""
 
 
@@ -94,13 +95,48 @@ class _Desk:
         """
         takers = list(self._takers())
         bidders = [taker.bidder for taker in takers]
-        auction = Auction(bidders, self._prices, self._purses.stakeable(self._room), list(self._stocks))
+        room = self._purses.stakeable(self._room)
+
+        def fresh() -> Auction:
+            return Auction(bidders, self._prices, list(room), list(self._stocks))
+
         is_plain = len({taker.variant.bid for taker in takers}) == len(takers) and all(taker.variant.is_plenty for taker in takers)
-        auction.run(by_gain=not is_plain)
+        if is_plain:
+            auction = fresh()
+            auction.run()
+        else:
+            auction = run_with_rents(fresh, bidders=len(bidders))
         trades = in_order(auction)
-        made = [self._make(takers[bidder].variant, place) for bidder, place, _ in trades]
-        is_as_planned = is_plain and all(volume == planned for volume, (_, _, planned) in zip(made, trades, strict=True))
-        return bool(trades) and not is_as_planned
+        is_as_planned = self._carry_out([(takers[bidder].variant, place, volume) for bidder, place, volume in trades])
+        return bool(trades) and not (is_plain and is_as_planned)
+
+    def _carry_out(self, trades: list[tuple[Variant, int, int]]) -> bool:
+        """
+        Make lots of trades, each when what the hub would take is what was planned, as far as that is possible.
+
+        Shared orders of apps and datasets may spoil the order in which the trades come; then the one that is nearest is made.
+
+        Returns:
+            Whether everything came as planned.
+        """
+        is_as_planned = True
+        while trades:
+            waiting: list[tuple[Variant, int, int]] = []
+            for variant, place, planned in trades:
+                if self._possible(variant, place) > planned:
+                    waiting.append((variant, place, planned))
+                else:
+                    is_as_planned &= self._make(variant, place) == planned
+            if len(waiting) == len(trades):
+                nearest = min(range(len(waiting)), key=lambda each: self._possible(*waiting[each][:2]) - waiting[each][2])
+                self._make(*waiting.pop(nearest)[:2])
+                is_as_planned = False
+            trades = waiting
+        return is_as_planned
+
+    def _possible(self, variant: Variant, place: int) -> int:
+        """How many tasks the hub would take."""
+        return min(self._room[place], *(self._stocks[stock] for stock in variant.draws))
 
     def unfilled(self) -> Iterator[Unfilled]:
         """List what is left, and why."""
@@ -134,7 +170,7 @@ class _Desk:
 
     def _make(self, variant: Variant, place: int) -> int:
         """Make a lot as the hub would make the deal; a lot that somebody cannot pay is left out, and not tried again."""
-        volume: int = min(self._room[place], *(self._stocks[stock] for stock in variant.draws))
+        volume = self._possible(variant, place)
         if volume <= 0:
             return 0
         lot = Lot(variant.app, variant.dataset, self._pools[place], self._bids[variant.bid], volume)

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from voisin.policy.matching.conditions import Membership, is_allowed
 from voisin.policy.matching.values import Bid, Offer
-from voisin.protocol.ids import Address
+from voisin.protocol.ids import Address, OrderHash
 from voisin.protocol.orders import AppOrder, DatasetOrder, WorkerpoolOrder
 from voisin.protocol.tags import NO_TAG, Tag, deal_tag, needs_enclave, tag_bits
 
@@ -47,6 +47,7 @@ class WorkerpoolSets:
             _grouped(orders, lambda order: order.datasetrestrict),
             _grouped(orders, lambda order: order.requesterrestrict),
         )
+        self._fitting: dict[OrderHash, int] = {}
         self._known: dict[tuple[str, int, str], int] = {}
 
     def usable(self, app: AppOrder, dataset: DatasetOrder | None, bid: Bid) -> int:
@@ -57,12 +58,20 @@ class WorkerpoolSets:
             if bid.limit is None
             else bid.worth(app.appprice + (dataset.datasetprice if dataset is not None else 0))
         )
-        found = (1 << bisect_right(self._prices, most)) - 1
-        found &= self._by_category.get(request.category, 0) & self._with_trust(request.trust)
+        found = self._for_request(bid) & ((1 << bisect_right(self._prices, most)) - 1)
         found &= self._with_tag(deal_tag(app.tag, dataset.tag if dataset is not None else NO_TAG, request.tag))
-        found &= self._in(request.workerpool) & self._in(app.workerpoolrestrict)
-        found &= self._allowing(0, app.app) & self._allowing(1, request.dataset) & self._allowing(2, request.requester)
+        found &= self._in(app.workerpoolrestrict)
         return found & self._in(dataset.workerpoolrestrict) if dataset is not None else found
+
+    def _for_request(self, bid: Bid) -> int:
+        """The workerpools that fit a request, as far as prices, tags and other orders have no say."""
+        found = self._fitting.get(bid.hash)
+        if found is None:
+            request = bid.request
+            found = self._by_category.get(request.category, 0) & self._with_trust(request.trust) & self._in(request.workerpool)
+            found &= self._allowing(0, request.app) & self._allowing(1, request.dataset) & self._allowing(2, request.requester)
+            self._fitting[bid.hash] = found
+        return found
 
     def _with_trust(self, trust: int) -> int:
         at = bisect_right(self._trusts, trust - 1)
