@@ -246,6 +246,7 @@ async def test_keys_follow_one_another(database_url: str) -> None:
     async with opened(database_url, KEY) as (cabinet, store):
         await fill(cabinet)
         challenge = await cabinet.challenge_of(task(1), UnixSeconds(0))
+        await cabinet.delete(APP_SECRET)
         identity = await store.identity()
     async with opened(database_url, NEXT, KEY) as (_, store):
         assert await store.sealed_otherwise(ring(NEXT).current) == []
@@ -254,6 +255,7 @@ async def test_keys_follow_one_another(database_url: str) -> None:
         assert held is not None
         assert held.value.expose() == "the note"
         assert (await cabinet.challenge_key(task(1), challenge)).address == challenge
+        assert await cabinet.is_former(APP_SECRET, SecretValue("the app's"))  # what was marked before the keys changed
         now = await store.identity()
         assert identity is not None
         assert now is not None

@@ -20,6 +20,7 @@ _SESSION = (
         "evidence",
         Schema(type=OpenAPIType.OBJECT, properties=_SIMULATED, required=["kind"]),
     ),
+    ("bulk", Schema(type=OpenAPIType.ARRAY, items=Schema(type=OpenAPIType.OBJECT))),
     (
         "consent",
         Schema(
@@ -29,6 +30,9 @@ _SESSION = (
         ),
     ),
 )
+
+
+_OPTIONAL = ("evidence", "bulk")
 
 
 @dataclass
@@ -45,6 +49,6 @@ class SessionOperation(Operation):
     """Opening a session."""
 
     def __post_init__(self) -> None:
-        required = [name for name, _ in _SESSION if name != "evidence"]
+        required = [name for name, _ in _SESSION if name not in _OPTIONAL]
         schema = Schema(type=OpenAPIType.OBJECT, properties=dict(_SESSION), required=required)
         self.request_body = RequestBody(content={"application/json": OpenAPIMediaType(schema=schema)}, required=True)
