@@ -24,7 +24,7 @@ from voisin.sandbox import Job
 from voisin.worker.bulk import MAX_LIST_BYTES, bulk_environment, read_name, read_slice, slice_name
 from voisin.worker.cache import ContentCache
 from voisin.worker.checks import Terms
-from voisin.worker.content import Content, blob, entry_content, fetch_content
+from voisin.worker.content import Content, entry_content, fetch_content
 from voisin.worker.disk import Disk
 from voisin.worker.pauses import Pauses
 from voisin.worker.plan import (
@@ -115,7 +115,7 @@ class Fetcher:
         args = plan_args(terms.params, entry)
         check_texts(args, environment)
         module = await self._module(terms, storage, holds)
-        files = {**{name: blob(cid) for name, cid in inputs.files.items()}, **await self._dataset(terms)}
+        files = {**inputs.files, **await self._dataset(terms)}
         left_bytes = await self._lay_out(replica, files, storage, holds=holds)
         for name, url in inputs.web.items():
             left_bytes -= await self._fetch_web(replica, name, url, left_bytes)

@@ -12,15 +12,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Final
+from urllib.parse import urlsplit
 
 from voisin.errors import InputError
 from voisin.protocol.archive import check_path
-from voisin.protocol.cid import Cid, parse_cid
+from voisin.protocol.cid import Cid
 from voisin.protocol.ids import ZERO_ADDRESS, TaskId
+from voisin.protocol.ipld import Codec, parse_name
 from voisin.protocol.params import Bag, BagEntry, DealParams, decode_bag, parse_params, split_args
 from voisin.protocol.records import Deal
 from voisin.sandbox import Limits
+from voisin.worker.content import Content
 from voisin.worker.web import check_url
 
 IN, OUT = "/iexec_in", "/iexec_out"
@@ -39,6 +43,7 @@ DEFAULT_OUTPUT_BYTES: Final = 64 << 20
 MAX_INPUT_FILES: Final = 500
 MAX_TEXT_BYTES: Final = 100_000
 _WEB: Final = ("http://", "https://")
+_GATEWAY: Final = "/ipfs/"
 
 
 class RequestError(InputError):
@@ -53,12 +58,12 @@ class Inputs:
     The content that a run needs.
 
     Attributes:
-        files: The address of each file by its name below `/iexec_in`.
+        files: The content of each file by its name below `/iexec_in`.
         web: The web address of each further file by its name; only for a task with one worker, as the content may change.
         listed: The names in the order in which the app is told of them; a dataset is not among them.
     """
 
-    files: Mapping[str, Cid]
+    files: Mapping[str, Content]
     web: Mapping[str, str]
     listed: tuple[str, ...]
 
@@ -99,9 +104,14 @@ def bag_cid(params: DealParams) -> Cid | None:
     Say where the bag of tasks lies; None when all tasks of the deal are alike.
 
     Raises:
-        RequestError: Its address is malformed.
+        RequestError: Its address is malformed, or names more than one block.
     """
-    return _cid(params.voisin_bag, "the bag of tasks") if params.voisin_bag else None
+    if not params.voisin_bag:
+        return None
+    bag = _content(params.voisin_bag, "the bag of tasks")
+    if bag.sha256 is None:
+        raise RequestError("the address of the bag of tasks is malformed")
+    return bag.cid
 
 
 def read_bag(data: bytes) -> Bag:
@@ -175,7 +185,7 @@ def plan_inputs(params: DealParams, entry: BagEntry, *, allow_web: bool = False)
     Raises:
         RequestError: A name or an address is malformed, an input lies on the web and may not, or there are too many.
     """
-    foreign = {f"0x{hashlib.sha256(url.encode()).hexdigest()}": url for url in params.iexec_input_files}
+    foreign = {f"0x{hashlib.sha256(url.encode()).hexdigest()}": _own_content(url) for url in params.iexec_input_files}
     named = {**params.voisin_inputs, **entry.inputs}
     for name in named:
         _check_name(name)
@@ -183,8 +193,8 @@ def plan_inputs(params: DealParams, entry: BagEntry, *, allow_web: bool = False)
     if len(listed) > MAX_INPUT_FILES - 1:
         raise RequestError(f"the task has {len(listed)} input files, more than {MAX_INPUT_FILES - 1}")
     web = {name: _web(url) for name, url in foreign.items() if allow_web and url.startswith(_WEB)}
-    files = {name: _cid(url, f"the input {url[:200]!r}") for name, url in foreign.items() if name not in web}
-    files |= {name: _cid(text, f"the input {name!r}") for name, text in named.items()}
+    files = {name: _content(url, f"the input {url[:200]!r}") for name, url in foreign.items() if name not in web}
+    files |= {name: _content(text, f"the input {name!r}") for name, text in named.items()}
     return Inputs(files=files, web=web, listed=listed)
 
 
@@ -234,6 +244,28 @@ def _check_name(name: str) -> None:
         raise RequestError(f"the input name {name[:200]!r} has a folder in it")
 
 
+def _own_content(url: str) -> str:
+    """
+    Take the identifier out of the address of a gateway that is on this machine or network: it can only be the pool's storage.
+
+    Clients of other makers can name inputs by web addresses alone.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
+    if not url.startswith(_WEB) or not parts.path.startswith(_GATEWAY) or parts.query or parts.fragment:
+        return url
+    return parts.path if _is_near(parts.hostname or "") else url
+
+
+def _is_near(host: str) -> bool:
+    try:
+        return not ip_address(host).is_global
+    except ValueError:
+        return host == "localhost"
+
+
 def _web(url: str) -> str:
     try:
         check_url(url)
@@ -242,16 +274,13 @@ def _web(url: str) -> str:
     return url
 
 
-def _cid(text: str, what: str) -> Cid:
+def _content(text: str, what: str) -> Content:
     if text.startswith(_WEB):
         raise RequestError(
             f"{what} lies on the web, where its content could change; put it into storage and name its CID, or ask for trust 1"
         )
     try:
-        return _strip(text)
+        name = parse_name(text.removeprefix("ipfs://").removeprefix(_GATEWAY))
     except InputError:
         raise RequestError(f"the address of {what} is malformed") from None
-
-
-def _strip(text: str) -> Cid:
-    return parse_cid(text.removeprefix("ipfs://").removeprefix("/ipfs/"))
+    return Content(name, name.digest if name.codec is Codec.RAW else None)
