@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 app = typer.Typer(name="order", help="Orders: signed offers of apps, datasets and workerpools, and requests.")
 
 KINDS = ("app", "dataset", "workerpool", "request")
+STORAGE_PROVIDER = "ipfs"
+"""Where a request says that its results go: the ecosystem's own client fills no request that does not say it."""
 KindArgument = Annotated[str, typer.Argument(metavar="KIND", help=f"One of {', '.join(KINDS)}.")]
 FileOrHash = Annotated[str, typer.Argument(metavar="FILE|HASH", help="An order file, or the hash of a published order.")]
 
@@ -183,7 +185,7 @@ def _typed(kind: str, draft: dict[str, object]) -> SignedOrder:
 def _params(args: str) -> str:
     from voisin.protocol.params import DealParams, encode_params
 
-    return encode_params(DealParams(iexec_args=args))
+    return encode_params(DealParams(iexec_args=args, iexec_result_storage_provider=STORAGE_PROVIDER))
 
 
 def _write_order(session: Session, order: SignedOrder, out: Path | None) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.interop.iexec import cli_market, cli_money
+from tests.interop.iexec import cli_market, cli_money, cli_run
 from tests.interop.iexec.cli import Cli, Eyes, open_project
 from tests.interop.iexec.world import Wallet, World
 
-STORIES: dict[str, Callable[[Cli, Eyes, Wallet], None]] = {**cli_money.STORIES, **cli_market.STORIES}
+STORIES: dict[str, Callable[[Cli, Eyes, Wallet], None]] = {**cli_money.STORIES, **cli_market.STORIES, **cli_run.STORIES}
 
 
 def run_story(world: World, story: str) -> list[str]:
@@ -26,6 +26,8 @@ def run_story(world: World, story: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("story", STORIES)
 def test_story(world: World, story: str) -> None:
     assert run_story(world, story)
