@@ -27,7 +27,7 @@ def run_story(world: World, story: str) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("story", STORIES)
 def test_story(world: World, story: str) -> None:
     assert run_story(world, story)

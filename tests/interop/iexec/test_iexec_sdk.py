@@ -23,6 +23,7 @@ def run_chapter(world: World, chapter: str) -> Any:
     return world.once(f"chapter-{chapter}", run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_chapter(world: World, chapter: str) -> None:
     assert run_chapter(world, chapter)["used"]
