@@ -17,6 +17,7 @@ Json = dict[str, Any]
 
 ECOSYSTEM_ROUTES: Final = {
     "/version": {"GET"},
+    "/docs": {"GET"},
     "/challenge": {"GET"},
     "/categories": {"GET"},
     "/categories/{id}": {"GET"},

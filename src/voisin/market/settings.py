@@ -31,6 +31,11 @@ class MarketSettings(BaseSettings):
     max_params_bytes: int = Field(default=8_192, ge=0, description="Longest `params` text of a request order [bytes].")
     max_sign_bytes: int = Field(default=1_024, ge=65, description="Longest signature of an order [bytes].")
     allow_simulated: bool = Field(default=False, description="Whether orders about simulated enclaves (tag bit 16) are taken.")
+    requests_per_minute: int = Field(
+        default=100,
+        ge=1,
+        description="Challenges, publications and removals by the ecosystem's routes from one address, not this machine's [1/min].",
+    )
     challenge_ttl_s: int = Field(default=600, ge=2, description="How long a challenge may be signed [s].")
     max_challenges: int = Field(default=16, ge=1, description="Most challenges that one address may have to sign at a time [challenges].")
     feed_poll_s: float = Field(default=0.5, gt=0, description="Longest until the live feed tells what another process changed [s].")

@@ -36,6 +36,7 @@ from litestar.params import FromPath, FromQuery, HeaderParameter, SkipValidation
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from voisin.errors import InputError
+from voisin.limits import Buckets, TooOftenError
 from voisin.problems import PROBLEM_TYPE, AnyRequest, Problems
 from voisin.protocol.api import Problem
 from voisin.protocol.consent import CONSENT_HEADER, read_consent
@@ -63,7 +64,6 @@ from voisin.vault.ecosystem import (  # noqa: F401  (the routes of this service,
     push_requester_secret,
     replace_named,
 )
-from voisin.vault.limits import Buckets, TooOftenError
 from voisin.vault.openapi import PushOperation, SessionOperation
 from voisin.vault.safe import AbsentError
 from voisin.vault.service import VaultHealth, VaultService

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.ecosystem import Client
+from tests.support.ecosystem import ECOSYSTEM_ROUTES, Client
 from tests.support.order_book import Desk, Trade, somewhere
 from voisin.errors import UnavailableError
 from voisin.protocol.ids import ZERO_ADDRESS
@@ -228,3 +228,10 @@ async def test_chain_or_records_away(client: Client, desk: Desk, trade: Trade) -
 async def test_body_too_long(client: Client, desk: Desk) -> None:
     answer = await client.http.post("/apporders", params={"chainId": client.chain_id}, content=b"x" * (desk.settings.max_body_bytes + 1))
     assert client.read(answer, 413)["error"] == "Request Entity Too Large"
+
+
+async def test_routes_are_listed_for_people(client: Client) -> None:
+    page = await client.http.get("/docs")
+    assert page.headers["content-type"].startswith("text/html")
+    for path in ECOSYSTEM_ROUTES:
+        assert path.replace("/{id}", "/{") in page.text

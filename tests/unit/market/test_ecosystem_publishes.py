@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import httpx
 import msgspec
 import pytest
 
 from tests.support.ecosystem import Client, authorize, posted
 from tests.support.order_book import NOW, RLC, Desk, Trade, open_desk, somewhere
+from voisin.market.api import create_app
 from voisin.protocol.eip712 import order_hash, sign_order
 from voisin.protocol.ids import ZERO_ADDRESS, OrderHash
 from voisin.protocol.orders import AppOrder, Order, OrderKind
@@ -402,3 +404,18 @@ async def test_requests_die_when_only_dear_or_restricted_offers_are_left(client:
     assert (await client.get(f"/requestorders/{plain}"))["status"] == "dead"
     story = await desk.service.store.story(OrderHash(plain))
     assert story[-1].detail == f"appmaxprice for app {trade.app} is too low, actual best price is 3 nRLC"
+
+
+async def test_strangers_are_slowed_down_and_neighbours_are_not(trade: Trade) -> None:
+    desk = open_desk(trade, requests_per_minute=3)
+    app = create_app(desk.service, desk.settings)
+    for host, allowed in (("203.0.113.7", 3), ("2001:db8::7", 3), ("127.0.0.1", 9), ("::1", 9)):
+        transport = httpx.ASGITransport(app=app, client=(host, 4711))  # type: ignore[arg-type]
+        async with httpx.AsyncClient(transport=transport, base_url="http://market") as http:
+            client = Client(http, trade.ledger.domain.chain_id)
+            for _ in range(allowed):
+                await client.get("/challenge", address=trade.developer.address)
+            assert (await client.get("/apporders", app="any"))["count"] == 0  # reading is free
+            if allowed == 3:
+                assert (await client.get("/challenge", 429, address=trade.developer.address))["error"] == "Rate limit exceeded"
+                await client.publish(trade.app_order(), trade.developer, 429, authorization="whatever")

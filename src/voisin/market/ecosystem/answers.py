@@ -14,15 +14,18 @@ from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
 from voisin.errors import FundsError, InputError, StateError, TrustError, UnavailableError, VoisinError
+from voisin.limits import TooOftenError
 from voisin.market.service import UnknownError
 from voisin.problems import AnyRequest
 from voisin.protocol.codec import encode
 
 JSON_TYPE = "application/json"
 AWAY = "Something went wrong, you should retry later."
+TOO_OFTEN = "Rate limit exceeded"
 BROKEN = "Internal error"
 STATUSES: dict[type[VoisinError], HTTPStatus] = {
     UnknownError: HTTPStatus.NOT_FOUND,
+    TooOftenError: HTTPStatus.TOO_MANY_REQUESTS,
     FundsError: HTTPStatus.FORBIDDEN,
     InputError: HTTPStatus.BAD_REQUEST,
     StateError: HTTPStatus.FORBIDDEN,
@@ -47,7 +50,8 @@ def refuse(status: HTTPStatus, words: str) -> Response[bytes]:
 def answer_error(_request: AnyRequest, error: VoisinError) -> Response[bytes]:
     """Answer one of our errors."""
     status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
-    return refuse(status, AWAY if isinstance(error, UnavailableError) else error.message)
+    words = TOO_OFTEN if isinstance(error, TooOftenError) else AWAY if isinstance(error, UnavailableError) else error.message
+    return refuse(status, words)
 
 
 def answer_http_error(_request: AnyRequest, error: HTTPException) -> Response[bytes]:

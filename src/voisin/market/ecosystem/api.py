@@ -4,6 +4,7 @@ The market's wire for the ecosystem's clients, such as the npm package `iexec`: 
 | method and path | answer besides `ok` |
 | --- | --- |
 | GET /version | `version` |
+| GET /docs | this, for people |
 | GET /challenge | `data`: typed data for an address to sign |
 | GET /categories, /categories/{catid} | `categories`, or the fields of one |
 | GET /deals, /deals/{dealid} | `deals`, or the fields of one |
@@ -19,10 +20,13 @@ Source: client-surface.md 3.
 
 from __future__ import annotations
 
+from html import escape
 from importlib.metadata import version as version_of
+from inspect import getdoc
+from ipaddress import ip_address
 
 import msgspec
-from litestar import Response, Router, get, post, put
+from litestar import MediaType, Response, Router, get, post, put
 from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, SkipValidation
 
@@ -46,6 +50,7 @@ from voisin.protocol.orders import OrderKind, order_kind
 
 LISTS = [f"/{kind}orders" for kind in OrderKind]
 ONES = [f"{path}/{{order_hash:str}}" for path in LISTS]
+TITLE = "Routes for the ecosystem's clients"
 LAST_TRADES = 100
 """Most deals that `/ohlc` tells of."""
 
@@ -58,10 +63,22 @@ async def version() -> Response[bytes]:
     return accept(version=version_of("voisin"))
 
 
+@get("/docs", media_type=MediaType.HTML)
+async def docs() -> str:
+    """List these routes, for people."""
+    rows = "".join(
+        f"<tr><td>{', '.join(sorted(handler.http_methods))}</td><td>{escape(', '.join(sorted(handler.paths)))}</td>"
+        f"<td>{escape(getdoc(handler.fn) or '')}</td></tr>"
+        for handler in _HANDLERS
+    )
+    return f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{TITLE}</title><h1>{TITLE}</h1><table>{rows}</table></html>'
+
+
 @get("/challenge")
 async def challenge(front: Front, request: AnyRequest) -> Response[bytes]:
     """Give an address typed data to sign, by which it can authorise one publication or removal."""
     fields, chain = _asked(front, request)
+    _count(front, request)
     address = fields.address("address", is_required=True)
     assert address is not None
     text = await front.doorkeeper.challenge(address, now=front.market.clock())
@@ -153,6 +170,7 @@ async def show_order(front: Front, request: AnyRequest, order_hash: FromPath[str
 async def publish(front: Front, request: AnyRequest) -> Response[bytes]:
     """Publish a signed order, authorised by a signed challenge: `{"order": {...}}`."""
     _, chain = _asked(front, request)
+    _count(front, request)
     order = (await _body(request)).below("order").order(_kind_of(request))
     published = await front.publish(order, await _consent(front, request))
     return accept(published=order_record(published, int(chain)))
@@ -162,6 +180,7 @@ async def publish(front: Front, request: AnyRequest) -> Response[bytes]:
 async def unpublish(front: Front, request: AnyRequest) -> Response[bytes]:
     """Take an order, or the last or all of a resource, out of the book, authorised by a signed challenge."""
     _asked(front, request)
+    _count(front, request)
     kind, body = _kind_of(request), await _body(request)
     target = Target(body.one_of("target", tuple(Target), Target.ONE))
     if target is Target.ONE:
@@ -193,20 +212,36 @@ def ecosystem_routes(market: MarketService, settings: MarketSettings) -> Router:
         settings: How it is set up.
     """
     desk = EcosystemDesk(market, settings)
-    handlers = [version, challenge, show_category, list_categories, show_deal, list_deals, list_trades]
     return Router(
         "/",
-        route_handlers=[*handlers, list_orders, show_order, publish, unpublish],
+        route_handlers=_HANDLERS,
         dependencies={"front": Provide(lambda: desk, sync_to_thread=False)},
         exception_handlers=HANDLERS,
         include_in_schema=False,
     )
 
 
+_HANDLERS = (
+    *(version, docs, challenge, show_category, list_categories, show_deal, list_deals, list_trades),
+    *(list_orders, show_order, publish, unpublish),
+)
+
+
 def _asked(front: EcosystemDesk, request: AnyRequest) -> tuple[Fields, str]:
     """Read the query and the chain that it names."""
     fields = _fields(request)
     return fields, fields.chain(front.market.ledger.domain.chain_id)
+
+
+def _count(front: EcosystemDesk, request: AnyRequest) -> None:
+    """Count a request that writes something down, unless it comes from this machine."""
+    host = request.client.host if request.client is not None else ""
+    try:
+        is_local = ip_address(host).is_loopback
+    except ValueError:
+        is_local = False
+    if not is_local:
+        front.buckets.take(host)
 
 
 def _fields(request: AnyRequest) -> Fields:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from enum import StrEnum
 
 from voisin.errors import StateError
+from voisin.limits import Buckets
 from voisin.market.ecosystem.challenges import Doorkeeper
 from voisin.market.ecosystem.questions import everybody, order_query
 from voisin.market.ecosystem.rules import (
@@ -48,6 +50,7 @@ class EcosystemDesk:
     Attributes:
         market: The market's own desk.
         doorkeeper: Gives challenges out and checks them.
+        buckets: How often each address may ask for something that is written down.
     """
 
     def __init__(self, market: MarketService, settings: MarketSettings) -> None:
@@ -58,6 +61,8 @@ class EcosystemDesk:
         """
         self.market = market
         self.doorkeeper = Doorkeeper(market.ledger, market.store, settings)
+        rate = settings.requests_per_minute
+        self.buckets = Buckets(per_s=rate / 60, burst=rate, clock=time.monotonic)
         self._most_open = settings.max_open_orders
 
     async def publish(self, order: Order, consent: Consent) -> PublishedOrder:
