@@ -72,6 +72,7 @@ class Auction:
         self.held = [{} for _ in self.prices]
         self._open = sum(1 << place for place, room in enumerate(self.room) if room > 0)
         self._taken = 0
+        self._ever = 0  # what holders reach, all together; a search that has all of it cannot find more
         self._beyond = [0] * len(self.prices)
         self._known = _Levels(len(self.prices))
 
@@ -135,7 +136,7 @@ class Auction:
         reach, steps = mine.reach, list[tuple[int, int]]()
         hopeful = ~self._known.at_least(best)
         todo = reach & self._taken & hopeful
-        while todo:
+        while todo and self._ever & ~reach:
             bit = todo & -todo
             todo ^= bit
             place = bit.bit_length() - 1
@@ -166,6 +167,7 @@ class Auction:
             self._move(other, place, -volume)
             self._move(other, onward, volume)
         self._move(bidder, at, volume)
+        self._ever |= self.bidders[bidder].reach
         for stock in self.bidders[bidder].draws:
             self.stocks[stock] -= volume
         self.room[found.place] -= volume
