@@ -123,6 +123,15 @@ def test_a_scarce_app_order_goes_where_it_brings_most() -> None:
     assert trades(found) == [("quiet", "cheap", 1, 1)]
 
 
+def test_who_can_pay_a_dearer_app_order_leaves_the_cheap_one_to_who_cannot() -> None:
+    # served by gain alone, "rich" takes all 3 cheap ones and "poor" finds none: 3 x 19; best is 2 x 14 for "poor" and 3 x 16 or more
+    apps = (app("cheap", 0, 3), app("dear", 3, 100))
+    found = match([bid("rich", 17, 3, app_most=3), bid("poor", 15, 2)], [pool("p", 1, 100)], apps=apps)
+    assert [(bid_, volume) for bid_, _, volume, _ in trades(found) if bid_ == "poor"] == [("poor", 2)]
+    assert found.volume == 5
+    assert found.surplus >= 3 * 16 + 2 * 14
+
+
 def test_an_app_order_for_one_workerpool_leads_there() -> None:
     apps = (app("for b", 0, workerpoolrestrict=place("b")), app("for all", 5))
     found = match([bid("one", 20, app_most=9)], [pool("a", 1), pool("b", 4)], apps=apps)
