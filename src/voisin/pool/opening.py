@@ -103,6 +103,8 @@ async def run_pool(settings: PoolSettings, scheduler: Signer, around: Surroundin
         StateError: The chain went back behind what the records say.
         UnavailableError: The node or the database does not answer.
     """
+    if settings.allow_simulated:
+        _log.warning("simulated_enclaves_allowed", workerpool=settings.workerpool)
     service = PoolService(settings, scheduler, around)
     keeper = OfferKeeper(settings, service.machine.book, around.ledger, market, scheduler) if market is not None else None
     service.keeper = keeper

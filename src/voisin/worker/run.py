@@ -103,6 +103,8 @@ async def open_parts(settings: WorkerSettings, wallet: KeySigner, *, folder: Wor
     Raises:
         InputError: There is no hub at the address.
     """
+    if settings.allow_simulated:
+        log.warning("simulated_enclaves_allowed", worker=wallet.address)
     async with AsyncExitStack() as stack:
         chain = await _open_chain(settings, hub, stack)
         sandbox = Sandbox(folder.cache / "apps", slots=settings.slots, scratch_dir=folder.folder / "scratch")
