@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from eth_abi.abi import encode
 from eth_hash.auto import keccak
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from tests.support.accounts import signer
 from tests.support.compiled import deploy_double, encode_call
@@ -107,6 +107,11 @@ class EntriesMachine(RuleBasedStateMachine):
         if is_new and not done:
             self.entries.remove(known)
 
+    @initialize(kind=ALL_KINDS, owner=st.integers(0, 3))
+    def first_entry(self, kind: str, owner: int) -> None:
+        """Something for the other steps to be about."""
+        self.create(kind=kind, content=0, owner=owner, by=0)
+
     @rule(which=NUMBERS)
     def look(self, which: int) -> None:
         """Everything about an entry."""
@@ -159,6 +164,19 @@ class EntriesMachine(RuleBasedStateMachine):
         whom_address = (*PEOPLE, ZERO)[whom % 5]
         if whom_address != owner:  # the older build of the original refuses it, without a reason that anybody needs
             self.do(kind, "approve", whom_address, ("token", number), by=owner if by % 2 else PEOPLE[by % 4])
+
+    @rule(which=NUMBERS, to=st.integers(0, 3), whom=st.integers(0, 3), how=st.integers(0, 1))
+    def give_away(self, which: int, to: int, whom: int, how: int) -> None:
+        """A token that somebody else may move gets another owner: then nobody else may, and the new owner's word alone counts."""
+        kind, number = self._token(which)
+        owner = self._owner(kind, number, 1)
+        approved, target = PEOPLE[whom], PEOPLE[to]
+        if approved == owner or target == owner:
+            return
+        self.do(kind, "approve", approved, ("token", number), by=owner)
+        self.do(kind, "transferFrom", owner, target, ("token", number), by=(owner, approved)[how])
+        self.ask(kind, "getApproved", number)
+        self.do(kind, "transferFrom", target, owner, ("token", number), by=approved)
 
     @rule(kind=ALL_KINDS, whom=st.integers(0, 3), by=st.integers(0, 3), is_allowed=st.booleans())
     def approve_for_all(self, kind: str, whom: int, by: int, is_allowed: bool) -> None:
