@@ -171,7 +171,7 @@ class EntriesMachine(RuleBasedStateMachine):
         kind, number = self._token(which)
         owner = self._owner(kind, number, 1)
         approved, target = PEOPLE[whom], PEOPLE[to]
-        if approved == owner or target == owner:
+        if owner in (approved, target):
             return
         self.do(kind, "approve", approved, ("token", number), by=owner)
         self.do(kind, "transferFrom", owner, target, ("token", number), by=(owner, approved)[how])
