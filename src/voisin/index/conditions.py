@@ -191,8 +191,10 @@ def _compare_text(column: ColumnElement[str], operator: str, value: str) -> Cond
     plain = operator.removeprefix("not_").removesuffix("_nocase")
     if operator.endswith("_nocase"):
         column, value = func.lower(column), _lower(value)
+    if plain == "contains" and not value:
+        return false() if operator.startswith("not_") else column.is_not(None)
     if plain == "contains":
-        fits = _has(column, literal(value)) if value else column.is_not(None)
+        fits = _has(column, literal(value))
     elif plain == "starts_with":
         fits = func.substr(column, 1, len(value)) == value
     else:

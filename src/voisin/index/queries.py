@@ -44,7 +44,7 @@ from voisin.index.plan import Planner, Root
 from voisin.index.schema import anchors
 from voisin.index.sdl import write_sdl
 from voisin.index.settings import IndexSettings
-from voisin.index.store import SqlStore, find_position
+from voisin.index.store import Position, SqlStore, find_position
 
 REMEMBERED = 256
 """Queries that are remembered after they were read and checked."""
@@ -163,11 +163,11 @@ class GraphQL:
         deadline_s = time.monotonic() + self._settings.query_s
         shown: dict[str, Json] = {}
         errors: list[GraphQLError] = []
-        budget = Budget(self._settings.max_entities)
         try:
             async with self._store.read() as connection, limited(connection, self._settings.query_s):
+                work = _Work(connection, planner, await find_position(connection), Budget(self._settings.max_entities), errors)
                 for root in roots:
-                    shown[root.key] = own[root.key] if root.key in own else await self._show(connection, planner, root, budget, errors)
+                    shown[root.key] = own[root.key] if root.key in own else await self._show(work, root)
         except GraphQLError as error:
             return Answer({"data": None, **_errors([error])})
         except UnavailableError:
@@ -176,49 +176,27 @@ class GraphQL:
             return Answer({"data": None, **_errors([GraphQLError("the query takes too long: ask for less at a time")])})
         return Answer({"data": shown, **(_errors(errors) if errors else {})})
 
-    async def _show(self, connection: AsyncConnection, planner: Planner, root: Root, budget: Budget, errors: list[GraphQLError]) -> Json:
-        block = await self._block(connection, root)
+    async def _show(self, work: _Work, root: Root) -> Json:
+        block = await _block(work, root)
         if root.name == "_meta":
-            return None if block is None else await self._meta(connection, planner, root, block)
+            return None if block is None else await self._meta(work, root, block)
         if root.branch is None:
             return self.schema.query_type.name if self.schema.query_type else None
-        fetcher = Fetcher(connection, self.catalog, block=block or 0, budget=budget)
-        nodes = await fetcher.fetch(root)
+        nodes = await Fetcher(work.connection, self.catalog, block=block or 0, budget=work.budget).fetch(root)
         branch = root.branch
         try:
             if root.is_many:
-                return await to_thread.run_sync(show_nodes, branch, nodes) if budget.spent > LARGE else show_nodes(branch, nodes)
+                return await to_thread.run_sync(show_nodes, branch, nodes) if work.budget.spent > LARGE else show_nodes(branch, nodes)
             return show_node(branch, nodes[0]) if nodes else None
         except MissingError as error:
             missing = GraphQLError(str(error), path=[root.key, *reversed(error.path)])
             if root.is_many:
                 raise missing from None
-            errors.append(missing)
+            work.errors.append(missing)
             return None
 
-    async def _block(self, connection: AsyncConnection, root: Root) -> int | None:
-        """Tell as of which block a field is asked; None while nothing is recorded."""
-        position = await find_position(connection)
-        head = position.next_block - 1
-        wanted = root.block
-        if wanted.get("hash") is not None:
-            asked = select(anchors.c.number).where(anchors.c.hash == str(wanted["hash"]).lower())
-            number = (await connection.execute(asked)).scalar_one_or_none()
-            if number is None:
-                raise GraphQLError(f"no block with the hash {str(wanted['hash'])[:80]!r} is known", root.nodes[0])
-            return int(number)
-        number = wanted.get("number") if wanted.get("number") is not None else wanted.get("number_gte")
-        if number is not None and int(str(number)) > head:
-            raise GraphQLError(
-                f"the index has only indexed up to block number {head} and data for block number {number} is therefore not yet available",
-                root.nodes[0],
-            )
-        if wanted.get("number") is not None:
-            return int(str(wanted["number"]))
-        return head if position.last_hash is not None else None
-
-    async def _meta(self, connection: AsyncConnection, planner: Planner, root: Root, block: int) -> Json:
-        row = (await connection.execute(select(anchors).where(anchors.c.number == block))).one_or_none()
+    async def _meta(self, work: _Work, root: Root, block: int) -> Json:
+        row = (await work.connection.execute(select(anchors).where(anchors.c.number == block))).one_or_none()
         values: dict[str, Json] = {"deployment": self._deployment, "hasIndexingErrors": False, "__typename": "_Meta_"}
         inner: dict[str, Json] = {
             "number": block,
@@ -228,12 +206,43 @@ class GraphQL:
             "__typename": "_Block_",
         }
         shown: dict[str, Json] = {}
-        for key, nodes in planner.meta_fields(root.nodes, "_Meta_").items():
+        for key, nodes in work.planner.meta_fields(root.nodes, "_Meta_").items():
             if nodes[0].name.value == "block":
-                shown[key] = {name: inner[each[0].name.value] for name, each in planner.meta_fields(nodes, "_Block_").items()}
+                shown[key] = {name: inner[each[0].name.value] for name, each in work.planner.meta_fields(nodes, "_Block_").items()}
             else:
                 shown[key] = values[nodes[0].name.value]
         return shown
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One query under work: the moment that it sees, its budget, and what went wrong so far."""
+
+    connection: AsyncConnection
+    planner: Planner
+    position: Position
+    budget: Budget
+    errors: list[GraphQLError]
+
+
+async def _block(work: _Work, root: Root) -> int | None:
+    """Tell as of which block a field is asked; None while nothing is recorded."""
+    head, wanted = work.position.next_block - 1, root.block
+    if wanted.get("hash") is not None:
+        asked = select(anchors.c.number).where(anchors.c.hash == str(wanted["hash"]).lower())
+        found = (await work.connection.execute(asked)).scalar_one_or_none()
+        if found is None:
+            raise GraphQLError(f"no block with the hash {str(wanted['hash'])[:80]!r} is known", root.nodes[0])
+        return int(found)
+    number = wanted.get("number") if wanted.get("number") is not None else wanted.get("number_gte")
+    if number is not None and int(str(number)) > head:
+        raise GraphQLError(
+            f"the index has only indexed up to block number {head} and data for block number {number} is therefore not yet available",
+            root.nodes[0],
+        )
+    if wanted.get("number") is not None:
+        return int(str(wanted["number"]))
+    return head if work.position.last_hash is not None else None
 
 
 def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
