@@ -13,6 +13,7 @@ import string
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 from graphql import GraphQLError
@@ -45,10 +46,6 @@ class Conditions:
         self._catalog = catalog
         self._block = block
         self._left = MAX_CONDITIONS
-        self._operators = {
-            shape.name: {name: (field, operator) for field in shape.fields for name, operator in condition_names(field)}
-            for shape in catalog.shapes
-        }
 
     def holds(self, table: FromClause) -> Condition:
         """Say that a row of a table holds at the block."""
@@ -81,10 +78,11 @@ class Conditions:
         if name == "_change_block":
             (changed,) = _mappings([value]) or ({"number_gte": 0},)
             return table.c.from_block >= _clamped(int(str(changed["number_gte"])))
-        if name not in self._operators[shape.name]:
+        operators = _operators(shape)
+        if name not in operators:
             (inner,) = _mappings([value]) or ({},)
             return self._of_others(shape.field(name.removesuffix("_")), table, inner, depth)
-        field, operator = self._operators[shape.name][name]
+        field, operator = operators[name]
         return _compare(field, expression(field, table), operator, value)
 
     def _of_others(self, field: Field, table: FromClause, where: Mapping[str, object], depth: int) -> Condition:
@@ -99,6 +97,12 @@ class Conditions:
             case _:
                 hangs = expression(target.field(field.via), other) == table.c.id
         return exists(select(1).select_from(other).where(hangs, self.holds(other), *self.fit(target, other, where, depth=depth + 1)))
+
+
+@cache
+def _operators(shape: Entity | Interface) -> Mapping[str, tuple[Field, str]]:
+    """List the conditions of a filter: the field and the operator of each."""
+    return {name: (field, operator) for field in shape.fields for name, operator in condition_names(field)}
 
 
 def expression(field: Field, table: FromClause) -> ColumnElement[object]:

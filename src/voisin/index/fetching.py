@@ -205,7 +205,7 @@ class Fetcher:
         shape = self._catalog.shape(target)
         candidates = [self._candidates(entity, shape, page, via, names) for entity in self._catalog.members(target)]
         inner: Subquery = (candidates[0] if len(candidates) == 1 else union_all(*candidates)).subquery()
-        order = _ordering(inner, is_descending=page.is_descending)
+        order = self._ordering(shape, page, inner)
         if via is not None:
             place = func.row_number().over(partition_by=inner.c.parent, order_by=order).label("place")
             numbered = select(inner.c.parent, inner.c.kind, inner.c.id, place).subquery()
@@ -228,6 +228,19 @@ class Fetcher:
         columns: list[ColumnElement[Any]] = [parent.label("parent"), literal(entity.name).label("kind"), sort.label("sort"), table.c.id]
         return select(*columns).where(self._conditions.holds(table), named, *fits)
 
+    def _ordering(self, shape: Entity | Interface, page: Page, inner: Subquery) -> list[ColumnElement[Any]]:
+        """
+        Sort: nulls after all values, or before them when descending, on every database; then by id.
+
+        What never is null is sorted by alone, so that the database can read the order off an index.
+        """
+        direction = desc if page.is_descending else asc
+        if page.order_by == "id":
+            return [direction(inner.c.id)]
+        may_be_null = "__" in page.order_by or shape.field(page.order_by).is_optional
+        nulls = [direction(inner.c.sort.is_(None))] if may_be_null else []
+        return [*nulls, direction(inner.c.sort), direction(inner.c.id)]
+
     def _sort_value(self, entity: Entity, table: Table, page: Page) -> ColumnElement[object]:
         if page.order_by == "id":
             return null()  # type: ignore[return-value]  # the id comes after it anyway
@@ -238,12 +251,6 @@ class Fetcher:
         other = TABLES[target.table_name].alias()
         hangs = other.c.id == expression(field, table)
         return select(expression(inner, other)).where(hangs, self._conditions.holds(other)).scalar_subquery()
-
-
-def _ordering(inner: Subquery, *, is_descending: bool) -> list[ColumnElement[object]]:
-    """Sort: nulls after all values, or before them when descending, on every database; then by id."""
-    direction = desc if is_descending else asc
-    return [direction(inner.c.sort.is_(None)), direction(inner.c.sort), direction(inner.c.id)]
 
 
 def _parts(names: Sequence[str]) -> Iterable[Sequence[str]]:
