@@ -57,10 +57,9 @@ DOMAIN = Domain(chain_id=31337, hub=HUB)
 PLACES = Places(HUB, TOKEN, APPS, DATASETS, POOLS)
 TIME_REF = 60
 PEOPLE = st.sampled_from([ALICE, BOB, CAROL])
-STEPS = st.sampled_from(
-    ["deposit", "deposit", "withdraw", "transfer", "lock", "unlock", "seize", "reward", "deal", "begin", "contribute", "agree"]
-    + ["reveal", "reopen", "finalize", "claim", "judge", "next", "next"]
-)
+MONEY = ("deposit", "deposit", "withdraw", "transfer", "lock", "unlock", "seize", "reward")
+WORK = ("deal", "begin", "contribute", "agree", "reveal", "reopen", "finalize", "claim", "judge")
+STEPS = st.sampled_from((*MONEY, *WORK, "next", "next"))
 Choice = tuple[str, Address, Address, int]
 CHOICES = st.lists(st.tuples(STEPS, PEOPLE, PEOPLE, st.integers(0, 9)), max_size=60)
 

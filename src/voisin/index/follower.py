@@ -14,13 +14,16 @@ import structlog
 
 from voisin.chain import EventRange
 from voisin.errors import StateError, UnavailableError
+from voisin.index.bulks import Wanted, is_name
+from voisin.index.deals import bulk_of
 from voisin.index.draft import Key, Row
-from voisin.index.facts import questions
+from voisin.index.facts import Facts, questions
 from voisin.index.ledger import Ledger
 from voisin.index.machine import work_through
 from voisin.index.metrics import IndexMetrics
 from voisin.index.settings import IndexSettings
 from voisin.index.store import Anchor, Position, SqlStore, SqlWrite
+from voisin.protocol.events import OrdersMatched
 
 MOST_BACKOFF = 30
 """How many times the first pause the longest one is."""
@@ -87,6 +90,7 @@ class IndexFollower:
                 known |= await write.look_up(missing)
                 versions, missing = work_through(stretch.events, known, facts, self._ledger.places)
             await write.keep(versions)
+            await write.want_bulks(bulks_in(stretch, facts))
             anchor = Anchor(stretch.last, stretch.last_hash, last[1])
             await write.advance(Position(stretch.last + 1, stretch.last_hash), anchor, keep=self._settings.keep_anchors)
         self.failure = ""
@@ -129,3 +133,15 @@ class IndexFollower:
         self.failure = failure
         self._metrics.failures.inc()
         _log.warning("chain_not_followed", failure=failure)
+
+
+def bulks_in(stretch: EventRange, facts: Facts) -> list[Wanted]:
+    """List the bulks that a stretch's deals name."""
+    return [
+        Wanted(logged.event.deal_id, logged.block, cid, deal.bot_first, deal.bot_size)
+        for logged in stretch.events
+        if isinstance(logged.event, OrdersMatched)
+        and (deal := facts.deals.get(logged.event.deal_id)) is not None
+        and (cid := bulk_of(deal))
+        and is_name(cid)
+    ]

@@ -15,12 +15,14 @@ from voisin.background import beside
 from voisin.chain import open_chain
 from voisin.errors import InputError
 from voisin.index.api import create_app
+from voisin.index.bulks import BulkFinder
 from voisin.index.ledger import ChainLedger, Ledger
 from voisin.index.service import Clock, IndexService, wall_clock
 from voisin.index.settings import IndexSettings
-from voisin.index.store import open_store
+from voisin.index.store import SqlStore, open_store
 from voisin.protocol.ids import ZERO_ADDRESS
 from voisin.serving import serve_app
+from voisin.storage import StorageClient
 
 _log = structlog.get_logger()
 
@@ -73,8 +75,18 @@ async def run_index(settings: IndexSettings, ledger: Ledger, *, clock: Clock = w
     """
     async with open_store(settings.database_url, ledger.domain, settings.start_block) as store:
         service = IndexService(ledger, store, settings, clock=clock)
-        async with beside(service.follower.run):
+        async with beside(service.follower.run), _finding_bulks(settings, store, clock):
             yield Index(create_app(service, settings), service)
+
+
+@asynccontextmanager
+async def _finding_bulks(settings: IndexSettings, store: SqlStore, clock: Clock) -> AsyncIterator[None]:
+    """Look bulks up beside the context's body, if there is storage."""
+    if not settings.storage_url:
+        yield
+        return
+    async with StorageClient(settings.storage_url) as storage, beside(BulkFinder(store, storage, clock=clock).run):
+        yield
 
 
 async def serve_index(settings: IndexSettings, *, ready: Callable[[str], None] = lambda _url: None) -> None:

@@ -12,11 +12,12 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from voisin.databases import writing
+from voisin.index.bulks import Wanted
 from voisin.index.compass import Listing
 from voisin.index.database import RECORDS, open_database
 from voisin.index.draft import Key, Row, Version
 from voisin.index.poco import POCO
-from voisin.index.schema import NOW, TABLES, anchors, follower, listings
+from voisin.index.schema import NOW, TABLES, anchors, bulks_wanted, follower, listings
 from voisin.protocol.codec import decode, encode
 from voisin.protocol.compass import PoolStatement
 from voisin.protocol.eip712 import Domain
@@ -101,6 +102,28 @@ class SqlStore:
         async with self.read() as connection:
             return await _find_listing(connection, workerpool)
 
+    async def due_bulk(self, now: UnixSeconds) -> Wanted | None:
+        """Find a bulk that is due."""
+        due = select(bulks_wanted).where(bulks_wanted.c.retry_at <= now).order_by(bulks_wanted.c.retry_at, bulks_wanted.c.deal_id)
+        async with self.read() as connection:
+            row = (await connection.execute(due.limit(1))).one_or_none()
+        return None if row is None else Wanted(row.deal_id, row.block, row.cid, row.first_index, row.size, row.attempts)
+
+    async def keep_bulk(self, wanted: Wanted, versions: list[Version]) -> None:
+        """Keep what a bulk is, unless its deal is gone."""
+        async with self.write() as write:
+            done = await write.connection.execute(
+                delete(bulks_wanted).where(bulks_wanted.c.deal_id == wanted.deal_id, bulks_wanted.c.block == wanted.block)
+            )
+            if done.rowcount:
+                await write.keep(versions)
+
+    async def postpone_bulk(self, wanted: Wanted, retry_at: UnixSeconds) -> None:
+        """Note that a bulk was looked for in vain."""
+        async with self.write() as write:
+            later = update(bulks_wanted).where(bulks_wanted.c.deal_id == wanted.deal_id)
+            await write.connection.execute(later.values(attempts=wanted.attempts + 1, retry_at=retry_at))
+
 
 class SqlWrite:
     """One transaction on the records."""
@@ -168,12 +191,19 @@ class SqlWrite:
             ]
             await self.connection.execute(insert(table), rows)
 
+    async def want_bulks(self, wanted: Iterable[Wanted]) -> None:
+        """Note bulks that are to be looked up."""
+        for bulk in wanted:
+            row = {"deal_id": bulk.deal_id, "block": bulk.block, "cid": bulk.cid, "first_index": bulk.first, "size": bulk.size}
+            await self.connection.execute(insert(bulks_wanted).values(**row, attempts=0, retry_at=0))
+
     async def go_back(self, position: Position) -> None:
         """Forget everything that is of `position.next_block` or later."""
         for table in TABLES.values():
             await self.connection.execute(delete(table).where(table.c.from_block >= position.next_block))
             reopened = update(table).where(table.c.to_block != NOW, table.c.to_block >= position.next_block).values(to_block=NOW)
             await self.connection.execute(reopened)
+        await self.connection.execute(delete(bulks_wanted).where(bulks_wanted.c.block >= position.next_block))
         await self.connection.execute(delete(anchors).where(anchors.c.number >= position.next_block))
         await self.connection.execute(update(follower).values(next_block=position.next_block, last_hash=position.last_hash))
 
