@@ -90,16 +90,18 @@ async def stored(tmp_path: Path) -> AsyncIterator[Stored]:
 async def shown(ledger: TwinLedger, database_url: str, storage_url: str, *, wait_for_bulk: bool = True) -> Any:
     """Index a chain, and show its deal once its bulk is there."""
     settings = IndexSettings(hub=HUB, database_url=database_url, storage_url=storage_url)
-    async with run_index(settings, ledger) as index:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(index.app), base_url="http://index") as http:
-            with anyio.fail_after(DEADLINE_S):
-                while True:
-                    answer = (await http.post("/", json={"query": QUERY, "variables": {"where": {"requestorder": REQUEST}}})).json()
-                    assert "errors" not in answer, answer
-                    (deal,) = answer["data"]["deals"] or [None]
-                    if deal is not None and (deal["bulk"] is not None or not wait_for_bulk):
-                        return deal
-                    await anyio.lowlevel.checkpoint()
+    async with (
+        run_index(settings, ledger) as index,
+        httpx.AsyncClient(transport=httpx.ASGITransport(index.app), base_url="http://index") as http,
+    ):
+        with anyio.fail_after(DEADLINE_S):
+            while True:
+                answer = (await http.post("/", json={"query": QUERY, "variables": {"where": {"requestorder": REQUEST}}})).json()
+                assert "errors" not in answer, answer
+                (deal,) = answer["data"]["deals"] or [None]
+                if deal is not None and (deal["bulk"] is not None or not wait_for_bulk):
+                    return deal
+                await anyio.lowlevel.checkpoint()
 
 
 async def test_slices_are_found_and_shown(stored: Stored, database_url: str) -> None:

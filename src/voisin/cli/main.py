@@ -25,6 +25,7 @@ from voisin.cli import (
     chain_verify,
     data_commands,
     deal_commands,
+    index_commands,
     market_commands,
     order_commands,
     run_command,
@@ -68,6 +69,7 @@ app.add_typer(serve_commands.workers)
 app.add_typer(serve_commands.pools)
 app.add_typer(broker_commands.app)
 app.add_typer(storage_commands.app)
+app.add_typer(index_commands.app)
 app.add_typer(secret_commands.app)
 app.add_typer(data_commands.app)
 app.add_typer(vault_commands.app)

@@ -9,7 +9,7 @@ The asynchronous face of Voisin: run apps on other people's machines, and get ve
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar, Unpack
@@ -22,6 +22,7 @@ from voisin.client.apps import AppReference, find_app
 from voisin.client.callbacks import Callback, find_callback, retry_callback
 from voisin.client.feed import follow_feed, read_topics
 from voisin.client.history import deal_invoice, with_enclave
+from voisin.client.index import IndexDesk
 from voisin.client.invoice import Invoice
 from voisin.client.job import AsyncJob, open_job
 from voisin.client.keys import SECRETS_FOLDER, ReaderKeys
@@ -39,7 +40,7 @@ from voisin.client.watch import Watch
 from voisin.errors import StateError, UnavailableError, VoisinError
 from voisin.protocol.api import PrintedText, TaskLogs
 from voisin.protocol.feed import FeedEvent
-from voisin.protocol.ids import Address, DealId, TaskId, as_hash32
+from voisin.protocol.ids import Address, DealId, TaskId, as_address, as_hash32
 from voisin.protocol.records import Account
 from voisin.protocol.signatures import KeySigner
 from voisin.units import NRLC, parse_amount
@@ -242,6 +243,56 @@ class AsyncCloud:
         target = await find_app(self.links.chain, requester.address, app)
         await requester.register(target)
         return target.address
+
+    async def ask_index(self, query: str, variables: Mapping[str, object] | None = None, subgraph: str = "") -> dict[str, object]:
+        """
+        Ask the network's index in GraphQL.
+
+        Args:
+            query: The query, for example `{ deals(first: 5, orderBy: timestamp, orderDirection: desc) { id } }`.
+            variables: Its variables.
+            subgraph: Which schema is asked: the protocol's unless given, or `dataprotector`.
+
+        Returns:
+            The answer's data.
+
+        Raises:
+            QueryRefusedError: The query makes no sense or is too large; the message says why.
+            StateError: The network has no index.
+        """
+        return await self._index().ask(query, variables, subgraph=subgraph)
+
+    async def pool_url(self, workerpool: str) -> str:
+        """
+        Tell where a workerpool answers, as its owner said.
+
+        Args:
+            workerpool: The workerpool.
+
+        Raises:
+            StateError: The directory does not know, or the network has no index.
+        """
+        return (await self._index().pool(as_address(workerpool))).api_url
+
+    async def announce_pool(self, workerpool: str, url: str, days: float = 1) -> None:
+        """
+        Say, as its owner, where a workerpool answers.
+
+        Args:
+            workerpool: The workerpool.
+            url: Where it answers.
+            days: For how long that counts [days].
+
+        Raises:
+            TrustError: Somebody else owns the workerpool.
+            StateError: A newer statement is there, or the network has no index.
+        """
+        await self._index().announce(await self._wallet(), as_address(workerpool), url, days=days)
+
+    def _index(self) -> IndexDesk:
+        if self.links.index is None:
+            raise StateError("this network has no index", hint="run one with `voisin index run`, and name it as the network's index_url")
+        return self.links.index
 
     async def account(self) -> Account:
         """Tell what the wallet has in its account at the hub: free and locked [nRLC]."""

@@ -23,6 +23,7 @@ FACES = {
         (
             *("run", "map", "quote", "invoice", "callback", "retry_callback", "deploy", "logs"),
             *("account", "wallet_balance", "deposit", "withdraw", "balances"),
+            *("ask_index", "pool_url", "announce_pool"),
         ),
     ),
     "AsyncSecrets": ("secrets.py", "SecretsFace", ("push", "check", "entries", "delete", "uses", "create_result_key")),
@@ -37,7 +38,7 @@ Written by facegen.py: change cloud.py, job.py or secrets.py, not this file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Unpack
 
 from voisin.client.apps import AppReference

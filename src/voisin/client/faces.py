@@ -6,7 +6,7 @@ Written by facegen.py: change cloud.py, job.py or secrets.py, not this file.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Unpack
 
 from voisin.client.apps import AppReference
@@ -229,6 +229,51 @@ class CloudFace(Face[AsyncCloud]):
             owners: Whose; None for everybody who ever held RLC on this market's chain.
         """
         return self._wait(self._inner.balances, owners)
+
+    def ask_index(self, query: str, variables: Mapping[str, object] | None = None, subgraph: str = "") -> dict[str, object]:
+        """
+        Ask the network's index in GraphQL.
+
+        Args:
+            query: The query, for example `{ deals(first: 5, orderBy: timestamp, orderDirection: desc) { id } }`.
+            variables: Its variables.
+            subgraph: Which schema is asked: the protocol's unless given, or `dataprotector`.
+
+        Returns:
+            The answer's data.
+
+        Raises:
+            QueryRefusedError: The query makes no sense or is too large; the message says why.
+            StateError: The network has no index.
+        """
+        return self._wait(self._inner.ask_index, query, variables, subgraph)
+
+    def pool_url(self, workerpool: str) -> str:
+        """
+        Tell where a workerpool answers, as its owner said.
+
+        Args:
+            workerpool: The workerpool.
+
+        Raises:
+            StateError: The directory does not know, or the network has no index.
+        """
+        return self._wait(self._inner.pool_url, workerpool)
+
+    def announce_pool(self, workerpool: str, url: str, days: float = 1) -> None:
+        """
+        Say, as its owner, where a workerpool answers.
+
+        Args:
+            workerpool: The workerpool.
+            url: Where it answers.
+            days: For how long that counts [days].
+
+        Raises:
+            TrustError: Somebody else owns the workerpool.
+            StateError: A newer statement is there, or the network has no index.
+        """
+        self._wait(self._inner.announce_pool, workerpool, url, days)
 
 
 class SecretsFace(Face[AsyncSecrets]):

@@ -15,7 +15,7 @@ The index's wire: GraphQL, and the directory of pools, ours and as the ecosystem
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -180,9 +180,9 @@ def read_body(body: bytes) -> GraphQLRequest | str:
         return error.message
 
 
-def read_link(parameters: Mapping[str, object]) -> GraphQLRequest | str:
+def read_link(parameters: Mapping[str, Sequence[str]]) -> GraphQLRequest | str:
     """Read a query out of an address; answers what is wrong where it cannot be read."""
-    given = {name: value for name, value in parameters.items() if isinstance(value, str)}
+    given = {name: values[-1] for name, values in parameters.items() if values}
     if "query" not in given:
         return "there is no query: send it as POST, or as ?query=..."
     try:
