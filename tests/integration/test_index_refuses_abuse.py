@@ -67,6 +67,7 @@ REFUSED = {
     "{ apps { owner { apps { owner { id } } } } }": "at most 3 levels",
     "{ a: apps {id} b: apps {id} c: apps {id} d: apps {id} e: apps {id} f: apps {id} }": "more than 5 lists",
     "{ " + "accounts { id } " * 60 + "}": "200 tokens",
+    "{ " + "accounts { id } " * 6 + "}": "more than 5 lists",
 }
 
 

@@ -14,12 +14,12 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 import msgspec
 from anyio import to_thread
 from graphql import (
     DocumentNode,
+    FieldNode,
     FragmentDefinitionNode,
     GraphQLError,
     GraphQLSchema,
@@ -99,11 +99,15 @@ class GraphQL:
         self._deployment = deployment
         self._known: OrderedDict[str, DocumentNode] = OrderedDict()
         self._lock = threading.Lock()
+        self._schema: GraphQLSchema | None = None
 
-    @cached_property
+    @property
     def schema(self) -> GraphQLSchema:
         """The schema; it is made when it is first needed, which takes a second."""
-        return build_schema(write_sdl(self.catalog), assume_valid_sdl=True)
+        with self._lock:
+            if self._schema is None:
+                self._schema = build_schema(write_sdl(self.catalog), assume_valid_sdl=True)
+            return self._schema
 
     async def answer(self, request: GraphQLRequest) -> Answer:
         """
@@ -134,14 +138,17 @@ class GraphQL:
             if text in self._known:
                 self._known.move_to_end(text)
                 return self._known[text]
-            document = parse(text, max_tokens=self._settings.max_tokens)
-            errors = validate(self.schema, document, max_errors=10)
-            if errors:
-                raise RefusedError(errors)
+        document = parse(text, max_tokens=self._settings.max_tokens)
+        if count_branches(document) > self._settings.max_selections:
+            raise GraphQLError(f"the query asks for more than {self._settings.max_selections} lists and references")
+        errors = validate(self.schema, document, max_errors=10)
+        if errors:
+            raise RefusedError(errors)
+        with self._lock:
             self._known[text] = document
             if len(self._known) > REMEMBERED:
                 self._known.popitem(last=False)
-            return document
+        return document
 
     def _own_questions(
         self, document: DocumentNode, operation: OperationDefinitionNode, roots: list[Root], variables: Mapping[str, object] | None
@@ -243,6 +250,21 @@ async def _block(work: _Work, root: Root) -> int | None:
     if wanted.get("number") is not None:
         return int(str(wanted["number"]))
     return head if work.position.last_hash is not None else None
+
+
+def count_branches(document: DocumentNode) -> int:
+    """Count the fields with fields of their own: what a query costs to check grows with the square of how often one is repeated."""
+    count = 0
+    waiting: list[SelectionSetNode] = [
+        each.selection_set for each in document.definitions if isinstance(each, OperationDefinitionNode | FragmentDefinitionNode)
+    ]
+    while waiting:
+        for selection in waiting.pop().selections:
+            inner = getattr(selection, "selection_set", None)
+            if inner is not None:
+                waiting.append(inner)
+                count += isinstance(selection, FieldNode)
+    return count
 
 
 def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode:

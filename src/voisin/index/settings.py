@@ -32,7 +32,7 @@ class IndexSettings(BaseSettings):
     lag_s: float = Field(10.0, ge=0, description="How long a node may be behind itself before the chain counts as gone back [s].")
     keep_anchors: int = Field(10_000, ge=1, description="How far a chain may go back without being recorded anew [blocks].")
     max_body_bytes: int = Field(65_536, ge=1024, description="Longest request body [bytes].")
-    max_tokens: int = Field(5_000, ge=1, description="Longest GraphQL query [tokens].")
+    max_tokens: int = Field(3_000, ge=1, description="Longest GraphQL query [tokens].")
     max_depth: int = Field(12, ge=1, description="How deep a GraphQL query may go from entity to entity [levels].")
     max_selections: int = Field(200, ge=1, description="Most lists and references in one GraphQL query.")
     max_entities: int = Field(100_000, ge=1, description="Most entities that one GraphQL query may read.")
