@@ -66,7 +66,7 @@ class IndexDesk:
         path = f"/subgraphs/name/{subgraph}" if subgraph else "/graphql"
         answer = await self.service.write(path, {"query": query, "variables": dict(variables or {})}, _GraphAnswer)
         if answer.errors or answer.data is None:
-            raise QueryRefusedError("; ".join(each.message for each in answer.errors) or "the index answers nothing")
+            raise QueryRefusedError("; ".join(each.message.rstrip(".") for each in answer.errors) or "the index answers nothing")
         return answer.data
 
     async def pool(self, workerpool: Address) -> PoolStatement:
