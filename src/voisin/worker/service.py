@@ -340,7 +340,7 @@ class Worker:
             slots=settings.slots,
             memory_bytes=settings.memory_bytes,
             disk_bytes=settings.disk_bytes,
-            enclave=EnclaveKind.NONE if self._parts.enclaves is None else EnclaveKind.SIMULATED,
+            enclave=EnclaveKind.SIMULATED if settings.allow_simulated and self._parts.enclaves is not None else EnclaveKind.NONE,
         )
         greeting = Greeting(
             signer=self._signer, name=settings.name, resources=resources, holding=self._holding, approve=self._membership.approve
