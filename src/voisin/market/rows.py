@@ -7,12 +7,13 @@ from sqlalchemy import RowMapping
 
 from voisin.market.machine import Entry, price_of, rank_of
 from voisin.market.query import ACCOUNTS, accounts_of, is_bulk
-from voisin.market.schema import tag_text
+from voisin.market.schema import short_tag, tag_text
 from voisin.protocol.api import CategoryEntry, DealEntry, Moment, TaskEntry
 from voisin.protocol.codec import encode
 from voisin.protocol.ids import ZERO_ADDRESS, ZERO_HASH, Hash32
 from voisin.protocol.orders import ORDER_TYPES, OrderKind, RequestOrder, WorkerpoolOrder, order_kind, resource_of
 from voisin.protocol.records import TaskStatus
+from voisin.protocol.tags import tag_bits
 
 Row = dict[str, object]
 
@@ -34,6 +35,7 @@ def row_of_entry(entry: Entry) -> Row:
         "category": category,
         "trust": trust,
         "tag": tag_text(order.tag),
+        "short_tag": short_tag(tag_bits(order.tag)),
         "beneficiary": order.beneficiary if isinstance(order, RequestOrder) else ZERO_ADDRESS,
         "is_bulk": is_bulk(order),
     }

@@ -13,11 +13,18 @@ from voisin.protocol.ids import ZERO_ADDRESS
 from voisin.protocol.tags import Tag, tag_bits
 
 TAG_PLACES = 256
+SHORT_PLACES = 62
+"""How many of a tag's bits stand in its short form each for itself."""
 
 
 def tag_text(tag: Tag) -> str:
     """Write a tag as it is kept."""
     return format(tag_bits(tag), f"0{TAG_PLACES}b")
+
+
+def short_tag(bits: int) -> int:
+    """Write a tag, or a mask of tags, in 63 bits: its lowest 62, and one for all the others."""
+    return bits % (1 << SHORT_PLACES) | (bits >> SHORT_PLACES > 0) << SHORT_PLACES
 
 
 def needs_pattern(bits: int) -> str:
@@ -52,8 +59,15 @@ follower = Table(
 )
 """One row: which hub the records are about, the first block that is not in them yet, and the hash of the one before."""
 
-LISTING = ("status", "kind", "rank", "published_at", "hash", "app", "dataset", "workerpool", "requester")
-"""What the usual question looks at: it is answered, and its answers counted, without a look at the orders themselves."""
+_PLACE = ("rank", "published_at", "hash")
+_SIEVED = ("remaining", "trust", "short_tag", "app", "dataset", "workerpool", "requester")
+ORDER_INDEXES = {
+    "ix_orders_listing": ("status", "kind", *_PLACE, *_SIEVED),
+    "ix_orders_of_category": ("status", "kind", "category", *_PLACE, *_SIEVED),
+    "ix_orders_of_resource": ("resource", "status", "kind", *_PLACE),
+    "ix_orders_of_app": ("app", "status", "kind", *_PLACE, *(name for name in _SIEVED if name != "app")),
+}
+"""What readers' questions look at: by what is named they find orders in the list's order, and three of them hold all that is sieved by."""
 
 orders = Table(
     "orders",
@@ -70,6 +84,7 @@ orders = Table(
     Column("category", Uint256),
     Column("trust", Uint256),
     Column("tag", String(TAG_PLACES), nullable=False),
+    Column("short_tag", BigInteger, nullable=False, server_default="0"),
     Column("app", _ADDRESS, nullable=False),
     Column("dataset", _ADDRESS, nullable=False),
     Column("workerpool", _ADDRESS, nullable=False),
@@ -84,9 +99,8 @@ orders = Table(
     Column("proven_at", BigInteger, nullable=False),
     Column("number", BigInteger, nullable=False, server_default="0"),
     Column("lacks", Text, nullable=False, server_default=""),
-    Index("ix_orders_listing", *LISTING),
+    *(Index(name, *columns) for name, columns in ORDER_INDEXES.items()),
     Index(None, "signer", "status"),
-    Index(None, "resource", "status"),
     Index(None, "number"),
 )
 """The book. `content` is the order as JSON; the columns after it serve to find and judge it."""

@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import anyio
 import msgspec
-from sqlalchemy import Insert, Select, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Insert, Select, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -42,6 +42,8 @@ from voisin.units import UnixSeconds
 
 _FORGET_EVERY = 100
 """After how many events those that are too many are forgotten."""
+_COUNTS_KEPT = 10_000
+"""How many counts of orders are remembered, with the feed's last event at that time."""
 _LIVE = (OrderStatus.OPEN.value, OrderStatus.DEAD.value)
 
 
@@ -66,6 +68,7 @@ class SqlStore:
             engine: A database whose tables are up to date; `open_store` makes one.
         """
         self._engine = engine
+        self._counts: dict[OrderQuery, tuple[int, int]] = {}
         self._turn = anyio.Lock()  # who waits for a turn should not hold one of the pool's connections
 
     @asynccontextmanager
@@ -112,7 +115,7 @@ class SqlStore:
         page = select(orders).where(fitting, *after_order(query.place))
         page = page.order_by(orders.c.kind, orders.c.rank, orders.c.published_at, orders.c.hash).limit(query.limit + 1)
         async with self._read() as connection:
-            count = (await connection.execute(select(func.count()).select_from(orders).where(fitting))).scalar_one()
+            count = await self._count(connection, query, fitting)
             found = [entry_of_row(row) for row in (await connection.execute(page)).mappings()]
         shown = found[: query.limit]
         cursor = write_cursor(place_of(shown[-1])) if len(found) > len(shown) else None
@@ -123,9 +126,21 @@ class SqlStore:
         fitting = order_conditions(query)
         page = select(orders).where(fitting).order_by(orders.c.kind, orders.c.rank, orders.c.published_at, orders.c.hash)
         async with self._read() as connection:
-            count = (await connection.execute(select(func.count()).select_from(orders).where(fitting))).scalar_one()
+            count = await self._count(connection, query, fitting)
             found = (await connection.execute(page.limit(query.limit).offset(skip))).mappings()
             return OrderPage(orders=tuple(published_form(entry_of_row(row)) for row in found), count=count)
+
+    async def _count(self, connection: AsyncConnection, query: OrderQuery, fitting: ColumnElement[bool]) -> int:
+        """Count the orders that meet a query; not again as long as the feed, which tells of every change that readers see, stands still."""
+        version = (await connection.execute(select(func.max(feed.c.id)))).scalar_one() or 0
+        asked = msgspec.structs.replace(query, limit=1, cursor=None)
+        if (counted := self._counts.get(asked)) is not None and counted[0] == version:
+            return counted[1]
+        count: int = (await connection.execute(select(func.count()).select_from(orders).where(fitting))).scalar_one()
+        if len(self._counts) >= _COUNTS_KEPT:
+            self._counts.clear()
+        self._counts[asked] = (version, count)
+        return count
 
     async def open_orders(self) -> dict[OrderKind, int]:
         """Count the open orders of each kind."""
