@@ -30,7 +30,7 @@ from voisin.protocol.archive import pack_files
 from voisin.protocol.cid import Cid
 from voisin.protocol.ids import Hash32, TaskId
 from voisin.protocol.signatures import KeySigner
-from voisin.sandbox import Job, Outcome
+from voisin.sandbox import Job, OnOutput, Outcome
 from voisin.worker import Parts, Runner, Storage, WorkerSettings, open_worker
 from voisin.worker.ledger import ChainLedger
 
@@ -41,9 +41,9 @@ class LyingRunner:
     def __init__(self, honest: Runner) -> None:
         self._honest = honest
 
-    async def run(self, job: Job) -> Outcome:
+    async def run(self, job: Job, *, on_output: OnOutput | None = None) -> Outcome:
         """Run, and flip a bit."""
-        outcome = await self._honest.run(job)
+        outcome = await self._honest.run(job, on_output=on_output)
         await anyio.to_thread.run_sync(_flip_a_bit, job.output_dir)
         if outcome.cause is not None:
             return Outcome(cause=outcome.cause, detail=f"{outcome.detail}!", instructions=1)
