@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 
 from eth_abi import abi as eth_abi
+from eth_abi.codec import ABICodec
+from eth_abi.decoding import StringDecoder
 from eth_abi.exceptions import DecodingError, EncodingError
+from eth_abi.registry import registry
 
 from voisin.chain.artifacts import AbiEntry, AbiParameter, load_abi
 from voisin.errors import InputError
@@ -125,7 +128,7 @@ def encode_values(parameters: Sequence[AbiParameter], values: Sequence[AbiArgume
 
 def decode_values(parameters: Sequence[AbiParameter], data: bytes) -> tuple[AbiValue, ...]:
     """
-    Decode ABI data strictly.
+    Decode ABI data strictly; only what is no UTF-8 in a text becomes U+FFFD, because anybody may put it on a chain that others read.
 
     Args:
         parameters: The types of what it holds.
@@ -135,10 +138,23 @@ def decode_values(parameters: Sequence[AbiParameter], data: bytes) -> tuple[AbiV
         DecodingError: The data does not fit the types.
     """
     try:
-        found = eth_abi.decode([parameter.canonical_type for parameter in parameters], data)
-    except (UnicodeDecodeError, OverflowError) as error:
+        found = _lenient().decode([parameter.canonical_type for parameter in parameters], data)
+    except OverflowError as error:
         raise DecodingError(str(error)) from None
     return tuple(_from_abi(parameter, value) for parameter, value in zip(parameters, found, strict=True))
+
+
+class _LenientText(StringDecoder):
+    def __init__(self) -> None:
+        super().__init__(handle_string_errors="replace")  # type: ignore[no-untyped-call]
+
+
+@cache
+def _lenient() -> ABICodec:
+    lenient = registry.copy()  # type: ignore[no-untyped-call]
+    lenient.unregister_decoder("string")
+    lenient.register_decoder("string", _LenientText, label="string")
+    return ABICodec(lenient)
 
 
 def _element(parameter: AbiParameter) -> AbiParameter | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from voisin.errors import InputError
 from voisin.index.draft import Row
-from voisin.index.scene import Scene, clean
+from voisin.index.scene import Scene
+from voisin.protocol.codec import storable
 from voisin.protocol.events import OrdersMatched
 from voisin.protocol.ids import ZERO_ADDRESS, Address, OrderHash
 from voisin.protocol.orders import AppOrder, DatasetOrder, Order, RequestOrder, WorkerpoolOrder
@@ -53,7 +54,7 @@ def _put_deal(scene: Scene, matched: OrdersMatched, deal: Deal) -> None:
         "requester": scene.account(deal.requester),
         "beneficiary": scene.account(deal.beneficiary),
         "callback": scene.account(deal.callback),
-        "params": clean(deal.params),
+        "params": storable(deal.params),
         "startTime": deal.start_time,
         "botFirst": deal.bot_first,
         "botSize": deal.bot_size,
@@ -144,7 +145,7 @@ def order_row(order: Order) -> Row:
             row |= {"dataset": _low(order.dataset), "datasetmaxprice": order.datasetmaxprice}
             row |= {"workerpool": _low(order.workerpool), "workerpoolmaxprice": order.workerpoolmaxprice}
             row |= {"requester": _low(order.requester), "beneficiary": _low(order.beneficiary), "callback": _low(order.callback)}
-            row |= {"category": str(order.category), "trust": order.trust, "params": clean(order.params)}
+            row |= {"category": str(order.category), "trust": order.trust, "params": storable(order.params)}
     for name in ("apprestrict", "datasetrestrict", "workerpoolrestrict", "requesterrestrict"):
         if hasattr(order, name):
             row[name] = _low(getattr(order, name))

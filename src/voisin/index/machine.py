@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from voisin.index.deals import match_orders
 from voisin.index.draft import Draft, Key, Row, Version
 from voisin.index.facts import Facts, Places
-from voisin.index.scene import Scene, clean
+from voisin.index.scene import Scene
 from voisin.index.tasks import TaskEvent, contribution_id, task_goes_on
+from voisin.protocol.codec import storable
 from voisin.protocol.events import (
     AccurateContribution,
     CategoryCreated,
@@ -62,7 +63,12 @@ def record_event(scene: Scene) -> None:
         case EntryTransferred():
             _transfer_entry(scene, scene.logged.event)
         case CategoryCreated(category, name, description, time_ref_s):
-            row: Row = {"name": clean(name), "description": clean(description), "workClockTimeRef": time_ref_s, "timestamp": scene.time}
+            row: Row = {
+                "name": storable(name),
+                "description": storable(description),
+                "workClockTimeRef": time_ref_s,
+                "timestamp": scene.time,
+            }
             if scene.draft.find("Category", str(category)) is None:
                 scene.count(categoriesCount=1)
             scene.draft.put("Category", str(category), row)
@@ -113,10 +119,10 @@ def _transfer_entry(scene: Scene, event: EntryTransferred) -> None:
     row: Row = {"owner": scene.account(event.recipient), "timestamp": scene.time}
     match info:
         case AppInfo():
-            row |= {"name": clean(info.name), "type": clean(info.type), "multiaddr": "0x" + info.multiaddr.hex()}
+            row |= {"name": storable(info.name), "type": storable(info.type), "multiaddr": "0x" + info.multiaddr.hex()}
             row |= {"checksum": info.checksum, "mrenclave": "0x" + info.mrenclave.hex()}
         case DatasetInfo():
-            row |= {"name": clean(info.name), "multiaddr": "0x" + info.multiaddr.hex(), "checksum": info.checksum}
+            row |= {"name": storable(info.name), "multiaddr": "0x" + info.multiaddr.hex(), "checksum": info.checksum}
             made: Row = {
                 "creationTimestamp": scene.time,
                 "creationBlock": scene.logged.block,
@@ -125,7 +131,7 @@ def _transfer_entry(scene: Scene, event: EntryTransferred) -> None:
             row |= made if before is None else {field: before[field] for field in made}
         case WorkerpoolInfo():
             policy: Row = {"workerStakeRatio": DEFAULT_WORKER_STAKE_RATIO, "schedulerRewardRatio": DEFAULT_SCHEDULER_REWARD_RATIO}
-            row |= {"description": clean(info.description)} | policy
+            row |= {"description": storable(info.description)} | policy
             row |= {} if before is None else {field: before[field] for field in policy}
     scene.draft.put(kind, name, row)
     if event.sender == ZERO_ADDRESS:

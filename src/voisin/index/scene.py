@@ -17,11 +17,6 @@ _FRESH_PROTOCOL: Row = {
 }
 
 
-def clean(text: str) -> str:
-    """Make text from the chain fit for every database: PostgreSQL keeps no NUL."""
-    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
-
-
 class Scene:
     """
     The stage of one event.

@@ -70,6 +70,8 @@ def check_form(order: Order, limits: OrderLimits) -> None:
         raise InputError("this market takes no orders about simulated enclaves", hint="leave the tag `simulated` out")
     if resource_of(order) == ZERO_ADDRESS:
         raise InputError(f"the {order_kind(order)} order names the zero address", hint=f"name the {_resource_word(order)}")
+    if isinstance(order, RequestOrder) and "\0" in order.params:
+        raise InputError("the order's params hold a NUL character", hint="remove it")
     if isinstance(order, RequestOrder) and len(order.params.encode()) > limits.params_bytes:
         raise InputError(
             f"the order's params are {len(order.params.encode())} bytes, at most {limits.params_bytes} are accepted",

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from voisin.market.machine import Closed, Consumed, Fact
 from voisin.protocol.api import CategoryEntry, DealEntry, TaskEntry
+from voisin.protocol.codec import storable
 from voisin.protocol.events import (
     CategoryCreated,
     ConsensusReached,
@@ -132,8 +133,8 @@ def new_categories(events: Iterable[Logged], times: Mapping[int, UnixSeconds]) -
     return [
         CategoryEntry(
             number=logged.event.category,
-            name=logged.event.name,
-            description=logged.event.description,
+            name=storable(logged.event.name),
+            description=storable(logged.event.description),
             time_ref_s=logged.event.time_ref_s,
             at=times[logged.block],
             block=logged.block,
@@ -179,7 +180,7 @@ def _deal_entry(matched: OrdersMatched, deal: Deal, logged: Logged) -> DealEntry
         requester=deal.requester,
         beneficiary=deal.beneficiary,
         callback=deal.callback,
-        params=deal.params,
+        params=storable(deal.params),
         app_price=deal.app.price,
         dataset_price=deal.dataset.price,
         workerpool_price=deal.workerpool.price,

@@ -36,3 +36,8 @@ def decode(data: bytes | str, kind: type[T], what: str) -> T:
 def encode(value: object) -> bytes:
     """Write a value as JSON."""
     return msgspec.json.encode(value)
+
+
+def storable(text: str) -> str:
+    """Make a text from the chain fit for every database: PostgreSQL keeps no NUL."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -128,6 +128,14 @@ async def test_a_contribution(node: NodeTwin, chain: Chain) -> None:
     assert await chain.hub.contribution(TaskId(A), Address(ONE)) == expected
 
 
+async def test_a_text_that_is_no_text_stops_nobody(node: NodeTwin, chain: Chain) -> None:
+    """Anybody can have a deal whose parameters are no UTF-8: whoever follows the chain must read on."""
+    parts = ((ONE, TWO, 3), (TWO, ONE, 4), (SIX, ONE, 5), 1, 2, RAW_A, ONE, TWO, ZERO)
+    answer = encode([DEAL_TYPE.replace("string", "bytes")], [(*parts, b"{\xff\xfe}", 6, 7, 8, 9, 10, ONE)])
+    answers(node, HUB, {"b74861b2": lambda data: answer})
+    assert (await chain.hub.deal(DealId(A))).params == "{\ufffd\ufffd}"
+
+
 async def test_categories(node: NodeTwin, chain: Chain) -> None:
     def view(data: bytes) -> bytes:
         number = int(data.hex(), 16)

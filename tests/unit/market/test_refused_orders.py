@@ -157,6 +157,11 @@ async def test_prices_that_no_supply_could_pay(desk: Desk, trade: Trade) -> None
     assert published.remaining == most
 
 
+async def test_a_nul_in_the_params(trade: Trade) -> None:
+    """PostgreSQL keeps no such text, and an order that is not kept as it was signed is none."""
+    await assert_refused(open_desk(trade), trade.request_order(params='{"iexec_args":"a\0b"}'), InputError, "NUL character")
+
+
 async def test_long_texts(trade: Trade) -> None:
     desk = open_desk(trade, max_params_bytes=10, max_sign_bytes=65)
     assert (await desk.service.publish(trade.request_order(params="0123456789")))[1]
