@@ -13,11 +13,12 @@ COIN = 10**18
 
 def wallets(cli: Cli, eyes: Eyes, other: Wallet) -> None:
     """Make wallets, look into them, and move what is in them."""
-    made = cli.run("wallet create", "--keystoredir", "safe", "--password", "a long one")
+    fresh = cli.run("wallet create", "--keystoredir", "safe", "--password", "a long one")["address"]
     (sealed,) = (cli.folder / "safe").iterdir()
-    assert json.loads(sealed.read_text())["address"].lower() == made["address"][2:].lower()
-    opened = cli.run("wallet show", "--keystoredir", "safe", "--password", "a long one", "--show-private-key")
-    assert KeySigner(bytes.fromhex(opened["wallet"]["privateKey"][2:])).address.lower() == made["address"].lower()
+    assert json.loads(sealed.read_text())["address"].lower() == fresh[2:].lower()
+    keystore = ("--keystoredir", "safe", "--wallet-address", fresh, "--password", "a long one")  # the plain wallet comes first otherwise
+    opened = cli.run("wallet show", *keystore, "--show-private-key")["wallet"]
+    assert opened["address"] == KeySigner(bytes.fromhex(opened["privateKey"][2:])).address == fresh
 
     shown = cli.run("wallet show")
     assert shown["wallet"] == {"address": cli.wallet.address}
@@ -31,13 +32,13 @@ def wallets(cli: Cli, eyes: Eyes, other: Wallet) -> None:
     assert eyes.chain("native_balance", other.address) - coins == COIN // 4
     assert "exceed wallet balance" in cli.refusal("wallet send-RLC", "1000000", "RLC", "--to", other.address, "--force")
 
-    cli.run("wallet send-RLC", "7", "nRLC", "--to", made["address"], "--force")
-    cli.run("wallet send-ether", "0.5", "ether", "--to", made["address"], "--force")
+    cli.run("wallet send-RLC", "7", "nRLC", "--to", fresh, "--force")
+    cli.run("wallet send-ether", "0.5", "ether", "--to", fresh, "--force")
     held = eyes.rlc(other.address)
-    swept = cli.run("wallet sweep", "--to", other.address, "--force", "--keystoredir", "safe", "--password", "a long one")
+    swept = cli.run("wallet sweep", "--to", other.address, "--force", *keystore)
     assert "errors" not in swept
-    assert (eyes.rlc(made["address"]), eyes.rlc(other.address) - held) == (0, 7)
-    assert eyes.chain("native_balance", made["address"]) < COIN // 1000
+    assert (eyes.rlc(fresh), eyes.rlc(other.address) - held) == (0, 7)
+    assert eyes.chain("native_balance", fresh) < COIN // 1000
 
 
 def accounts(cli: Cli, eyes: Eyes, other: Wallet) -> None:
