@@ -30,7 +30,7 @@ RLC = 10**9
 COMPLETED = 3
 TRUST = 4
 NUMBERS = "30,-7,12"
-PARAMS = json.dumps({"iexec_args": NUMBERS}, separators=(",", ":"))
+PARAMS = json.dumps({"iexec_args": NUMBERS, "iexec_result_storage_provider": "ipfs"}, separators=(",", ":"))
 PAYEE = Web3.to_checksum_address("0x" + "be" * 20)
 PATIENCE_S = 120
 REQUEST = "demo/request.json"

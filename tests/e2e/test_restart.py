@@ -31,6 +31,6 @@ def test_a_second_box_in_the_same_home_is_refused(box: RunningBox) -> None:
 def test_status_tells_what_runs(box: RunningBox) -> None:
     status = box.json("status")
     assert status["is_running"] is True
-    assert [service["name"] for service in status["services"]] == ["chain", "market", "pool", "storage"]
+    assert [service["name"] for service in status["services"]] == ["chain", "market", "pool", "storage", "vault", "index"]
     assert all(service["is_up"] for service in status["services"])
     assert sum(worker["online"] for worker in status["pool"]["workers"]) == 3

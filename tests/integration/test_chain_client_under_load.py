@@ -63,9 +63,10 @@ def free_port() -> int:
 
 
 async def test_two_hundred_at_once_from_one_wallet(rig: Rig) -> None:
+    before = await rig.chain.nonce(OWNER.address)
     receipts = await give_all(rig.chain, OWNER, range(1, 201))
     assert sorted(await amounts_given(rig.chain)) == list(range(1, 201))
-    assert sorted(await rig.chain.rpc.batch([("eth_getTransactionCount", (OWNER.address, "latest"))])) == [hex(17 + 200)]
+    assert await rig.chain.nonce(OWNER.address) == before + 200
     assert len({receipt.block for receipt in receipts}) == 200
     assert sorted(receipt.events[0].event.amount for receipt in receipts) == list(range(1, 201))  # type: ignore[union-attr]
 

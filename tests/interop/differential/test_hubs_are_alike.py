@@ -52,12 +52,14 @@ class Everything(OrderSteps, BoostSteps, MoneySteps, OwnerSteps):
 
 
 class Boost(BoostSteps):
-    """Deals without a record of their replication; each sequence has one at least."""
+    """Deals without a record of their replication; each sequence has one at least, and now and then a task that nobody settles."""
 
-    @initialize(seed=SEEDS)
-    def first_match(self, seed: int) -> None:
-        """Something to push results to."""
+    @initialize(seed=SEEDS, is_late=st.integers(0, 3))
+    def first_match(self, seed: int, is_late: int) -> None:
+        """Something to push results to, or to claim."""
         self.match_boost(seed=seed, who=0, flaws=0, is_sponsored=False)
+        if is_late == 0:
+            self.claim_boost(which=0, index=0, who=0, beside=1)
 
 
 MACHINES = [
