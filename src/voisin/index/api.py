@@ -64,7 +64,9 @@ PROBLEMS = {
 METRICS_TYPE = "text/plain; version=0.0.4"
 JSON_TYPE, GRAPHQL_TYPE = "application/json", "application/graphql-response+json"
 
-_GRAPHS = ("/", "/graphql", "/subgraphs/name/{name:path}", "/subgraphs/id/{name:path}")
+_GRAPHS = ["/", "/graphql"]
+_SUBGRAPHS = ["/subgraphs/name/{name:path}", "/subgraphs/id/{name:path}"]
+"""Where subgraph hosts answer; not in the OpenAPI, which knows no parameter with slashes."""
 _PROTECTED_DATA = "dataprotector"
 
 GRAPHS = {
@@ -122,13 +124,25 @@ async def point_to_pool(service: Service, chain_id: FromPath[str], address: From
     return Response(CompassEntry(statement.api_url))
 
 
-@post(list(_GRAPHS), status_code=200, responses=GRAPHS)
+@post(_SUBGRAPHS, status_code=200, include_in_schema=False)
+async def ask_subgraph(service: Service, request: AnyRequest) -> Response[bytes]:
+    """Answer a GraphQL query where subgraph hosts do."""
+    return await _answer(service, request, read_body(await request.body()))
+
+
+@get(_SUBGRAPHS, include_in_schema=False)
+async def ask_subgraph_by_link(service: Service, request: AnyRequest) -> Response[bytes]:
+    """The same for a query that is part of the address."""
+    return await _answer(service, request, read_link(request.query_params.dict()))
+
+
+@post(_GRAPHS, status_code=200, responses=GRAPHS)
 async def ask_graph(service: Service, request: AnyRequest) -> Response[bytes]:
     """Answer a GraphQL query: `{"query": ..., "variables": {...}, "operationName": ...}`."""
     return await _answer(service, request, read_body(await request.body()))
 
 
-@get(list(_GRAPHS), responses=GRAPHS)
+@get(_GRAPHS, responses=GRAPHS)
 async def ask_graph_by_link(service: Service, request: AnyRequest) -> Response[bytes]:
     """Answer a GraphQL query that is part of the address: `?query=...&variables=...&operationName=...`."""
     return await _answer(service, request, read_link(request.query_params.dict()))
@@ -155,7 +169,10 @@ def create_app(service: IndexService, settings: IndexSettings) -> Litestar:
         settings: How it is set up.
     """
     return Litestar(
-        route_handlers=[ask_graph, ask_graph_by_link, announce_pool, show_pool, point_to_pool, health, metrics],
+        route_handlers=[
+            *(ask_graph, ask_graph_by_link, ask_subgraph, ask_subgraph_by_link),
+            *(announce_pool, show_pool, point_to_pool, health, metrics),
+        ],
         dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
         exception_handlers=_PROBLEMS.handlers(),
         request_max_body_size=settings.max_body_bytes,

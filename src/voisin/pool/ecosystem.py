@@ -169,7 +169,7 @@ def ecosystem_routes() -> Router:
         "/",
         route_handlers=[show_version, show_foreign_task, show_foreign_replica, give_log_challenge, show_foreign_logs],
         exception_handlers={VoisinError: _answer_error, HTTPException: _answer_http_error, Exception: _answer_surprise},
-        tags=["ecosystem"],
+        include_in_schema=False,
     )
 
 
