@@ -182,7 +182,7 @@ def test_no_match_names_condition_and_distance(rig: Rig, app: Path) -> None:
             cloud.run(app, ["a"], max_price="0.04 RLC")
         with pytest.raises(NoMatchError, match="trust up to 8, the request wants 99"):
             cloud.run(app, ["a"], trust=99)
-        with pytest.raises(NoMatchError, match="category [02], the request wants 1"):
+        with pytest.raises(NoMatchError, match=r"category [02], the request wants 1"):
             cloud.run(app, ["a"], category="S")
         with pytest.raises(NoMatchError, match="5 replicas need 5 workers, and the workerpool has 4 workers online"):
             cloud.run(app, ["a"], replicas=5)
