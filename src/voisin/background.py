@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 
@@ -27,3 +28,11 @@ async def beside(run: Callable[[], Coroutine[None, None, None]]) -> AsyncIterato
             running.cancel_scope.cancel()
     if failure is not None:
         raise failure
+
+
+async def stop_on_signal(scope: anyio.CancelScope) -> None:
+    """Cancel a scope when the process is interrupted or terminated."""
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            scope.cancel()
+            return

@@ -9,10 +9,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
+import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator
 
 import anyio
+import structlog
 import uvicorn
 
 from voisin.errors import InputError, UnavailableError
@@ -28,6 +30,8 @@ BACKLOG = 2048
 """Connections that the system keeps until they are accepted."""
 ACCEPTED_AT_ONCE = 16
 """Before anything else has its turn; few, since a loop that runs out of open files in between tries again for all of them."""
+
+_log = structlog.get_logger()
 
 
 class _Server(uvicorn.Server):
@@ -117,6 +121,22 @@ async def serve_app(
             with anyio.CancelScope(shield=True):
                 await asyncio.wait([task, look])
         task.result()
+
+
+async def until_stopped(service: str, url: str, ready: Callable[[str], None]) -> None:
+    """
+    Return when the process is interrupted or terminated.
+
+    Args:
+        service: Whose log this is about.
+        url: Where the service answers.
+        ready: Told that, once signals are heard.
+    """
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        ready(url)
+        async for number in signals:
+            _log.info(f"{service}_closing", signal=number.name)
+            return
 
 
 async def _look_after(server: uvicorn.Server, every_s: float) -> None:

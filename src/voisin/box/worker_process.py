@@ -10,6 +10,7 @@ from pathlib import Path
 
 import anyio
 
+from voisin.background import stop_on_signal
 from voisin.box.workers import WorkerSpec
 from voisin.chain.keystore import load_keystore
 from voisin.errors import VoisinError
@@ -53,15 +54,8 @@ async def _work(spec: WorkerSpec, wallet: KeySigner) -> None:
         allow_simulated=True,
     )
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_stop_on_signal, tasks.cancel_scope)
+        tasks.start_soon(stop_on_signal, tasks.cancel_scope)
         await run_worker(settings, wallet)
-
-
-async def _stop_on_signal(scope: anyio.CancelScope) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for _ in signals:
-            scope.cancel()
-            return
 
 
 if __name__ == "__main__":

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import anyio
 import httpx
 import structlog
 from litestar import Litestar
@@ -22,7 +20,7 @@ from voisin.chain import Sender, open_chain
 from voisin.errors import InputError
 from voisin.protocol.ids import ZERO_ADDRESS
 from voisin.protocol.signatures import KeySigner
-from voisin.serving import serve_app
+from voisin.serving import serve_app, until_stopped
 
 HTTP_TIMEOUT_S = 30
 
@@ -83,8 +81,4 @@ async def serve_broker(settings: BrokerSettings, wallet: KeySigner, *, ready: Ca
     """
     async with open_broker(settings, wallet) as broker, serve_app(broker.app, host=settings.host, port=settings.port) as url:
         _log.info("broker_open", url=url, hub=settings.hub, broker=wallet.address)
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            ready(url)
-            async for number in signals:
-                _log.info("broker_closing", signal=number.name)
-                return
+        await until_stopped("broker", url, ready)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import anyio
 import structlog
 from litestar import Litestar
 
@@ -21,7 +19,7 @@ from voisin.index.service import Clock, IndexService, wall_clock
 from voisin.index.settings import IndexSettings
 from voisin.index.store import SqlStore, open_store
 from voisin.protocol.ids import ZERO_ADDRESS
-from voisin.serving import serve_app
+from voisin.serving import serve_app, until_stopped
 from voisin.storage import StorageClient
 
 _log = structlog.get_logger()
@@ -103,8 +101,4 @@ async def serve_index(settings: IndexSettings, *, ready: Callable[[str], None] =
     """
     async with open_index(settings) as index, serve_app(index.app, host=settings.host, port=settings.port) as url:
         _log.info("index_open", url=url, hub=settings.hub)
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            ready(url)
-            async for number in signals:
-                _log.info("index_closing", signal=number.name)
-                return
+        await until_stopped("index", url, ready)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import anyio
 import structlog
 from litestar import Litestar
 
@@ -20,7 +18,7 @@ from voisin.market.service import MarketService
 from voisin.market.settings import MarketSettings
 from voisin.market.store import open_store
 from voisin.protocol.ids import ZERO_ADDRESS
-from voisin.serving import serve_app
+from voisin.serving import serve_app, until_stopped
 
 _log = structlog.get_logger()
 
@@ -93,8 +91,4 @@ async def serve_market(settings: MarketSettings, *, ready: Callable[[str], None]
     """
     async with open_market(settings) as market, serve_app(market.app, host=settings.host, port=settings.port) as url:
         _log.info("market_open", url=url, hub=settings.hub)
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            ready(url)
-            async for number in signals:
-                _log.info("market_closing", signal=number.name)
-                return
+        await until_stopped("market", url, ready)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -28,7 +27,7 @@ from voisin.pool.store import open_store
 from voisin.pool.uploads import HttpResults
 from voisin.protocol.ids import ZERO_ADDRESS
 from voisin.protocol.signatures import KeySigner, Signer
-from voisin.serving import serve_app
+from voisin.serving import serve_app, until_stopped
 from voisin.vaults import HttpVault
 
 if TYPE_CHECKING:
@@ -151,11 +150,7 @@ async def serve_pool(settings: PoolSettings, scheduler: KeySigner, *, ready: Cal
         announced(settings, pool.service.ledger.domain, scheduler, url, wall=time.time),
     ):
         _log.info("pool_open", url=url, workerpool=settings.workerpool)
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            ready(url)
-            async for number in signals:
-                _log.info("pool_closing", signal=number.name)
-                return
+        await until_stopped("pool", url, ready)
 
 
 def _cause(error: Exception) -> Exception:

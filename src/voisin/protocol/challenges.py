@@ -46,8 +46,8 @@ def challenge_digest(service: str, text: str, chain_id: int) -> Hash32:
     return Hash32(to_hex(keccak(b"\x19\x01" + domain + _struct_hash("Challenge", _MESSAGE, keccak(text=text)))))
 
 
-def challenge_data(service: str, text: str, chain_id: int) -> dict[str, object]:
-    """Write a challenge as typed data, as wallets take it."""
+def challenge_data(service: str, text: str, chain_id: int | str) -> dict[str, object]:
+    """Write a challenge as typed data, as wallets take it; some services write the chain's id as text."""
     return {
         "types": {
             "EIP712Domain": [{"name": name, "type": kind} for name, kind in _DOMAIN],

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import anyio
 import structlog
 
 from voisin.errors import InputError
-from voisin.serving import serve_app
+from voisin.serving import serve_app, until_stopped
 from voisin.storage.api import create_storage_app
 from voisin.storage.backends import Backend
 from voisin.storage.ipfs_node import IpfsNodeBackend
@@ -49,11 +47,7 @@ async def serve_storage(settings: StorageSettings, *, ready: Callable[[str], Non
         app = create_storage_app(store, settings.rules, allow_removal=settings.allow_removal)
         async with serve_app(app, host=settings.host, port=settings.port) as url:
             _log.info("storage_open", url=url, backend=settings.backend)
-            with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-                ready(url)
-                async for number in signals:
-                    _log.info("storage_closing", signal=number.name)
-                    return
+            await until_stopped("storage", url, ready)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,7 +15,7 @@ from litestar import Litestar
 from voisin.chain import open_chain
 from voisin.errors import InputError, UnavailableError
 from voisin.protocol.ids import ZERO_ADDRESS
-from voisin.serving import serve_app
+from voisin.serving import serve_app, until_stopped
 from voisin.vault.api import create_app
 from voisin.vault.keys import open_keyring
 from voisin.vault.ledger import ChainLedger, Ledger
@@ -129,8 +128,4 @@ async def serve_vault(settings: VaultSettings, *, ready: Callable[[str], None] =
     """
     async with open_vault(settings) as vault, serve_app(vault.app, host=settings.host, port=settings.port) as url:
         _log.info("vault_open", url=url, hub=settings.hub, vault=vault.service.id.vault)
-        with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-            ready(url)
-            async for number in signals:
-                _log.info("vault_closing", signal=number.name)
-                return
+        await until_stopped("vault", url, ready)

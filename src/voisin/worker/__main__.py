@@ -8,13 +8,13 @@ of `WorkerSettings` can be given as `VOISIN_WORKER_<NAME>`. It writes its log to
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import anyio
 
+from voisin.background import stop_on_signal
 from voisin.chain.keystore import load_keystore
 from voisin.errors import InputError, VoisinError
 from voisin.logs import configure_logs
@@ -60,7 +60,7 @@ def main() -> int:
 async def _work(settings: WorkerSettings, wallet: KeySigner) -> None:
     failure: VoisinError | None = None
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_stop_on_signal, tasks.cancel_scope)
+        tasks.start_soon(stop_on_signal, tasks.cancel_scope)
         try:
             await run_worker(settings, wallet)
         except VoisinError as error:
@@ -68,13 +68,6 @@ async def _work(settings: WorkerSettings, wallet: KeySigner) -> None:
         tasks.cancel_scope.cancel()
     if failure is not None:
         raise failure
-
-
-async def _stop_on_signal(scope: anyio.CancelScope) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for _ in signals:
-            scope.cancel()
-            return
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from litestar.params import FromPath, SkipValidation
 
 from voisin.errors import InputError
 from voisin.market.ecosystem.answers import HANDLERS, accept, answer_error
-from voisin.market.ecosystem.challenges import typed_data
+from voisin.market.ecosystem.challenges import SERVICE
 from voisin.market.ecosystem.desk import RESOURCES, EcosystemDesk, Target
 from voisin.market.ecosystem.fields import Fields
 from voisin.market.ecosystem.forms import category_record, deal_record, order_record
@@ -44,6 +44,7 @@ from voisin.market.service import MarketService, UnknownError
 from voisin.market.settings import MarketSettings
 from voisin.problems import AnyRequest
 from voisin.protocol.api import OrderStatus
+from voisin.protocol.challenges import challenge_data
 from voisin.protocol.codec import decode
 from voisin.protocol.ids import DealId
 from voisin.protocol.orders import OrderKind, order_kind
@@ -82,7 +83,7 @@ async def challenge(front: Front, request: AnyRequest) -> Response[bytes]:
     address = fields.address("address", is_required=True)
     assert address is not None
     text = await front.doorkeeper.challenge(address, now=front.market.clock())
-    return accept(data=typed_data(text, chain))
+    return accept(data=challenge_data(SERVICE, text, chain))
 
 
 @get("/categories/{catid:str}")

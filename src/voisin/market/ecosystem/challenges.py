@@ -10,49 +10,25 @@ Source: client-surface.md 3.2.
 
 from __future__ import annotations
 
-import re
 import secrets
 import string
-
-from eth_utils import keccak
 
 from voisin.errors import TrustError
 from voisin.market.book import BookStore, Challenge
 from voisin.market.ledger import Ledger
 from voisin.market.proof import Consent
 from voisin.market.settings import MarketSettings
-from voisin.protocol.ids import Address, Hash32, as_address, from_hex, to_hex, uint_bytes
+from voisin.protocol.challenges import challenge_digest, read_challenge_proof
+from voisin.protocol.ids import Address, from_hex
 from voisin.protocol.signatures import signed_by
 from voisin.units import UnixSeconds
 
-DOMAIN_NAME, DOMAIN_VERSION = "iExec Gateway", "1"
+SERVICE = "iExec Gateway"
 TEXT = "Sign this message to log into iExec Gateway: "
 REFUSED = "invalid authorization"
 
-_DOMAIN = [("name", "string"), ("version", "string"), ("chainId", "uint256")]
-_MESSAGE = [("challenge", "string")]
 _LETTERS = string.ascii_letters + string.digits
 _RANDOM_LETTERS = 32
-_HEADER = re.compile(r"(0x[0-9a-fA-F]{64})_(0x(?:[0-9a-fA-F]{2}){1,4096})_(0x[0-9a-fA-F]{40})")
-
-
-def challenge_digest(text: str, chain_id: int) -> Hash32:
-    """Hash a challenge's text as typed data: what is signed."""
-    domain = _struct_hash("EIP712Domain", _DOMAIN, keccak(text=DOMAIN_NAME) + keccak(text=DOMAIN_VERSION) + uint_bytes(chain_id))
-    return Hash32(to_hex(keccak(b"\x19\x01" + domain + _struct_hash("Challenge", _MESSAGE, keccak(text=text)))))
-
-
-def typed_data(text: str, chain_id: str) -> dict[str, object]:
-    """Write a challenge's text as typed data, as wallets take it."""
-    return {
-        "types": {
-            "EIP712Domain": [{"name": name, "type": kind} for name, kind in _DOMAIN],
-            "Challenge": [{"name": name, "type": kind} for name, kind in _MESSAGE],
-        },
-        "domain": {"name": DOMAIN_NAME, "version": DOMAIN_VERSION, "chainId": chain_id},
-        "primaryType": "Challenge",
-        "message": {"challenge": text},
-    }
 
 
 def draw_text() -> str:
@@ -90,7 +66,7 @@ class Doorkeeper:
                     return pending[-1].text
                 await write.drop_challenge(pending[0].digest)
             text = draw_text()
-            digest = challenge_digest(text, self._ledger.domain.chain_id)
+            digest = challenge_digest(SERVICE, text, self._ledger.domain.chain_id)
             await write.add_challenge(Challenge(digest, address, text, UnixSeconds(now + self._ttl_s)))
             return text
 
@@ -105,10 +81,11 @@ class Doorkeeper:
         Raises:
             TrustError: The challenge is unknown, expired, used up, of another chain, or signed by somebody else.
         """
-        found = _HEADER.fullmatch((header or "").strip())
-        if found is None:
-            raise TrustError(REFUSED)
-        digest, signature, address = Hash32(found[1].lower()), found[2], as_address(found[3].lower())
+        try:
+            proof = read_challenge_proof(header)
+        except TrustError:
+            raise TrustError(REFUSED) from None
+        digest, signature, address = proof.digest, proof.signature, proof.signer
         challenge = await self._store.challenge(digest)
         if challenge is None or challenge.address != address or challenge.expires_at <= now:
             raise TrustError(REFUSED)
@@ -118,8 +95,3 @@ class Doorkeeper:
             if not await write.drop_challenge(digest):
                 raise TrustError(REFUSED)
         return Consent(address, now)
-
-
-def _struct_hash(name: str, members: list[tuple[str, str]], words: bytes) -> bytes:
-    spelled = f"{name}({','.join(f'{kind} {member}' for member, kind in members)})"
-    return keccak(keccak(text=spelled) + words)
