@@ -21,7 +21,7 @@ from voisin.box.service import Box, open_box
 from voisin.box.settings import BoxSettings
 from voisin.chain import Sender, calls, open_chain
 from voisin.client import AsyncCloud, connect_async
-from voisin.logs import configure_logs
+from voisin.service.logs import configure_logs
 from voisin.units import NRLC
 
 NOOP = Path(__file__).resolve().parent.parent / "apps" / "noop"

@@ -35,12 +35,12 @@ from tests.support.postgres import NoPostgresError, open_cluster
 from voisin.chain import Sender, deployment_plan, execute_plan, open_chain
 from voisin.chain.devnet import development_keys
 from voisin.chain.rpc import Rpc
-from voisin.logs import configure_logs
 from voisin.market import MarketHealth
 from voisin.market.store import open_store
 from voisin.protocol.codec import decode, encode
 from voisin.protocol.eip712 import Domain
 from voisin.protocol.orders import order_kind
+from voisin.service.logs import configure_logs
 from voisin.units import UnixSeconds
 
 QUICK = 10 if "quick" in sys.argv else 1

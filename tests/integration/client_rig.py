@@ -37,7 +37,7 @@ from voisin.protocol.records import Category, TaskStatus
 from voisin.protocol.results import GuestFailure, encode_link, result_hash, result_seal, sha256, sign_authorization
 from voisin.protocol.sealing import seal_archive
 from voisin.protocol.signatures import KeySigner
-from voisin.serving import serve_app
+from voisin.service.serving import serve_app
 from voisin.storage import BlobStore, StorageClient, create_storage_app
 from voisin.units import NRLC, NRLC_PER_RLC, UnixSeconds, Wei
 

@@ -25,7 +25,7 @@ from voisin.errors import InputError
 from voisin.protocol.datasets import decrypt_dataset
 from voisin.protocol.ids import Address
 from voisin.protocol.secrets import RESULT_KEY
-from voisin.serving import serve_app
+from voisin.service.serving import serve_app
 from voisin.vault import VaultSettings, create_key_file, open_vault
 
 SECRET = "swordfish under the bridge"

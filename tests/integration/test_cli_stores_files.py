@@ -17,7 +17,7 @@ from voisin.client.network import Network, save_network
 from voisin.protocol.ids import ZERO_ADDRESS
 from voisin.protocol.ipld import Codec, Name, name_of, parse_name
 from voisin.protocol.unixfs import Layout
-from voisin.serving import serve_app
+from voisin.service.serving import serve_app
 from voisin.storage import BlobStore, create_storage_app
 
 SIZE = 600_000

@@ -20,7 +20,7 @@ from voisin.protocol.compass import PoolStatement, sign_statement, statement_dig
 from voisin.protocol.eip712 import Domain
 from voisin.protocol.ids import ZERO_ADDRESS, Address, as_address
 from voisin.protocol.signatures import KeySigner
-from voisin.serving import ASGIApp
+from voisin.service.serving import ASGIApp
 from voisin.units import UnixSeconds
 
 pytestmark = pytest.mark.anyio

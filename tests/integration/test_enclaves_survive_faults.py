@@ -20,7 +20,7 @@ from voisin.protocol.results import sign_authorization
 from voisin.protocol.sessions import SessionKey, SessionWish
 from voisin.protocol.signatures import KeySigner
 from voisin.protocol.wire import MachineFailure
-from voisin.vaults import HttpVault
+from voisin.service.vaults import HttpVault
 from voisin.worker import Parts
 from voisin.worker.ledger import ChainLedger
 from voisin.worker.run import open_worker

@@ -22,7 +22,7 @@ from voisin.protocol.ids import ZERO_ADDRESS, DealId, Hash32, OrderHash, as_addr
 from voisin.protocol.records import Deal, Resource
 from voisin.protocol.rules import new_task
 from voisin.protocol.tags import NO_TAG
-from voisin.serving import serve_app
+from voisin.service.serving import serve_app
 from voisin.storage import BlobStore, StorageClient, create_storage_app
 from voisin.units import NRLC, UnixSeconds
 

@@ -24,7 +24,7 @@ from voisin.protocol.events import OrdersMatched
 from voisin.protocol.ids import ZERO_ADDRESS
 from voisin.protocol.orders import order_kind
 from voisin.protocol.signatures import KeySigner
-from voisin.serving import serve_app
+from voisin.service.serving import serve_app
 from voisin.units import NRLC
 
 pytestmark = pytest.mark.anyio

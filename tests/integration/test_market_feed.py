@@ -28,7 +28,7 @@ from voisin.protocol.api import OrderStatus
 from voisin.protocol.eip712 import order_hash
 from voisin.protocol.feed import DealNews, FeedEvent, FeedReset, FeedStart, OrderNews, Topic, TradeNews
 from voisin.protocol.orders import Order
-from voisin.serving import serve_app
+from voisin.service.serving import serve_app
 
 pytestmark = pytest.mark.anyio
 

@@ -19,7 +19,7 @@ from voisin.pool import PoolSettings, announced
 from voisin.pool.announcing import Announcer
 from voisin.protocol.compass import PoolStatement
 from voisin.protocol.ids import Address
-from voisin.serving import bind, serve_app
+from voisin.service.serving import bind, serve_app
 from voisin.units import UnixSeconds
 
 pytestmark = pytest.mark.anyio

@@ -13,8 +13,8 @@ import pytest
 from anyio.abc import SocketStream
 
 from voisin.chain.devnet.wire.http_protocol import FastHttpProtocol
-from voisin.patience import HttpConnection, Patience, Watched
-from voisin.serving import serve_app
+from voisin.service.patience import HttpConnection, Patience, Watched
+from voisin.service.serving import serve_app
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", [HttpConnection, FastHttpProtocol])]
 

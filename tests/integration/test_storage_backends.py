@@ -20,7 +20,7 @@ import pytest
 
 from voisin.errors import TrustError, UnavailableError
 from voisin.protocol.cid import Cid, cid_of
-from voisin.serving import serve_app
+from voisin.service.serving import serve_app
 from voisin.storage import BlobStore, ContentMissingError, ContentTooLargeError, StorageFullError, create_storage_app
 from voisin.storage.backends import Backend, FolderBackend
 from voisin.storage.ipfs_node import IpfsNodeBackend

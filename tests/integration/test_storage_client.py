@@ -11,7 +11,7 @@ import pytest
 
 from voisin.errors import InputError, TrustError, UnavailableError
 from voisin.protocol.cid import Cid, cid_of
-from voisin.serving import serve_app
+from voisin.service.serving import serve_app
 from voisin.storage import BlobStore, ContentMissingError, ContentTooLargeError, StorageClient, StorageFullError, create_storage_app
 from voisin.storage.catalog import Catalog, Keep
 

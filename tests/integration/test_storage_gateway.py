@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.support.guests import until
 from voisin.protocol.cid import cid_of
-from voisin.serving import serve_app
+from voisin.service.serving import serve_app
 from voisin.storage import BlobStore, create_storage_app
 
 pytestmark = pytest.mark.anyio

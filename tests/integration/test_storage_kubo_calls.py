@@ -17,7 +17,7 @@ from litestar import Litestar
 from tests.support.guests import until
 from voisin.protocol.dagpb import Link, Node, encode_node, field_bytes, field_number
 from voisin.protocol.ipld import Codec, Name, name_of
-from voisin.serving import serve_app
+from voisin.service.serving import serve_app
 from voisin.storage import BlobStore, create_storage_app
 
 pytestmark = pytest.mark.anyio

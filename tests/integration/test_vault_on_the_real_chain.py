@@ -45,7 +45,7 @@ from voisin.protocol.sessions import (
 )
 from voisin.protocol.signatures import KeySigner
 from voisin.protocol.tags import as_tag
-from voisin.serving import serve_app
+from voisin.service.serving import serve_app
 from voisin.units import NRLC, UnixSeconds
 from voisin.vault import VaultSettings, create_key_file, open_vault
 

@@ -14,13 +14,13 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, text
 
 from tests.support.vault_scene import APP_SECRET, DATASET_KEY, START, Scene, fresh_nonce, wallet
-from voisin.databases import writing
 from voisin.errors import InputError, StateError, TrustError
 from voisin.protocol.eip712 import Domain
 from voisin.protocol.ids import Hash32, TaskId, as_address
 from voisin.protocol.orders import OrderKind
 from voisin.protocol.secrets import PUSH_ACT, Release, SecretKind, SecretRef, SecretValue, push_lines
 from voisin.protocol.sessions import SessionKey
+from voisin.service.databases import writing
 from voisin.units import UnixSeconds
 from voisin.vault.cabinet import Cabinet
 from voisin.vault.database import open_database

@@ -26,7 +26,7 @@ from voisin.protocol.params import Bag, BagEntry, encode_bag
 from voisin.protocol.records import ContributionStatus
 from voisin.protocol.results import decode_link
 from voisin.protocol.signatures import KeySigner
-from voisin.serving import serve_app
+from voisin.service.serving import serve_app
 from voisin.worker import open_worker
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]

@@ -13,7 +13,7 @@ import pytest
 from tests.interop.test_unixfs_importer import content, imported, ours
 from tests.support.npm import MODULES, requires_npm
 from voisin.protocol.unixfs import Layout
-from voisin.serving import serve_app
+from voisin.service.serving import serve_app
 from voisin.storage import BlobStore, create_storage_app
 
 pytestmark = pytest.mark.anyio

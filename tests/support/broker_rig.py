@@ -22,7 +22,7 @@ from voisin.protocol.eip712 import order_hash, sign_order
 from voisin.protocol.ids import ZERO_ADDRESS, Address, Hash32, OrderHash
 from voisin.protocol.orders import AppOrder, Order, RequestOrder, WorkerpoolOrder, order_kind
 from voisin.protocol.signatures import KeySigner
-from voisin.serving import serve_app
+from voisin.service.serving import serve_app
 from voisin.units import NRLC
 
 DEADLINE_S = 60

@@ -36,7 +36,7 @@ from voisin.protocol.sealing import open_sealed
 from voisin.protocol.secrets import PUSH_ACT, RESULT_KEY, SecretKind, SecretRef, SecretValue, push_lines
 from voisin.protocol.signatures import KeySigner
 from voisin.protocol.tags import Tag, as_tag
-from voisin.serving import serve_app
+from voisin.service.serving import serve_app
 from voisin.units import NRLC, UnixSeconds
 from voisin.vault import Vault, VaultSettings, create_key_file, open_vault
 from voisin.worker import News

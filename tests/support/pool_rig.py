@@ -26,7 +26,7 @@ from voisin.protocol.eip712 import sign_order
 from voisin.protocol.events import EntryTransferred, Event, OrdersMatched
 from voisin.protocol.ids import ZERO_ADDRESS, Address, DealId, Hash32, TaskId, task_id
 from voisin.protocol.orders import AppOrder, RequestOrder, WorkerpoolOrder
-from voisin.serving import serve_app
+from voisin.service.serving import serve_app
 from voisin.storage import BlobStore, StorageClient, create_storage_app
 
 POLL_S = 0.02

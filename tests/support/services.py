@@ -20,7 +20,7 @@ from voisin.market.opening import open_market
 from voisin.market.settings import MarketSettings
 from voisin.protocol.api import DealPage, PublishedOrder
 from voisin.protocol.codec import decode, encode
-from voisin.serving import serve_app
+from voisin.service.serving import serve_app
 from voisin.vault.opening import open_vault
 from voisin.vault.settings import VaultSettings
 

@@ -31,7 +31,7 @@ from voisin.protocol.records import AppInfo, Contribution
 from voisin.protocol.results import encode_link, sha256
 from voisin.protocol.signatures import KeySigner
 from voisin.protocol.wire import AskUpload, Uploaded
-from voisin.serving import serve_app
+from voisin.service.serving import serve_app
 from voisin.storage import BlobStore, StorageClient, create_storage_app
 from voisin.units import Wei
 from voisin.worker import WorkerSettings

@@ -19,7 +19,7 @@ from voisin.protocol.codec import decode
 from voisin.protocol.ids import Address
 from voisin.protocol.records import Account
 from voisin.protocol.signatures import KeySigner
-from voisin.together import each
+from voisin.service.together import each
 from voisin.units import NRLC, Wei
 
 DEPLOYMENT_FILE = "deployment.json"

@@ -30,7 +30,7 @@ from voisin.index import IndexSettings, open_index
 from voisin.market import MarketSettings, open_market
 from voisin.pool import PoolSettings, announced, open_pool
 from voisin.protocol.ids import Address
-from voisin.serving import serve_app
+from voisin.service.serving import serve_app
 from voisin.storage import BlobStore, create_storage_app
 from voisin.vault import VaultSettings, create_key_file, open_vault
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import anyio
 
-from voisin.background import stop_on_signal
 from voisin.box.workers import WorkerSpec
 from voisin.chain.keystore import load_keystore
 from voisin.errors import VoisinError
-from voisin.logs import configure_logs
 from voisin.protocol.codec import decode
 from voisin.protocol.signatures import KeySigner
+from voisin.service.background import stop_on_signal
+from voisin.service.logs import configure_logs
 from voisin.worker import WorkerSettings, run_worker
 
 

@@ -17,8 +17,8 @@ from voisin.broker.opening import serve_broker
 from voisin.broker.settings import BrokerSettings
 from voisin.chain.keystore import load_keystore
 from voisin.errors import InputError, VoisinError
-from voisin.logs import configure_logs
 from voisin.protocol.signatures import KeySigner
+from voisin.service.logs import configure_logs
 
 
 def main() -> int:

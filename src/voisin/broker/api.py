@@ -20,9 +20,9 @@ from litestar.params import FromPath, SkipValidation
 
 from voisin.broker.service import BrokerService
 from voisin.broker.settings import BrokerSettings
-from voisin.problems import Problems
 from voisin.protocol.api import BrokerHealth, BrokerView
 from voisin.protocol.ids import OrderHash, as_hash32
+from voisin.service.problems import Problems
 
 API_VERSION = "1.0.0"
 METRICS_TYPE = "text/plain; version=0.0.4"

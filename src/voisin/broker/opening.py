@@ -10,7 +10,6 @@ import httpx
 import structlog
 from litestar import Litestar
 
-from voisin.background import beside
 from voisin.broker.api import create_app
 from voisin.broker.ledger import ChainLedger
 from voisin.broker.reading import HttpBook
@@ -20,7 +19,8 @@ from voisin.chain import Sender, open_chain
 from voisin.errors import InputError
 from voisin.protocol.ids import ZERO_ADDRESS
 from voisin.protocol.signatures import KeySigner
-from voisin.serving import serve_app, until_stopped
+from voisin.service.background import beside
+from voisin.service.serving import serve_app, until_stopped
 
 HTTP_TIMEOUT_S = 30
 

@@ -47,7 +47,7 @@ def _serve(session: Session, settings: BrokerSettings) -> None:
 
     from voisin.broker import open_broker
     from voisin.cli.until import until_signal
-    from voisin.serving import serve_app
+    from voisin.service.serving import serve_app
 
     wallet = session.signer
     session.start_logs()

@@ -48,7 +48,7 @@ def _serve(session: Session, settings: IndexSettings) -> None:
 
     from voisin.cli.until import until_signal
     from voisin.index import open_index
-    from voisin.serving import serve_app
+    from voisin.service.serving import serve_app
 
     session.start_logs()
 

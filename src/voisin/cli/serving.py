@@ -16,7 +16,7 @@ from voisin.client import Network
 from voisin.pool import PoolSettings, announced, open_pool
 from voisin.protocol.ids import Address
 from voisin.protocol.signatures import KeySigner
-from voisin.serving import serve_app
+from voisin.service.serving import serve_app
 from voisin.units import NRLC
 from voisin.worker import WorkerSettings, run_worker
 

@@ -215,7 +215,7 @@ class Session:
         """Let warnings through to standard error, and everything when the command is debugged."""
         import logging
 
-        from voisin.logs import configure_logs
+        from voisin.service.logs import configure_logs
 
         configure_logs(logging.INFO if os.environ.get("VOISIN_DEBUG") else logging.WARNING)
 

@@ -54,7 +54,7 @@ def _serve(session: Session, settings: VaultSettings) -> None:
     import anyio
 
     from voisin.cli.until import until_signal
-    from voisin.serving import serve_app
+    from voisin.service.serving import serve_app
     from voisin.vault import open_vault
 
     session.start_logs()

@@ -17,7 +17,7 @@ from voisin.errors import UnavailableError
 from voisin.protocol.events import Transferred
 from voisin.protocol.ids import ZERO_ADDRESS, Address
 from voisin.protocol.rules import KITTY_ADDRESS
-from voisin.together import each
+from voisin.service.together import each
 from voisin.units import NRLC
 
 _TRIES = 50

@@ -29,7 +29,7 @@ from voisin.protocol.ids import Address, DealId, Hash32, to_hex
 from voisin.protocol.orders import AppOrder, RequestOrder
 from voisin.protocol.params import Bag, BagEntry, DealParams, RunLimits, encode_bag, encode_params, join_args
 from voisin.protocol.signatures import KeySigner
-from voisin.together import each
+from voisin.service.together import each
 from voisin.units import NRLC, format_amount
 
 _ATTEMPTS = 3

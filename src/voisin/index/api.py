@@ -36,11 +36,11 @@ from voisin.index.poco import POCO
 from voisin.index.queries import GraphQLRequest
 from voisin.index.service import IndexHealth, IndexService
 from voisin.index.settings import IndexSettings
-from voisin.problems import PROBLEM_TYPE, AnyRequest, Problems
 from voisin.protocol.api import Problem
 from voisin.protocol.codec import decode, encode
 from voisin.protocol.compass import PoolStatement
 from voisin.protocol.ids import as_address
+from voisin.service.problems import PROBLEM_TYPE, AnyRequest, Problems
 
 API_VERSION = "1.0.0"
 

@@ -18,7 +18,7 @@ from voisin.protocol.eip712 import Domain, order_hash
 from voisin.protocol.ids import Address, Hash32, OrderHash, TaskId, as_address, from_hex
 from voisin.protocol.orders import AppOrder, DatasetOrder, Order, RequestOrder, WorkerpoolOrder
 from voisin.protocol.records import Contribution
-from voisin.together import each
+from voisin.service.together import each
 from voisin.units import UnixSeconds
 
 _ORDER_TYPES: tuple[type[Order], ...] = (AppOrder, DatasetOrder, WorkerpoolOrder, RequestOrder)

@@ -9,10 +9,10 @@ from pathlib import Path
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from voisin.databases import Records
 from voisin.errors import InputError
 from voisin.index.schema import follower
 from voisin.protocol.eip712 import Domain
+from voisin.service.databases import Records
 
 RECORDS = Records("index", Path(__file__).parent / "migrations", is_replayable=True)
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import structlog
 from litestar import Litestar
 
-from voisin.background import beside
 from voisin.chain import open_chain
 from voisin.errors import InputError
 from voisin.index.api import create_app
@@ -19,7 +18,8 @@ from voisin.index.service import Clock, IndexService, wall_clock
 from voisin.index.settings import IndexSettings
 from voisin.index.store import SqlStore, open_store
 from voisin.protocol.ids import ZERO_ADDRESS
-from voisin.serving import serve_app, until_stopped
+from voisin.service.background import beside
+from voisin.service.serving import serve_app, until_stopped
 from voisin.storage import StorageClient
 
 _log = structlog.get_logger()

@@ -14,10 +14,10 @@ from typing import Final
 from sqlalchemy import BigInteger, Column, Dialect, Index, Integer, MetaData, String, Table, Text
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from voisin.columns import Uint256
 from voisin.index.dataprotector import DATAPROTECTOR
 from voisin.index.entities import STORED, Entity, Kind
 from voisin.index.poco import POCO
+from voisin.service.columns import Uint256
 
 NOW: Final = 2**63 - 1
 """The end of a version that still holds."""

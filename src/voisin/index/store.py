@@ -11,7 +11,6 @@ import anyio
 from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from voisin.databases import writing
 from voisin.index.bulks import Wanted
 from voisin.index.compass import Listing
 from voisin.index.database import RECORDS, open_database
@@ -22,6 +21,7 @@ from voisin.protocol.codec import decode, encode
 from voisin.protocol.compass import PoolStatement
 from voisin.protocol.eip712 import Domain
 from voisin.protocol.ids import Address, Hash32
+from voisin.service.databases import writing
 from voisin.units import UnixSeconds
 
 IDS_AT_ONCE = 5_000

@@ -44,11 +44,11 @@ from voisin.market.proof import PROOF_HEADER, read_proof
 from voisin.market.query import DealQuery, OrderQuery, QueryT, TaskQuery, read_query
 from voisin.market.service import MarketHealth, MarketService, UnknownError
 from voisin.market.settings import MarketSettings
-from voisin.problems import AnyRequest, Problems
 from voisin.protocol.api import DealEntry, DealPage, Moment, OrderPage, PublishedOrder, TaskEntry, TaskPage
 from voisin.protocol.codec import decode
 from voisin.protocol.ids import DealId, OrderHash, TaskId, as_hash32
 from voisin.protocol.orders import AppOrder, DatasetOrder, Order, RequestOrder, WorkerpoolOrder
+from voisin.service.problems import AnyRequest, Problems
 
 FoundT = TypeVar("FoundT")
 

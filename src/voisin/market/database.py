@@ -9,10 +9,10 @@ from pathlib import Path
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from voisin.databases import Records
 from voisin.errors import InputError
 from voisin.market.schema import follower
 from voisin.protocol.eip712 import Domain
+from voisin.service.databases import Records
 
 RECORDS = Records("market", Path(__file__).parent / "migrations")
 

@@ -28,8 +28,8 @@ from voisin.market.feed import Feed, Reader
 from voisin.market.openapi import PROBLEMS, FeedOperation
 from voisin.market.query import FeedQuery, read_query
 from voisin.market.service import MarketService
-from voisin.problems import AnyRequest
 from voisin.protocol.feed import Topic
+from voisin.service.problems import AnyRequest
 
 SEND_S = 10.0
 """How long a reader may take nothing before it is dropped [s]."""

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, and_, false, func, literal, or_, tuple_
 
-from voisin.columns import Uint256
 from voisin.market.query import ACCOUNTS, ANY, DEAL_ACCOUNTS, DEAL_ORDERS, RESTRICTED, DealPlace, DealQuery, OrderPlace, OrderQuery
 from voisin.market.schema import SHORT_PLACES, deals, needs_pattern, orders, within_pattern
 from voisin.protocol.ids import MAX_UINT256
 from voisin.protocol.orders import OrderKind
 from voisin.protocol.tags import as_tag, tag_bits
+from voisin.service.columns import Uint256
 
 _RESOURCES = {OrderKind.APP: "app", OrderKind.DATASET: "dataset", OrderKind.WORKERPOOL: "workerpool", OrderKind.REQUEST: "requester"}
 _ALL_SHORT = (1 << SHORT_PLACES + 1) - 1

@@ -12,9 +12,9 @@ from litestar.openapi.spec import OpenAPIMediaType, Operation, Parameter, Refere
 from litestar.openapi.spec.enums import OpenAPIType
 
 from voisin.market.query import DealQuery, FeedQuery, OrderQuery, TaskQuery
-from voisin.problems import PROBLEM_TYPE
 from voisin.protocol.api import Problem
 from voisin.protocol.orders import ORDER_TYPES, OrderKind
+from voisin.service.problems import PROBLEM_TYPE
 
 
 def parameters_of(query: type[msgspec.Struct]) -> list[Parameter | Reference]:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import structlog
 from litestar import Litestar
 
-from voisin.background import beside
 from voisin.chain import open_chain
 from voisin.errors import InputError
 from voisin.market.api import create_app
@@ -18,7 +17,8 @@ from voisin.market.service import MarketService
 from voisin.market.settings import MarketSettings
 from voisin.market.store import open_store
 from voisin.protocol.ids import ZERO_ADDRESS
-from voisin.serving import serve_app, until_stopped
+from voisin.service.background import beside
+from voisin.service.serving import serve_app, until_stopped
 
 _log = structlog.get_logger()
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text, false
 
-from voisin.columns import Uint256
 from voisin.protocol.ids import ZERO_ADDRESS
 from voisin.protocol.tags import Tag, tag_bits
+from voisin.service.columns import Uint256
 
 TAG_PLACES = 256
 SHORT_PLACES = 62

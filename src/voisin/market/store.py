@@ -12,7 +12,6 @@ from sqlalchemy import ColumnElement, Insert, Select, delete, func, insert, sele
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from voisin.databases import writing
 from voisin.market.book import EVENTS_KEPT, Challenge, Position, Told
 from voisin.market.database import RECORDS, open_database
 from voisin.market.filters import after_deal, after_order, deal_conditions, order_conditions
@@ -38,6 +37,7 @@ from voisin.protocol.eip712 import Domain
 from voisin.protocol.feed import News
 from voisin.protocol.ids import Address, DealId, Hash32, OrderHash, TaskId
 from voisin.protocol.orders import OrderKind
+from voisin.service.databases import writing
 from voisin.units import UnixSeconds
 
 _FORGET_EVERY = 100

@@ -15,7 +15,6 @@ import httpx
 import msgspec
 import structlog
 
-from voisin.background import beside
 from voisin.errors import UnavailableError, VoisinError
 from voisin.pool.settings import PoolSettings
 from voisin.protocol.api import Problem, error_of
@@ -23,6 +22,7 @@ from voisin.protocol.codec import encode
 from voisin.protocol.compass import PoolStatement, sign_statement
 from voisin.protocol.eip712 import Domain
 from voisin.protocol.signatures import Signer
+from voisin.service.background import beside
 from voisin.units import UnixSeconds
 
 TIMEOUT_S = 10

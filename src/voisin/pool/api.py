@@ -41,11 +41,11 @@ from voisin.pool.logs import AppLog
 from voisin.pool.records import DealRecord
 from voisin.pool.service import PoolService
 from voisin.pool.words import PoolWorkerView
-from voisin.problems import PROBLEM_TYPE, Problems
 from voisin.protocol.api import PoolTaskView, PoolView, PrintedText, Problem, TaskLogs, WorkerLog
 from voisin.protocol.codec import encode
 from voisin.protocol.consent import CONSENT_HEADER, read_consent
 from voisin.protocol.ids import DealId, TaskId, as_hash32
+from voisin.service.problems import PROBLEM_TYPE, Problems
 from voisin.units import UnixSeconds
 
 API_VERSION = "1.0.0"

@@ -9,11 +9,11 @@ from pathlib import Path
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from voisin.databases import Records
 from voisin.errors import InputError
 from voisin.pool.schema import position
 from voisin.protocol.eip712 import Domain
 from voisin.protocol.ids import Address
+from voisin.service.databases import Records
 
 RECORDS = Records("pool", Path(__file__).parent / "migrations", is_replayable=True)
 

@@ -33,10 +33,10 @@ from voisin.pool import statuses, views
 from voisin.pool.readers import ForbiddenError
 from voisin.pool.records import DealRecord, ReplicaRecord, TaskFile
 from voisin.pool.service import PoolService
-from voisin.problems import AnyRequest
 from voisin.protocol.codec import encode
 from voisin.protocol.ids import ZERO_ADDRESS, TaskId, as_address, as_hash32
 from voisin.protocol.rules import contribution_deadline, final_deadline
+from voisin.service.problems import AnyRequest
 
 JSON_TYPE = "application/json"
 _STATUSES: dict[type[VoisinError], HTTPStatus] = {

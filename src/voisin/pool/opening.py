@@ -27,11 +27,11 @@ from voisin.pool.store import open_store
 from voisin.pool.uploads import HttpResults
 from voisin.protocol.ids import ZERO_ADDRESS
 from voisin.protocol.signatures import KeySigner, Signer
-from voisin.serving import serve_app, until_stopped
-from voisin.vaults import HttpVault
+from voisin.service.serving import serve_app, until_stopped
+from voisin.service.vaults import HttpVault
 
 if TYPE_CHECKING:
-    from voisin.serving import ASGIApp
+    from voisin.service.serving import ASGIApp
 
 HTTP_TIMEOUT_S = 30
 

@@ -65,8 +65,8 @@ from voisin.protocol.events import SchedulerNotice, TaskFinalized
 from voisin.protocol.ids import Address, DealId, TaskId
 from voisin.protocol.signatures import Signer
 from voisin.protocol.wire import Printed
+from voisin.service.vaults import Challenges
 from voisin.units import UnixSeconds
-from voisin.vaults import Challenges
 
 AHEAD = 4
 """Stretches of the chain that are read before the first of them is taken in."""

@@ -17,7 +17,6 @@ from sqlalchemy import Insert, RowMapping, Select, Table, delete, func, insert, 
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from voisin.databases import writing
 from voisin.pool import schema
 from voisin.pool.database import RECORDS, open_database
 from voisin.pool.logs import AppLog
@@ -37,6 +36,7 @@ from voisin.protocol.api import Moment
 from voisin.protocol.eip712 import Domain
 from voisin.protocol.ids import Address, DealId, Hash32, TaskId
 from voisin.protocol.records import Deal
+from voisin.service.databases import writing
 from voisin.units import UnixSeconds
 
 Row = dict[str, object]

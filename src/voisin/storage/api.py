@@ -36,10 +36,10 @@ from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 
 from voisin.errors import InputError
-from voisin.problems import PROBLEM_TYPE, AnyRequest, Problems
 from voisin.protocol.api import Problem
 from voisin.protocol.cid import Cid, digest_of, parse_cid
 from voisin.protocol.ipld import Codec, Name, parse_name
+from voisin.service.problems import PROBLEM_TYPE, AnyRequest, Problems
 from voisin.storage.catalog import Keep
 from voisin.storage.faults import STATUSES, ContentTooLargeError
 from voisin.storage.kubo import (  # noqa: F401  (the routes of this service, for its page in docs/reference)

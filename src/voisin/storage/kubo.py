@@ -19,11 +19,11 @@ from litestar.params import FromPath
 from litestar.response import Stream
 
 from voisin.errors import InputError, StateError, VoisinError
-from voisin.problems import AnyRequest
 from voisin.protocol.api import problem_of
 from voisin.protocol.codec import encode
 from voisin.protocol.dagpb import MAX_NODE_BYTES
 from voisin.protocol.ipld import Codec, Name, name_of, parse_name
+from voisin.service.problems import AnyRequest
 from voisin.storage.adding import Adder
 from voisin.storage.catalog import Keep
 from voisin.storage.faults import STATUSES, ContentMissingError

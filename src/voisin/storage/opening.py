@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import structlog
 
 from voisin.errors import InputError
-from voisin.serving import serve_app, until_stopped
+from voisin.service.serving import serve_app, until_stopped
 from voisin.storage.api import create_storage_app
 from voisin.storage.backends import Backend
 from voisin.storage.ipfs_node import IpfsNodeBackend

@@ -36,8 +36,6 @@ from litestar.params import FromPath, FromQuery, HeaderParameter, SkipValidation
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from voisin.errors import InputError
-from voisin.limits import Buckets, TooOftenError
-from voisin.problems import PROBLEM_TYPE, AnyRequest, Problems
 from voisin.protocol.api import Problem
 from voisin.protocol.consent import CONSENT_HEADER, read_consent
 from voisin.protocol.ids import TaskId, as_address, as_hash32
@@ -52,6 +50,8 @@ from voisin.protocol.secrets import (
     checked_ref,
 )
 from voisin.protocol.sessions import SealedSession, TaskChallenge, read_request
+from voisin.service.limits import Buckets, TooOftenError
+from voisin.service.problems import PROBLEM_TYPE, AnyRequest, Problems
 from voisin.vault.ecosystem import (  # noqa: F401  (the routes of this service, for its page in docs/reference)
     check_app_secret,
     check_dataset_key,

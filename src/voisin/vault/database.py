@@ -9,9 +9,9 @@ from pathlib import Path
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from voisin.databases import Records
 from voisin.errors import InputError
 from voisin.protocol.eip712 import Domain
+from voisin.service.databases import Records
 from voisin.vault.schema import vault
 
 RECORDS = Records("vault", Path(__file__).parent / "migrations")

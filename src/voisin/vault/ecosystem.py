@@ -27,11 +27,11 @@ from litestar.exceptions import HTTPException
 from litestar.params import FromPath, QueryParameter, SkipValidation
 
 from voisin.errors import InputError, TrustError, UnavailableError, VoisinError
-from voisin.limits import TooOftenError
-from voisin.problems import AnyRequest
 from voisin.protocol.codec import encode
 from voisin.protocol.ids import as_address
 from voisin.protocol.secrets import MAX_SECRET_BYTES, SecretKind, SecretRef, SecretValue, checked_ref
+from voisin.service.limits import TooOftenError
+from voisin.service.problems import AnyRequest
 from voisin.vault.safe import AbsentError, TakenError
 from voisin.vault.service import VaultService
 

@@ -15,7 +15,7 @@ from litestar import Litestar
 from voisin.chain import open_chain
 from voisin.errors import InputError, UnavailableError
 from voisin.protocol.ids import ZERO_ADDRESS
-from voisin.serving import serve_app, until_stopped
+from voisin.service.serving import serve_app, until_stopped
 from voisin.vault.api import create_app
 from voisin.vault.keys import open_keyring
 from voisin.vault.ledger import ChainLedger, Ledger

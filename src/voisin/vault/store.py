@@ -10,10 +10,10 @@ from sqlalchemy import ColumnElement, Delete, Row, Update, delete, insert, selec
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from voisin.databases import writing
 from voisin.protocol.eip712 import Domain
 from voisin.protocol.ids import Address, Hash32, TaskId
 from voisin.protocol.secrets import Release, SecretKind, SecretRef
+from voisin.service.databases import writing
 from voisin.units import UnixSeconds
 from voisin.vault.database import RECORDS, open_database
 from voisin.vault.keyring import Box

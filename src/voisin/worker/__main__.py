@@ -14,11 +14,11 @@ from pathlib import Path
 
 import anyio
 
-from voisin.background import stop_on_signal
 from voisin.chain.keystore import load_keystore
 from voisin.errors import InputError, VoisinError
-from voisin.logs import configure_logs
 from voisin.protocol.signatures import KeySigner
+from voisin.service.background import stop_on_signal
+from voisin.service.logs import configure_logs
 from voisin.worker.run import run_worker
 from voisin.worker.settings import PREFIX, WorkerSettings, settings_from_environment
 

@@ -19,9 +19,9 @@ from voisin.protocol.sessions import SessionKey, SessionWish, TaskSecrets, reque
 from voisin.protocol.signatures import KeySigner, Signer
 from voisin.protocol.wire import Stream
 from voisin.sandbox import Job, OnOutput, Outcome
+from voisin.service.vaults import Session
 from voisin.storage import ContentTooLargeError
 from voisin.units import UnixSeconds
-from voisin.vaults import Session
 from voisin.worker.enclave.inside import carry_out
 from voisin.worker.enclave.words import Finished, Refused
 from voisin.worker.ports import MakeOrder, Runner

@@ -13,8 +13,8 @@ from voisin.protocol.cid import Cid
 from voisin.protocol.ids import Address, DealId, Hash32, TaskId
 from voisin.protocol.records import Account, AppInfo, Contribution, DatasetInfo, Deal, Task
 from voisin.sandbox import Job, OnOutput, Outcome
+from voisin.service.vaults import Sessions
 from voisin.units import NRLC, UnixSeconds
-from voisin.vaults import Sessions
 from voisin.worker.enclave.words import Finished, Order, Refused
 
 

@@ -17,8 +17,8 @@ from voisin.protocol.codec import decode
 from voisin.protocol.ids import Address, as_address
 from voisin.protocol.signatures import KeySigner
 from voisin.sandbox import Sandbox
+from voisin.service.vaults import HttpVault
 from voisin.storage import StorageClient
-from voisin.vaults import HttpVault
 from voisin.worker.enclave.outside import ProcessEnclaves
 from voisin.worker.ledger import ChainLedger
 from voisin.worker.link import socket_url

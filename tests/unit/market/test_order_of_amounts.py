@@ -8,13 +8,13 @@ import pytest
 from sqlalchemy.dialects import postgresql, sqlite
 
 from tests.support.order_book import somewhere
-from voisin.columns import Uint256
 from voisin.market.filters import after_deal, after_order, deal_conditions, order_conditions
 from voisin.market.query import DealPlace, DealQuery, OrderPlace, OrderQuery
 from voisin.market.schema import needs_pattern, tag_text, within_pattern
 from voisin.protocol.ids import Hash32, OrderHash
 from voisin.protocol.orders import OrderKind
 from voisin.protocol.tags import tag_from_bits
+from voisin.service.columns import Uint256
 from voisin.units import UnixSeconds
 
 MOST = 2**256 - 1

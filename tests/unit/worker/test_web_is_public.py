@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from voisin.errors import InputError, UnavailableError
-from voisin.serving import serve_app
+from voisin.service.serving import serve_app
 from voisin.worker.web import PublicWeb, check_url, is_public
 
 pytestmark = pytest.mark.anyio

@@ -14,7 +14,7 @@ import uvloop
 from voisin.chain.devnet.serve import serve_devnet
 from voisin.chain.devnet.settings import DevnetSettings, EngineName
 from voisin.errors import VoisinError
-from voisin.logs import configure_logs
+from voisin.service.logs import configure_logs
 
 
 def main(arguments: list[str] | None = None) -> int:

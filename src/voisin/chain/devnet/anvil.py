@@ -24,7 +24,7 @@ from voisin.chain.devnet.settings import DevnetSettings
 from voisin.chain.devnet.wire.errors import REVERT_CODE, foreign_error, revert_error
 from voisin.chain.devnet.wire.params import Json
 from voisin.errors import InputError, UnavailableError
-from voisin.serving import bind
+from voisin.service.serving import bind
 
 _START_S = 30.0
 _STOP_S = 20.0

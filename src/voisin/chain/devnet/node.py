@@ -31,7 +31,7 @@ from voisin.chain.devnet.wire.params import Json
 from voisin.chain.devnet.wire.server import RpcApp
 from voisin.chain.devnet.wire.subscriptions import Subscriptions
 from voisin.errors import UnavailableError
-from voisin.serving import serve_app
+from voisin.service.serving import serve_app
 
 _log = structlog.get_logger(__name__)
 

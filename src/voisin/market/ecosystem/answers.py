@@ -14,10 +14,10 @@ from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
 from voisin.errors import FundsError, InputError, StateError, TrustError, UnavailableError, VoisinError
-from voisin.limits import TooOftenError
 from voisin.market.service import UnknownError
-from voisin.problems import AnyRequest
 from voisin.protocol.codec import encode
+from voisin.service.limits import TooOftenError
+from voisin.service.problems import AnyRequest
 
 JSON_TYPE = "application/json"
 AWAY = "Something went wrong, you should retry later."

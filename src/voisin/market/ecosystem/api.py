@@ -42,12 +42,12 @@ from voisin.market.proof import Consent
 from voisin.market.query import DealQuery
 from voisin.market.service import MarketService, UnknownError
 from voisin.market.settings import MarketSettings
-from voisin.problems import AnyRequest
 from voisin.protocol.api import OrderStatus
 from voisin.protocol.challenges import challenge_data
 from voisin.protocol.codec import decode
 from voisin.protocol.ids import DealId
 from voisin.protocol.orders import OrderKind, order_kind
+from voisin.service.problems import AnyRequest
 
 LISTS = [f"/{kind}orders" for kind in OrderKind]
 ONES = [f"{path}/{{order_hash:str}}" for path in LISTS]

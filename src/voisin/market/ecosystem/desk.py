@@ -6,7 +6,6 @@ import time
 from enum import StrEnum
 
 from voisin.errors import StateError
-from voisin.limits import Buckets
 from voisin.market.ecosystem.challenges import Doorkeeper
 from voisin.market.ecosystem.questions import everybody, order_query
 from voisin.market.ecosystem.rules import (
@@ -27,6 +26,7 @@ from voisin.protocol.api import PublishedOrder
 from voisin.protocol.eip712 import order_hash as hash_of
 from voisin.protocol.ids import Address, OrderHash
 from voisin.protocol.orders import Order, OrderKind, RequestOrder, order_kind
+from voisin.service.limits import Buckets
 
 MOST_AT_ONCE = 1000
 """Most orders that one wish takes out [orders]."""

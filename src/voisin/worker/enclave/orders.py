@@ -15,7 +15,7 @@ from voisin.protocol.results import GuestFailure
 from voisin.protocol.sessions import SessionWish
 from voisin.protocol.wire import MachineFailure
 from voisin.sandbox import Job, OnOutput
-from voisin.vaults import Session
+from voisin.service.vaults import Session
 from voisin.worker.archive import Packed
 from voisin.worker.checks import Terms
 from voisin.worker.enclave.words import Finished, Order, Program, Refused

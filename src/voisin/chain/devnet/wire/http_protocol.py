@@ -10,7 +10,7 @@ from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from voisin.patience import Request, Watched
+from voisin.service.patience import Request, Watched
 
 MAX_HEAD_BYTES: Final = 64 * 1024
 

@@ -18,7 +18,7 @@ import structlog
 import uvicorn
 
 from voisin.errors import InputError, UnavailableError
-from voisin.patience import HttpConnection, Patience, Watched, allow_many_files
+from voisin.service.patience import HttpConnection, Patience, Watched, allow_many_files
 
 ASGIApp = Callable[..., Awaitable[None]]
 """An ASGI application; frameworks spell the types of its three arguments each in their own way."""

@@ -11,7 +11,7 @@ import pytest
 
 PROGRAM = """
 import structlog
-from voisin.logs import configure_logs
+from voisin.service.logs import configure_logs
 def sign(key):
     raise ValueError("the curve is bent")
 configure_logs()
