@@ -21,7 +21,7 @@ from voisin.protocol.ids import Address, DealId, Hash32
 from voisin.protocol.orders import AppOrder, DatasetOrder, RequestOrder
 from voisin.protocol.records import DatasetInfo
 from voisin.protocol.tags import as_tag, is_simulated, tag_names
-from voisin.protocol.wire import EnclaveKind
+from voisin.protocol.wire_words import EnclaveKind
 from voisin.units import NRLC
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,7 @@ from voisin.protocol.ids import ZERO_ADDRESS
 from voisin.protocol.records import ContributionStatus, TaskStatus
 from voisin.protocol.secrets import SecretKind
 from voisin.protocol.tags import NO_TAG
-from voisin.protocol.wire import EnclaveKind
+from voisin.protocol.wire_words import EnclaveKind
 
 pytestmark = pytest.mark.anyio
 CONTENT = b"the names of everybody"

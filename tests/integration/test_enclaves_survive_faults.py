@@ -19,7 +19,7 @@ from voisin.protocol.ids import Hash32, TaskId
 from voisin.protocol.results import sign_authorization
 from voisin.protocol.sessions import SessionKey, SessionWish
 from voisin.protocol.signatures import KeySigner
-from voisin.protocol.wire import MachineFailure
+from voisin.protocol.wire_words import MachineFailure
 from voisin.service.vaults import HttpVault
 from voisin.worker import Parts
 from voisin.worker.ledger import ChainLedger

@@ -14,7 +14,8 @@ from voisin.errors import FundsError, RevertError, UnavailableError
 from voisin.protocol.ids import Hash32, TaskId
 from voisin.protocol.records import Account, ContributionStatus
 from voisin.protocol.results import sign_authorization
-from voisin.protocol.wire import Failed, MachineFailure
+from voisin.protocol.wire import Failed
+from voisin.protocol.wire_words import MachineFailure
 from voisin.sandbox import Job
 from voisin.units import NRLC
 from voisin.worker.memory_hub import MemoryLedger

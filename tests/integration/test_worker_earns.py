@@ -15,17 +15,8 @@ from voisin.protocol.ids import ZERO_ADDRESS
 from voisin.protocol.params import Bag, BagEntry, DealParams, encode_bag, encode_params
 from voisin.protocol.records import Account, ContributionStatus, TaskStatus
 from voisin.protocol.results import sign_authorization
-from voisin.protocol.wire import (
-    AskReveal,
-    AskUpload,
-    Failed,
-    MachineFailure,
-    Progress,
-    Release,
-    ReplicaStage,
-    Resources,
-    Uploaded,
-)
+from voisin.protocol.wire import AskReveal, AskUpload, Failed, Progress, Release, Resources, Uploaded
+from voisin.protocol.wire_words import MachineFailure, ReplicaStage
 from voisin.sandbox import Job, Limits
 from voisin.units import NRLC, UnixSeconds
 from voisin.worker.vocabulary import Phase, Settled

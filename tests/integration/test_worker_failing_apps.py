@@ -17,7 +17,8 @@ from voisin.protocol.ids import TaskId, as_address
 from voisin.protocol.params import Bag, BagEntry, encode_bag
 from voisin.protocol.records import DatasetInfo, Resource
 from voisin.protocol.results import GuestFailure
-from voisin.protocol.wire import AskUpload, Failed, MachineFailure, Uploaded
+from voisin.protocol.wire import AskUpload, Failed, Uploaded
+from voisin.protocol.wire_words import MachineFailure
 from voisin.sandbox import Cause, Job, Outcome
 from voisin.units import NRLC
 from voisin.worker.vocabulary import Phase

@@ -13,7 +13,8 @@ from voisin.protocol.ids import ZERO_ADDRESS, DealId, TaskId, task_id
 from voisin.protocol.records import ContributionStatus, TaskStatus
 from voisin.protocol.results import decode_link
 from voisin.protocol.tags import as_tag
-from voisin.protocol.wire import Failed, MachineFailure, Printed, Progress, ReplicaStage
+from voisin.protocol.wire import Failed, Printed, Progress
+from voisin.protocol.wire_words import MachineFailure, ReplicaStage
 from voisin.sandbox import Job, Outcome
 from voisin.worker.enclave.words import Refused
 from voisin.worker.vocabulary import Phase, Settled

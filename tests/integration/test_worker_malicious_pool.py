@@ -18,18 +18,8 @@ from voisin.protocol.ids import ZERO_ADDRESS, DealId, Hash32, TaskId, as_address
 from voisin.protocol.records import Account, Resource, TaskStatus
 from voisin.protocol.results import sign_authorization
 from voisin.protocol.tags import tag_of
-from voisin.protocol.wire import (
-    Abort,
-    AskReveal,
-    AskUpload,
-    Challenge,
-    Failed,
-    MachineFailure,
-    Refused,
-    Release,
-    ReplicaStage,
-    Welcome,
-)
+from voisin.protocol.wire import Abort, AskReveal, AskUpload, Challenge, Failed, Refused, Release, Welcome
+from voisin.protocol.wire_words import MachineFailure, ReplicaStage
 from voisin.sandbox import Job
 from voisin.units import NRLC, UnixSeconds
 from voisin.worker.link import MAX_NONSENSE, read_message

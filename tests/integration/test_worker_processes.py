@@ -17,7 +17,8 @@ from voisin.protocol.ids import Hash32, TaskId
 from voisin.protocol.records import ContributionStatus
 from voisin.protocol.results import result_hash
 from voisin.protocol.signatures import KeySigner
-from voisin.protocol.wire import AskUpload, Failed, MachineFailure, ReplicaStage, Uploaded
+from voisin.protocol.wire import AskUpload, Failed, Uploaded
+from voisin.protocol.wire_words import MachineFailure, ReplicaStage
 from voisin.worker.__main__ import load_wallet
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]

@@ -18,7 +18,8 @@ from voisin.chain import calls
 from voisin.protocol.ids import Address
 from voisin.protocol.records import Account, ContributionStatus, TaskStatus
 from voisin.protocol.signatures import KeySigner
-from voisin.protocol.wire import Failed, MachineFailure, ReplicaStage
+from voisin.protocol.wire import Failed
+from voisin.protocol.wire_words import MachineFailure, ReplicaStage
 from voisin.units import NRLC
 from voisin.worker import News, run_worker
 from voisin.worker.vocabulary import Settled

@@ -10,7 +10,8 @@ import pytest
 
 from tests.support.worker_bench import Bench, open_bench, outcome_of
 from voisin.protocol.records import Account
-from voisin.protocol.wire import AskUpload, Failed, MachineFailure, Uploaded
+from voisin.protocol.wire import AskUpload, Failed, Uploaded
+from voisin.protocol.wire_words import MachineFailure
 from voisin.sandbox import Job
 from voisin.units import NRLC
 from voisin.worker.store import Spent, WorkerFolder

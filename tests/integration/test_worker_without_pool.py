@@ -10,7 +10,8 @@ import pytest
 from tests.support.worker_bench import Bench, open_bench, outcome_of
 from voisin.protocol.ids import TaskId
 from voisin.protocol.records import Account, ContributionStatus, TaskStatus
-from voisin.protocol.wire import AskUpload, Held, Progress, ReplicaStage, Uploaded
+from voisin.protocol.wire import AskUpload, Held, Progress, Uploaded
+from voisin.protocol.wire_words import ReplicaStage
 from voisin.sandbox import Job
 from voisin.units import NRLC
 from voisin.worker.vocabulary import Disconnected, Phase, Settled

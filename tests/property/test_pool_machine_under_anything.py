@@ -56,7 +56,8 @@ from voisin.protocol.events import SchedulerNotice
 from voisin.protocol.ids import ZERO_ADDRESS, Address, DealId, Hash32, TaskId, as_address, hash32_of, task_id
 from voisin.protocol.records import Deal, Resource, TaskStatus
 from voisin.protocol.tags import NO_TAG, Tag, as_tag, tag_bits
-from voisin.protocol.wire import Abort, AskReveal, AskUpload, EnclaveKind, Held, MachineFailure, Release, ReplicaStage
+from voisin.protocol.wire import Abort, AskReveal, AskUpload, Held, Release
+from voisin.protocol.wire_words import EnclaveKind, MachineFailure, ReplicaStage
 from voisin.units import NRLC, UnixSeconds
 
 START = 1_700_000_000

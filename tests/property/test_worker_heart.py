@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.unit.worker.words import DIGEST, assign, committed, seen, state, task
 from voisin.protocol.ids import Hash32
 from voisin.protocol.records import ContributionStatus, TaskStatus
-from voisin.protocol.wire import MachineFailure
+from voisin.protocol.wire_words import MachineFailure
 from voisin.units import NRLC, UnixSeconds
 from voisin.worker.machine import step
 from voisin.worker.vocabulary import (

@@ -30,17 +30,16 @@ from voisin.protocol.wire import (
     FromWorker,
     Held,
     Hello,
-    MachineFailure,
     Progress,
     Refused,
     Release,
-    ReplicaStage,
     Resources,
     Uploaded,
     Welcome,
     decode_from_pool,
     login_message,
 )
+from voisin.protocol.wire_words import MachineFailure, ReplicaStage
 
 DEADLINE_S = 20.0
 

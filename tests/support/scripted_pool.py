@@ -29,11 +29,11 @@ from voisin.protocol.wire import (
     Hello,
     Progress,
     Refused,
-    ReplicaStage,
     Welcome,
     decode_from_worker,
     login_message,
 )
+from voisin.protocol.wire_words import ReplicaStage
 from voisin.units import UnixSeconds
 
 M = TypeVar("M", bound=FromWorker)

@@ -11,7 +11,7 @@ from voisin.errors import StateError, VoisinError
 from voisin.protocol.api import PoolTaskView
 from voisin.protocol.ids import Address, DealId, Hash32, TaskId
 from voisin.protocol.records import ContributionStatus, TaskStatus
-from voisin.protocol.wire import EnclaveKind
+from voisin.protocol.wire_words import EnclaveKind
 from voisin.units import UnixSeconds
 
 

@@ -32,7 +32,8 @@ from voisin.protocol.results import decode_link
 from voisin.protocol.rules import REVEAL_DEADLINE_RATIO
 from voisin.protocol.tags import needs_enclave
 from voisin.protocol.trust import accurate_score, faulty_score
-from voisin.protocol.wire import Abort, EnclaveKind, Release, ReplicaStage
+from voisin.protocol.wire import Abort, Release
+from voisin.protocol.wire_words import EnclaveKind, ReplicaStage
 from voisin.units import UnixSeconds
 
 

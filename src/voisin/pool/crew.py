@@ -15,7 +15,8 @@ from voisin.pool.course import fail
 from voisin.pool.facts import Instant, ReplicaFailed, StageReached, UploadChecked, UploadReported, WorkerHeard, WorkerJoined, WorkerLeft
 from voisin.pool.records import Outcome, Phase, ReplicaRecord
 from voisin.protocol.ids import Hash32, from_hex, hash32_of
-from voisin.protocol.wire import Abort, EnclaveKind, Held, MachineFailure, Release, ReplicaStage
+from voisin.protocol.wire import Abort, Held, Release
+from voisin.protocol.wire_words import EnclaveKind, MachineFailure, ReplicaStage
 from voisin.units import UnixSeconds
 
 STAGES = tuple(ReplicaStage)

@@ -22,11 +22,13 @@ from voisin.pool.commands import AssignReplica
 from voisin.pool.facts import ReplicaFailed, StageReached, UploadReported, WorkerFact, WorkerHeard, WorkerJoined, WorkerLeft
 from voisin.pool.ledger import Ledger
 from voisin.pool.settings import PoolSettings
+from voisin.protocol.bag_wire import Contributions, Digests, GaveUp, HoldsBag
 from voisin.protocol.codec import encode
 from voisin.protocol.ids import Address, TaskId, as_address, as_hash32, to_hex
 from voisin.protocol.results import sign_authorization
 from voisin.protocol.signatures import Signer, message_digest, recover_signer
 from voisin.protocol.wire import (
+    OLDEST_VERSION,
     WIRE_VERSION,
     Assign,
     Challenge,
@@ -312,6 +314,8 @@ class WorkerDesk:
                 return ReplicaFailed(worker, _task_id(message.task_id), message.failure, message.detail)
             case Hello():
                 raise InputError("the worker greeted already", hint="open another connection")
+            case Contributions() | Digests() | GaveUp() | HoldsBag():
+                raise InputError("the worker speaks of a bag that it has no part in", hint="say nothing of deals that were not given")
 
     def _decode(self, data: str | bytes) -> FromWorker:
         size = len(data.encode()) if isinstance(data, str) else len(data)
@@ -323,9 +327,9 @@ class WorkerDesk:
 def _checked(hello: Hello, challenge: Challenge) -> Hello:
     """Check a greeting, and make its names canonical."""
     worker = as_address(hello.worker)
-    if hello.version != WIRE_VERSION:
+    if not OLDEST_VERSION <= hello.version <= WIRE_VERSION:
         raise InputError(
-            f"this pool speaks version {WIRE_VERSION}, not {hello.version}", hint="install the same version of voisin on both sides"
+            f"this pool speaks versions {OLDEST_VERSION} to {WIRE_VERSION}, not {hello.version}", hint="update voisin on the older side"
         )
     signed = recover_signer(message_digest(login_message(challenge, worker)), hello.signature)
     if signed != worker:

@@ -22,7 +22,8 @@ from voisin.protocol.events import (
 )
 from voisin.protocol.ids import Address, DealId, TaskId
 from voisin.protocol.records import Deal
-from voisin.protocol.wire import EnclaveKind, Held, MachineFailure, ReplicaStage
+from voisin.protocol.wire import Held
+from voisin.protocol.wire_words import EnclaveKind, MachineFailure, ReplicaStage
 from voisin.units import UnixSeconds
 
 

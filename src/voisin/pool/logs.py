@@ -14,7 +14,8 @@ import anyio
 from anyio.streams.memory import MemoryObjectSendStream
 
 from voisin.protocol.ids import Address, Hash32, TaskId
-from voisin.protocol.wire import Printed, Stream
+from voisin.protocol.wire import Printed
+from voisin.protocol.wire_words import Stream
 from voisin.units import UnixSeconds
 
 WAITING_LINES: Final = 1_000

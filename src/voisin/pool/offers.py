@@ -21,7 +21,7 @@ from voisin.protocol.ids import ZERO_ADDRESS, Address, Hash32, OrderHash, hash32
 from voisin.protocol.orders import WorkerpoolOrder
 from voisin.protocol.rules import workerpool_stake
 from voisin.protocol.tags import Tag, as_tag, is_simulated, missing_bits, tag_bits, tag_from_bits
-from voisin.protocol.wire import EnclaveKind
+from voisin.protocol.wire_words import EnclaveKind
 from voisin.units import NRLC, UnixSeconds, format_amount
 
 MARK = hash32_of(b"offer of a voisin pool")[:18]

@@ -13,7 +13,7 @@ from voisin.pool.book import Book, TaskState, WorkerState
 from voisin.pool.facts import Instant
 from voisin.pool.records import Outcome, ReplicaRecord
 from voisin.protocol.ids import Address
-from voisin.protocol.wire import EnclaveKind, ReplicaStage
+from voisin.protocol.wire_words import EnclaveKind, ReplicaStage
 
 
 def place_all(book: Book, at: Instant) -> None:

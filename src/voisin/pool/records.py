@@ -13,7 +13,7 @@ from enum import StrEnum
 from voisin.protocol.api import Moment
 from voisin.protocol.ids import Address, DealId, Hash32, TaskId
 from voisin.protocol.records import Deal
-from voisin.protocol.wire import EnclaveKind, ReplicaStage
+from voisin.protocol.wire_words import EnclaveKind, ReplicaStage
 from voisin.units import UnixSeconds
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from voisin.pool.records import Outcome, Phase, ReplicaRecord, StoryLine, TaskFile
 from voisin.protocol.api import Moment
-from voisin.protocol.wire import EnclaveKind
+from voisin.protocol.wire_words import EnclaveKind
 
 Dated = tuple[str, int]
 """A status and when it was reached [Unix s]."""

@@ -13,7 +13,7 @@ from voisin.pool.records import Outcome, Phase, ReplicaRecord, StoryLine, TaskFi
 from voisin.protocol.api import Moment, PoolTaskView, ReplicaView, WorkerView
 from voisin.protocol.ids import Address
 from voisin.protocol.trust import LOWEST_WEIGHT, group_weight, is_agreed
-from voisin.protocol.wire import EnclaveKind
+from voisin.protocol.wire_words import EnclaveKind
 from voisin.units import UnixSeconds
 
 

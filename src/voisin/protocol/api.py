@@ -25,7 +25,7 @@ from voisin.protocol.ids import Address, DealId, Hash32, OrderHash, TaskId
 from voisin.protocol.orders import AppOrder, DatasetOrder, RequestOrder, WorkerpoolOrder
 from voisin.protocol.records import TaskStatus
 from voisin.protocol.tags import Tag
-from voisin.protocol.wire import EnclaveKind, ReplicaStage, Stream
+from voisin.protocol.wire_words import EnclaveKind, ReplicaStage, Stream
 from voisin.units import NRLC, UnixSeconds
 
 

@@ -9,62 +9,19 @@ chain itself.
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import cast
 
 import msgspec
 
+from voisin.protocol.bag_wire import BagFromPool, BagFromWorker
 from voisin.protocol.codec import decode
 from voisin.protocol.ids import Address, DealId, Hash32, TaskId
+from voisin.protocol.wire_words import EnclaveKind, MachineFailure, ReplicaStage, Stream
 from voisin.units import UnixSeconds
 
-WIRE_VERSION = 1
-
-
-class ReplicaStage(StrEnum):
-    """How far a worker's replica of a task has come, in order."""
-
-    ASSIGNED = "assigned"
-    FETCHING = "fetching"
-    COMPUTING = "computing"
-    COMPUTED = "computed"
-    CONTRIBUTED = "contributed"
-    REVEALED = "revealed"
-    UPLOADED = "uploaded"
-
-
-class EnclaveKind(StrEnum):
-    """What enclaves a machine has."""
-
-    NONE = "none"
-    SIMULATED = "simulated"
-    """A plain process that plays one: it keeps the protocol, and no secret from whoever runs the machine."""
-
-
-class Stream(StrEnum):
-    """Where an app prints to."""
-
-    STDOUT = "stdout"
-    STDERR = "stderr"
-
-
-class MachineFailure(StrEnum):
-    """Why a worker could not finish a replica: its own fault or the world's, never the app's."""
-
-    APP_UNAVAILABLE = "app-unavailable"
-    INPUT_UNAVAILABLE = "input-unavailable"
-    WRONG_HASH = "wrong-hash"
-    STAKE_TOO_LOW = "stake-too-low"
-    CHAIN_REFUSED = "chain-refused"
-    CHAIN_UNREACHABLE = "chain-unreachable"
-    TASK_NOT_ACTIVE = "task-not-active"
-    NO_RESOURCES = "no-resources"
-    SANDBOX_BROKEN = "sandbox-broken"
-    STORAGE_UNREACHABLE = "storage-unreachable"
-    VAULT_UNREACHABLE = "vault-unreachable"
-    VAULT_REFUSED = "vault-refused"
-    ENCLAVE_BROKEN = "enclave-broken"
-    SHUTTING_DOWN = "shutting-down"
+WIRE_VERSION = 2
+OLDEST_VERSION = 1
+"""Workers that speak it are let in; they are given no bags, which came with version 2 (`bag_wire`)."""
 
 
 class Resources(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,7 +118,7 @@ class Release(msgspec.Struct, frozen=True, tag="release"):
     task_id: TaskId
 
 
-FromPool = Challenge | Welcome | Refused | Assign | AskReveal | AskUpload | Abort | Release
+FromPool = Challenge | Welcome | Refused | Assign | AskReveal | AskUpload | Abort | Release | BagFromPool
 
 
 # --- from the worker -------------------------------------------------------------------------------------------------
@@ -216,7 +173,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     detail: str
 
 
-FromWorker = Hello | Heartbeat | Progress | Printed | Uploaded | Failed
+FromWorker = Hello | Heartbeat | Progress | Printed | Uploaded | Failed | BagFromWorker
 
 _FROM_POOL = cast(type[FromPool], FromPool)
 _FROM_WORKER = cast(type[FromWorker], FromWorker)

@@ -14,7 +14,7 @@ import anyio
 import anyio.to_thread
 
 from voisin.errors import GuestError, StateError
-from voisin.protocol.wire import Stream
+from voisin.protocol.wire_words import Stream
 from voisin.sandbox.compiler import Compiler
 from voisin.sandbox.folders import Scratch, harvest, prepare, read_from
 from voisin.sandbox.job import Cause, Job, Outcome

@@ -10,7 +10,7 @@ from voisin.protocol.params import DealParams
 from voisin.protocol.records import AppInfo, ContributionStatus, Deal, Task, TaskStatus
 from voisin.protocol.results import authorization_digest
 from voisin.protocol.tags import NO_TAG, as_tag, missing_bits, needs_enclave
-from voisin.protocol.wire import MachineFailure
+from voisin.protocol.wire_words import MachineFailure
 from voisin.sandbox import Limits
 from voisin.units import UnixSeconds, format_amount
 from voisin.worker.content import Content, entry_content

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voisin.protocol.ids import TaskId
-from voisin.protocol.wire import MachineFailure
+from voisin.protocol.wire_words import MachineFailure
 from voisin.worker.refusal import RefusalError
 
 

@@ -19,7 +19,7 @@ from voisin.protocol.ids import ZERO_ADDRESS, Address, from_hex
 from voisin.protocol.ipld import Name
 from voisin.protocol.orders import DatasetOrder
 from voisin.protocol.params import Bag
-from voisin.protocol.wire import MachineFailure
+from voisin.protocol.wire_words import MachineFailure
 from voisin.sandbox import Job
 from voisin.worker.bulk import MAX_LIST_BYTES, bulk_environment, read_name, read_slice, slice_name
 from voisin.worker.cache import ContentCache

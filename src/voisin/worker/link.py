@@ -20,6 +20,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from voisin.errors import InputError, TrustError, UnavailableError, VoisinError
+from voisin.protocol.bag_wire import BagFromPool
 from voisin.protocol.codec import encode
 from voisin.protocol.ids import DealId, TaskId, as_address, as_hash32, as_uint, from_hex
 from voisin.protocol.signatures import Signer, sign_message
@@ -112,6 +113,8 @@ def read_message(data: bytes | str) -> FromPool:
     message = decode_from_pool(data)
     if isinstance(message, Challenge | Welcome | Refused):
         return message
+    if isinstance(message, BagFromPool):
+        raise InputError("the pool speaks of a bag that this worker has no part in")
     named = replace(message, task_id=TaskId(as_hash32(message.task_id)))
     if not isinstance(named, Assign):
         return named

@@ -23,7 +23,8 @@ from voisin.protocol.ids import TaskId
 from voisin.protocol.records import ContributionStatus, TaskStatus
 from voisin.protocol.results import result_hash
 from voisin.protocol.wire import Failed as SaidFailed
-from voisin.protocol.wire import MachineFailure, Progress, ReplicaStage, Uploaded
+from voisin.protocol.wire import Progress, Uploaded
+from voisin.protocol.wire_words import MachineFailure, ReplicaStage
 from voisin.worker.vocabulary import (
     EARLY,
     STAGES,

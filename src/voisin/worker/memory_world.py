@@ -17,7 +17,7 @@ from voisin.protocol.consent import VaultId
 from voisin.protocol.ids import ZERO_HASH, Address, Hash32, TaskId, to_hex
 from voisin.protocol.sessions import SessionKey, SessionWish, TaskSecrets, request_session, seal_secrets
 from voisin.protocol.signatures import KeySigner, Signer
-from voisin.protocol.wire import Stream
+from voisin.protocol.wire_words import Stream
 from voisin.sandbox import Job, OnOutput, Outcome
 from voisin.service.vaults import Session
 from voisin.storage import ContentTooLargeError

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Final
 
 from voisin.protocol.ids import TaskId
-from voisin.protocol.wire import Printed, Stream
+from voisin.protocol.wire import Printed
+from voisin.protocol.wire_words import Stream
 
 PIECE_CHARS: Final = 8_000
 """Longest piece: six times this, as JSON may need, still fits into a message of the pool's."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voisin.errors import VoisinError
-from voisin.protocol.wire import MachineFailure
+from voisin.protocol.wire_words import MachineFailure
 
 
 class RefusalError(VoisinError):

@@ -15,13 +15,8 @@ from anyio.abc import TaskGroup
 from voisin.errors import StateError, UnavailableError, VoisinError
 from voisin.protocol.ids import TaskId
 from voisin.protocol.signatures import Signer
-from voisin.protocol.wire import (
-    EnclaveKind,
-    FromPool,
-    Held,
-    MachineFailure,
-    Resources,
-)
+from voisin.protocol.wire import FromPool, Held, Resources
+from voisin.protocol.wire_words import EnclaveKind, MachineFailure
 from voisin.units import NRLC
 from voisin.worker.link import Greeting, Listener, PoolLink
 from voisin.worker.machine import State, step

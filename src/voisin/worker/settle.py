@@ -17,7 +17,7 @@ from voisin.errors import FundsError, RevertError, StateError, UnavailableError,
 from voisin.protocol.ids import Hash32, from_hex
 from voisin.protocol.records import ContributionStatus, TaskStatus
 from voisin.protocol.results import encode_link, result_hash
-from voisin.protocol.wire import MachineFailure
+from voisin.protocol.wire_words import MachineFailure
 from voisin.worker.checks import require_active
 from voisin.worker.pauses import Pauses
 from voisin.worker.ports import Ledger, Storage

@@ -7,7 +7,7 @@ import structlog
 
 from voisin.errors import FundsError, RevertError
 from voisin.protocol.ids import TaskId
-from voisin.protocol.wire import MachineFailure
+from voisin.protocol.wire_words import MachineFailure
 from voisin.units import NRLC, format_amount
 from voisin.worker.ports import Ledger
 from voisin.worker.refusal import RefusalError

@@ -9,7 +9,8 @@ import msgspec
 
 from voisin.protocol.ids import ZERO_ADDRESS, Address, DealId, Hash32, TaskId
 from voisin.protocol.records import ContributionStatus, TaskStatus
-from voisin.protocol.wire import Assign, FromWorker, MachineFailure, ReplicaStage
+from voisin.protocol.wire import Assign, FromWorker
+from voisin.protocol.wire_words import MachineFailure, ReplicaStage
 from voisin.units import NRLC, UnixSeconds
 
 

@@ -17,7 +17,8 @@ import structlog
 from voisin.errors import StateError, UnavailableError, VoisinError
 from voisin.protocol.ids import Address, TaskId, to_hex
 from voisin.protocol.results import GuestFailure
-from voisin.protocol.wire import MachineFailure, Printed
+from voisin.protocol.wire import Printed
+from voisin.protocol.wire_words import MachineFailure
 from voisin.sandbox import Cause, Job, OnOutput, Outcome
 from voisin.units import NRLC
 from voisin.worker.archive import Packed, pack_failure, pack_run

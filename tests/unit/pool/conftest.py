@@ -39,7 +39,8 @@ from voisin.protocol.ids import ZERO_ADDRESS, Address, DealId, Hash32, TaskId, a
 from voisin.protocol.records import Deal, Resource
 from voisin.protocol.results import encode_link
 from voisin.protocol.tags import NO_TAG
-from voisin.protocol.wire import EnclaveKind, Held, MachineFailure, ReplicaStage
+from voisin.protocol.wire import Held
+from voisin.protocol.wire_words import EnclaveKind, MachineFailure, ReplicaStage
 from voisin.units import NRLC, UnixSeconds
 
 START = 1_700_000_000

@@ -7,7 +7,8 @@ from voisin.pool.commands import AssignReplica, CheckUpload, Finalize, Initializ
 from voisin.pool.facts import WorkerHeard
 from voisin.protocol.events import TaskInitialized
 from voisin.protocol.ids import ZERO_ADDRESS, as_address
-from voisin.protocol.wire import AskReveal, ReplicaStage
+from voisin.protocol.wire import AskReveal
+from voisin.protocol.wire_words import ReplicaStage
 
 CALLBACK = as_address("0x" + "ca" * 20)
 

@@ -32,13 +32,13 @@ from voisin.protocol.wire import (
     Progress,
     Refused,
     Release,
-    ReplicaStage,
     Resources,
     Uploaded,
     Welcome,
     decode_from_pool,
     login_message,
 )
+from voisin.protocol.wire_words import ReplicaStage
 
 pytestmark = pytest.mark.anyio
 

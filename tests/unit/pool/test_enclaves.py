@@ -11,7 +11,7 @@ from voisin.pool.settings import PoolSettings
 from voisin.pool.words import why_open
 from voisin.protocol.ids import ZERO_ADDRESS, TaskId, as_address
 from voisin.protocol.tags import as_tag, tag_names
-from voisin.protocol.wire import EnclaveKind, MachineFailure
+from voisin.protocol.wire_words import EnclaveKind, MachineFailure
 
 TEE = as_tag("tee,tdx")
 CHALLENGE = as_address("0x" + "c4" * 20)

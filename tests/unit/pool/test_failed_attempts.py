@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.unit.pool.conftest import NAMES, Scene, assigned, foreign_task
-from voisin.protocol.wire import MachineFailure
+from voisin.protocol.wire_words import MachineFailure
 
 
 def test_another_worker_tries(scene: Scene) -> None:

@@ -19,7 +19,8 @@ from voisin.protocol.consent import CONSENT_HEADER, write_consent
 from voisin.protocol.ids import Hash32, TaskId
 from voisin.protocol.log_access import sign_log_access
 from voisin.protocol.signatures import KeySigner
-from voisin.protocol.wire import Printed, Progress, ReplicaStage, Stream
+from voisin.protocol.wire import Printed, Progress
+from voisin.protocol.wire_words import ReplicaStage, Stream
 from voisin.units import UnixSeconds
 
 pytestmark = pytest.mark.anyio

@@ -8,7 +8,8 @@ import pytest
 from voisin.pool.logs import LogBook, Piece
 from voisin.pool.store import MemoryStore
 from voisin.protocol.ids import Hash32, TaskId, as_address
-from voisin.protocol.wire import Printed, Stream
+from voisin.protocol.wire import Printed
+from voisin.protocol.wire_words import Stream
 from voisin.units import UnixSeconds
 
 pytestmark = pytest.mark.anyio

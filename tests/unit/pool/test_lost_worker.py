@@ -9,7 +9,7 @@ import pytest
 from tests.unit.pool.conftest import START, Scene, assigned, foreign_task, told, wallet
 from voisin.pool.commands import AssignReplica, Drop, Finalize
 from voisin.pool.facts import StageReached
-from voisin.protocol.wire import ReplicaStage
+from voisin.protocol.wire_words import ReplicaStage
 
 
 def test_what_a_lost_worker_had_not_contributed_goes_to_another_at_once(scene: Scene) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.unit.pool.conftest import Scene, assigned, told, wallet
-from voisin.protocol.wire import ReplicaStage
+from voisin.protocol.wire_words import ReplicaStage
 
 
 def test_deals_are_served_in_order_then_indexes(scene: Scene) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.unit.pool.conftest import Scene, told, wallet
 from voisin.pool.commands import AssignReplica, CheckUpload, Claim, Finalize, Initialize, Reopen
 from voisin.pool.facts import CaughtUp
-from voisin.protocol.wire import ReplicaStage
+from voisin.protocol.wire_words import ReplicaStage
 
 HELD = {
     "assigned": ReplicaStage.ASSIGNED,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.unit.pool.conftest import Scene, told, wallet
 from voisin.pool.commands import Finalize
-from voisin.protocol.wire import MachineFailure
+from voisin.protocol.wire_words import MachineFailure
 
 
 def both_revealed(scene: Scene) -> str:

@@ -11,7 +11,7 @@ from voisin.pool.facts import Step, StepFailed
 from voisin.pool.records import Outcome, Phase, ReplicaRecord, TaskFile, TaskRecord
 from voisin.pool.words import closed_task_view, open_task_view, worker_view
 from voisin.protocol.ids import DealId, Hash32, TaskId
-from voisin.protocol.wire import MachineFailure, ReplicaStage
+from voisin.protocol.wire_words import MachineFailure, ReplicaStage
 
 
 def why(scene: Scene, task: TaskId) -> str:

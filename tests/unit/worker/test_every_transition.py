@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.worker.words import ACTIVE, DIGEST, after, assign, kinds, replica, seen, state, task
 from voisin.protocol.records import ContributionStatus, TaskStatus
-from voisin.protocol.wire import MachineFailure
+from voisin.protocol.wire_words import MachineFailure
 from voisin.units import NRLC, UnixSeconds
 from voisin.worker.vocabulary import (
     Aborted,

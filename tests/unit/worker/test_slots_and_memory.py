@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tests.unit.worker.words import DIGEST, after, assign, kinds, replica, state, task
-from voisin.protocol.wire import Failed, MachineFailure
+from voisin.protocol.wire import Failed
+from voisin.protocol.wire_words import MachineFailure
 from voisin.units import NRLC, UnixSeconds
 from voisin.worker.vocabulary import Approved, Check, Computed, Drop, Fetched, GaveUp, Phase, Run, Save, Say, Stopping
 

@@ -6,7 +6,8 @@ import pytest
 
 from tests.unit.worker.words import DIGEST, after, replica, seen, state, task
 from voisin.protocol.records import ContributionStatus, TaskStatus
-from voisin.protocol.wire import Failed, MachineFailure, Progress, ReplicaStage, Uploaded
+from voisin.protocol.wire import Failed, Progress, Uploaded
+from voisin.protocol.wire_words import MachineFailure, ReplicaStage
 from voisin.units import NRLC, UnixSeconds
 from voisin.worker.vocabulary import (
     Approved,

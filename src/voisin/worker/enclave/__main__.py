@@ -18,7 +18,7 @@ import msgspec
 
 from voisin.protocol.codec import encode
 from voisin.protocol.sessions import SessionKey
-from voisin.protocol.wire import Stream
+from voisin.protocol.wire_words import Stream
 from voisin.sandbox import Sandbox
 from voisin.worker.enclave.inside import carry_out
 from voisin.worker.enclave.words import LENGTH, Begun, Finished, FromEnclave, Order, Output, Refused

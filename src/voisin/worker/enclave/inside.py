@@ -22,7 +22,7 @@ from voisin.protocol.datasets import decrypt_dataset
 from voisin.protocol.results import GuestFailure, sign_enclave
 from voisin.protocol.sealing import seal_archive
 from voisin.protocol.sessions import SessionKey, TaskSecrets
-from voisin.protocol.wire import MachineFailure, Stream
+from voisin.protocol.wire_words import MachineFailure, Stream
 from voisin.sandbox import Cause, Job, Limits, OnOutput
 from voisin.worker.archive import Packed, pack_failure, pack_run
 from voisin.worker.enclave.words import Finished, Order, Program, Refused

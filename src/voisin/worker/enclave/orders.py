@@ -13,7 +13,7 @@ from voisin.protocol.ids import ZERO_ADDRESS, Hash32
 from voisin.protocol.orders import DatasetOrder
 from voisin.protocol.results import GuestFailure
 from voisin.protocol.sessions import SessionWish
-from voisin.protocol.wire import MachineFailure
+from voisin.protocol.wire_words import MachineFailure
 from voisin.sandbox import Job, OnOutput
 from voisin.service.vaults import Session
 from voisin.worker.archive import Packed

@@ -19,7 +19,7 @@ from voisin.protocol.consent import VaultId
 from voisin.protocol.ids import Address, Hash32
 from voisin.protocol.results import GuestFailure
 from voisin.protocol.sessions import SealedSession, SessionRequest
-from voisin.protocol.wire import MachineFailure, Stream
+from voisin.protocol.wire_words import MachineFailure, Stream
 
 LENGTH: Final = struct.Struct("<I")
 MAX_MESSAGE_BYTES: Final = 4 << 20
