@@ -26,6 +26,7 @@ from voisin.protocol.params import DealParams
 from voisin.protocol.rules import contribution_deadline, final_deadline
 from voisin.protocol.tags import needs_enclave
 from voisin.protocol.trust import LOWEST_WEIGHT, worker_weight
+from voisin.protocol.wire import Takes
 from voisin.units import UnixSeconds
 
 MOVES: dict[Phase, frozenset[Phase]] = {
@@ -205,7 +206,8 @@ class WorkerState:
     """
     A known worker; `open` are the tasks in which it has a running replica, `computing` those that take a slot.
 
-    `rejoin_by` is set after a restart of the pool: until then its replicas wait for it [Unix s].
+    `rejoin_by` is set after a restart of the pool: until then its replicas wait for it [Unix s]. `takes` are its owner's rules, if it
+    has said any since it joined.
     """
 
     record: WorkerRecord
@@ -213,6 +215,7 @@ class WorkerState:
     heard_at: float = 0
     rejoin_by: float = 0
     turn: int = 0
+    takes: Takes | None = None
     open: set[TaskId] = field(default_factory=set)
     computing: set[TaskId] = field(default_factory=set)
 
@@ -224,7 +227,12 @@ class WorkerState:
     @property
     def is_free(self) -> bool:
         """Whether it can take a replica now."""
-        return self.is_online and not self.record.ban and len(self.computing) < self.record.slots
+        return self.is_online and not self.record.ban and len(self.computing) < self.slots
+
+    @property
+    def slots(self) -> int:
+        """Replicas that it takes at a time: what its machine can do, or less if its owner wants so."""
+        return self.record.slots if self.takes is None else min(self.record.slots, self.takes.slots)
 
 
 class HungryTasks:

@@ -12,7 +12,17 @@ from voisin.errors import InputError
 from voisin.pool.book import Book, TaskState, WorkerState
 from voisin.pool.commands import CheckUpload, Drop, Tell
 from voisin.pool.course import fail
-from voisin.pool.facts import Instant, ReplicaFailed, StageReached, UploadChecked, UploadReported, WorkerHeard, WorkerJoined, WorkerLeft
+from voisin.pool.facts import (
+    Instant,
+    ReplicaFailed,
+    StageReached,
+    TakesChanged,
+    UploadChecked,
+    UploadReported,
+    WorkerHeard,
+    WorkerJoined,
+    WorkerLeft,
+)
 from voisin.pool.records import Outcome, Phase, ReplicaRecord
 from voisin.protocol.ids import Hash32, from_hex, hash32_of
 from voisin.protocol.wire import Abort, Held, Release
@@ -20,16 +30,16 @@ from voisin.protocol.wire_words import EnclaveKind, MachineFailure, ReplicaStage
 from voisin.units import UnixSeconds
 
 STAGES = tuple(ReplicaStage)
-FOR_GOOD = frozenset({MachineFailure.WRONG_HASH, MachineFailure.CHAIN_REFUSED})
+FOR_GOOD = frozenset({MachineFailure.WRONG_HASH, MachineFailure.CHAIN_REFUSED, MachineFailure.NOT_WANTED})
 """Failures after which it is no use giving the same worker the same task again."""
-BLAMELESS = frozenset({MachineFailure.SHUTTING_DOWN, MachineFailure.TASK_NOT_ACTIVE})
+BLAMELESS = frozenset({MachineFailure.SHUTTING_DOWN, MachineFailure.TASK_NOT_ACTIVE, MachineFailure.PAUSED, MachineFailure.NOT_WANTED})
 """Failures that say nothing about the task, and do not count against it."""
 
 
 def worker_joined(book: Book, fact: WorkerJoined, at: Instant) -> None:
     """Take a worker in, and go on where it stopped: the chain and its disk say where that is."""
     worker = book.worker(fact.worker)
-    worker.is_online, worker.heard_at, worker.rejoin_by = True, at.wall, 0
+    worker.is_online, worker.heard_at, worker.rejoin_by, worker.takes = True, at.wall, 0, None
     book.present[fact.worker] = worker
     seen = UnixSeconds(int(at.wall))
     enclave = fact.enclave if book.settings.allow_simulated else EnclaveKind.NONE
@@ -117,6 +127,12 @@ def _lose(book: Book, task: TaskState, replica: ReplicaRecord, at: Instant, why:
 def worker_heard(book: Book, fact: WorkerHeard, at: Instant) -> None:
     """Note a sign of life."""
     book.worker(fact.worker).heard_at = at.wall
+
+
+def takes_changed(book: Book, fact: TakesChanged, at: Instant) -> None:
+    """Note what a worker's owner wants it to take."""
+    worker_heard(book, WorkerHeard(fact.worker), at)
+    book.worker(fact.worker).takes = fact.takes
 
 
 def silent_workers(book: Book, at: Instant) -> None:

@@ -19,7 +19,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from voisin.errors import InputError, StateError, TrustError, UnavailableError, VoisinError
 from voisin.pool.commands import AssignReplica
-from voisin.pool.facts import ReplicaFailed, StageReached, UploadReported, WorkerFact, WorkerHeard, WorkerJoined, WorkerLeft
+from voisin.pool.facts import ReplicaFailed, StageReached, TakesChanged, UploadReported, WorkerFact, WorkerHeard, WorkerJoined, WorkerLeft
 from voisin.pool.ledger import Ledger
 from voisin.pool.settings import PoolSettings
 from voisin.protocol.bag_wire import Contributions, Digests, GaveUp, HoldsBag
@@ -41,6 +41,7 @@ from voisin.protocol.wire import (
     Printed,
     Progress,
     Refused,
+    Takes,
     Uploaded,
     Welcome,
     decode_from_worker,
@@ -50,6 +51,8 @@ from voisin.units import format_amount
 
 MAX_SLOTS = 4096
 MAX_NAME = 100
+MAX_RULES = 1_000
+MAX_WHY = 200
 CLOSE_AWAY, CLOSE_REFUSED = 1001, 1008
 FAREWELL_S = 2.0
 """How long the last message of a connection may take [s]."""
@@ -312,6 +315,8 @@ class WorkerDesk:
                 return UploadReported(worker, _task_id(message.task_id), message.cid, message.callback_data)
             case Failed():
                 return ReplicaFailed(worker, _task_id(message.task_id), message.failure, message.detail)
+            case Takes():
+                return TakesChanged(worker, _checked_rules(message))
             case Hello():
                 raise InputError("the worker greeted already", hint="open another connection")
             case Contributions() | Digests() | GaveUp() | HoldsBag():
@@ -346,6 +351,14 @@ def _checked(hello: Hello, challenge: Challenge) -> Hello:
         resources=hello.resources,
         holding=holding,
     )
+
+
+def _checked_rules(takes: Takes) -> Takes:
+    """Check what a worker says that it takes, and make its words fit for a screen."""
+    if takes.slots < 0 or sum(map(len, (takes.allowed_apps, takes.denied_apps, takes.denied_requesters))) > MAX_RULES:
+        raise InputError("the worker's rules make no sense", hint=f"name at most {MAX_RULES} apps and requesters")
+    why = "".join(character for character in takes.why if character.isprintable())[:MAX_WHY]
+    return msgspec.structs.replace(takes, why=why)
 
 
 def _task_id(text: str) -> TaskId:

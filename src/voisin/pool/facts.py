@@ -22,7 +22,7 @@ from voisin.protocol.events import (
 )
 from voisin.protocol.ids import Address, DealId, TaskId
 from voisin.protocol.records import Deal
-from voisin.protocol.wire import Held
+from voisin.protocol.wire import Held, Takes
 from voisin.protocol.wire_words import EnclaveKind, MachineFailure, ReplicaStage
 from voisin.units import UnixSeconds
 
@@ -132,6 +132,14 @@ class WorkerHeard:
 
 
 @dataclass(frozen=True, slots=True)
+class TakesChanged:
+    """A worker says what it takes from now on."""
+
+    worker: Address
+    takes: Takes
+
+
+@dataclass(frozen=True, slots=True)
 class StageReached:
     """A worker says how far its replica is."""
 
@@ -177,7 +185,7 @@ ChainFact = (
     DealFound | TaskInitialized | TaskContributed | ConsensusReached | TaskRevealed | TaskReopened | TaskFinalized | TaskClaimed
     | AccurateContribution | FaultyContribution
 )  # fmt: skip
-WorkerFact = WorkerJoined | WorkerLeft | WorkerHeard | StageReached | UploadReported | ReplicaFailed
+WorkerFact = WorkerJoined | WorkerLeft | WorkerHeard | TakesChanged | StageReached | UploadReported | ReplicaFailed
 OwnFact = CaughtUp | Ticked | StepFailed | DeadlineRead | UploadChecked | ChallengeGiven | ChallengeFailed
 Fact = ChainFact | WorkerFact | OwnFact
 

@@ -18,6 +18,7 @@ same things as one that never stopped. Until it has caught up with the chain it 
     WorkerJoined                  it goes on where the chain and its disk say
     WorkerLeft                    what it had not contributed is lost
     WorkerHeard, StageReached     it is alive; its replica is that far
+    TakesChanged                  it is given what its owner wants
     UploadReported, UploadChecked the result is looked at, then taken or asked of another worker
     ReplicaFailed                 another worker tries
     StepFailed                    the step is tried again later
@@ -43,6 +44,7 @@ from voisin.pool.facts import (
     ReplicaFailed,
     StageReached,
     StepFailed,
+    TakesChanged,
     Ticked,
     UploadChecked,
     UploadReported,
@@ -160,6 +162,8 @@ class PoolMachine:
                 crew.worker_left(book, fact, at)
             case WorkerHeard():
                 crew.worker_heard(book, fact, at)
+            case TakesChanged():
+                crew.takes_changed(book, fact, at)
             case StageReached():
                 crew.stage_reached(book, fact, at)
             case UploadReported():

@@ -140,7 +140,8 @@ def offered_trust(book: Book, settings: PoolSettings, now: float, *, enclave: En
     """
     weights: dict[Address, int] = {}
     for address, worker in book.workers.items():
-        is_known = worker.is_online or (worker.record.slots and now - worker.record.last_seen <= settings.known_s)
+        is_gone = now - worker.record.last_seen > settings.known_s
+        is_known = worker.slots > 0 if worker.is_online else worker.record.slots and not is_gone
         if is_known and not worker.record.ban and enclave in (EnclaveKind.NONE, worker.record.enclave):
             owner = book.owner_of(address)
             weights[owner] = max(weights.get(owner, 0), worker.weight)

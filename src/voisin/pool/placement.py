@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from voisin.policy import more_replicas
+from voisin.policy.taking import objection, offer_of
 from voisin.pool.book import Book, TaskState, WorkerState
 from voisin.pool.facts import Instant
 from voisin.pool.records import Outcome, ReplicaRecord
@@ -46,7 +47,7 @@ def _place(book: Book, task: TaskState, free: dict[Address, WorkerState], at: In
 
 def _one_for_each_owner(book: Book, workers: list[WorkerState]) -> list[WorkerState]:
     """Order workers by whose turn it is, and keep the first of each owner."""
-    ordered = sorted(workers, key=lambda worker: (len(worker.computing) / worker.record.slots, worker.turn, worker.record.address))
+    ordered = sorted(workers, key=lambda worker: (len(worker.computing) / worker.slots, worker.turn, worker.record.address))
     chosen: dict[Address, WorkerState] = {}
     for worker in ordered:
         chosen.setdefault(book.owner_of(worker.record.address), worker)
@@ -57,6 +58,8 @@ def _may_take(book: Book, task: TaskState, worker: WorkerState, at: Instant) -> 
     """Tell whether a worker may be given a task: it has no part in it, or its last attempt ended without a contribution."""
     address = worker.record.address
     if task.record.enclave is not EnclaveKind.NONE and worker.record.enclave is not task.record.enclave:
+        return False
+    if worker.takes is not None and objection(worker.takes, offer_of(task.deal.record.deal, task.deal.record.time_ref_s)):
         return False
     own = task.replicas.get(address)
     if own is not None and not _may_retry(book, own, at):

@@ -23,6 +23,8 @@ class PoolSettings(BaseSettings):
     database_url: str = Field("sqlite:///pool.sqlite", description="Database of the records: a SQLite file or a PostgreSQL database.")
     rpc_url: str = Field("http://127.0.0.1:8545", description="JSON-RPC address of the chain's node.")
     hub: Address = Field(ZERO_ADDRESS, description="The hub; it must be set.")
+    public_rpc_url: str = Field("", description="Node that workers may use; empty: each must know one. Never one with a secret in it.")
+    faucet_url: str = Field("", description="Where workers of a market for development get their first coins; empty for none.")
     start_block: int = Field(0, ge=0, description="Block in which the hub was deployed [block number]: a new database starts there.")
     workerpool: Address = Field(ZERO_ADDRESS, description="The workerpool's entry in the registry; it must be set.")
     storage_url: str = Field("http://127.0.0.1:8080", description="Storage that workers upload results to.")

@@ -64,6 +64,8 @@ def pool_view(service: PoolService) -> PoolView:
         version=version("voisin"),
         workers=tuple(worker_views(service)),
         open_tasks=service.machine.book.open_count(),
+        rpc_url=service.settings.public_rpc_url,
+        faucet_url=service.settings.faucet_url,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from voisin.pool.book import Book, TaskState
+from voisin.pool.book import Book, TaskState, WorkerState
 from voisin.pool.records import Outcome, Phase, ReplicaRecord, StoryLine, TaskFile, TaskRecord
 from voisin.protocol.api import Moment, PoolTaskView, ReplicaView, WorkerView
 from voisin.protocol.ids import Address
@@ -54,8 +54,15 @@ def worker_view(book: Book, address: Address, note: str) -> PoolWorkerView:
         last_seen=UnixSeconds(int(worker.heard_at)) if worker.is_online else record.last_seen,
         enclave=record.enclave,
         faulty=record.faulty,
-        note=f"gets no more tasks: {record.ban}" if record.ban else note,
+        note=_note(worker, note),
     )
+
+
+def _note(worker: WorkerState, note: str) -> str:
+    if worker.record.ban:
+        return f"gets no more tasks: {worker.record.ban}"
+    why = worker.takes.why if worker.is_online and worker.takes is not None else ""
+    return "; ".join(words for words in (f"takes nothing for now: {why}" if why else "", note) if words)
 
 
 def why_closed(task: TaskRecord, replicas: Iterable[ReplicaRecord]) -> str:

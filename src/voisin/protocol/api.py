@@ -266,7 +266,7 @@ class WorkerView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PoolView(msgspec.Struct, frozen=True, kw_only=True):
-    """A pool as it presents itself."""
+    """A pool as it presents itself; `rpc_url` and `faucet_url` are for workers that know no node and have no coin, empty without."""
 
     workerpool: Address
     scheduler: Address
@@ -276,6 +276,8 @@ class PoolView(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     workers: tuple[WorkerView, ...] = ()
     open_tasks: int = 0
+    rpc_url: str = ""
+    faucet_url: str = ""
 
 
 class BrokeredDeal(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ from voisin.protocol.bag_wire import BagFromPool, BagFromWorker
 from voisin.protocol.codec import decode
 from voisin.protocol.ids import Address, DealId, Hash32, TaskId
 from voisin.protocol.wire_words import EnclaveKind, MachineFailure, ReplicaStage, Stream
-from voisin.units import UnixSeconds
+from voisin.units import NRLC, UnixSeconds
 
 WIRE_VERSION = 2
 OLDEST_VERSION = 1
@@ -173,7 +173,34 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed"):
     detail: str
 
 
-FromWorker = Hello | Heartbeat | Progress | Printed | Uploaded | Failed | BagFromWorker
+class Takes(msgspec.Struct, frozen=True, kw_only=True, tag="takes"):
+    """
+    What a worker takes from now on, by its owner's rules; said after each greeting and when it changes. Came with version 2.
+
+    Attributes:
+        slots: Replicas at a time; 0 for none at all.
+        memory_bytes: Memory for all of them together.
+        disk_bytes: Disk for all of them together.
+        why: Why it takes none for now; empty when it takes some.
+        min_price: The least that the pool must be paid for a task [nRLC].
+        min_price_per_hour: The least that the pool must be paid for an hour of the task's category [nRLC].
+        allowed_apps: Addresses of apps and hashes of their code that alone are run; empty for any.
+        denied_apps: Addresses of apps and hashes of their code that are not run.
+        denied_requesters: Addresses whose deals are not worked for.
+    """
+
+    slots: int
+    memory_bytes: int
+    disk_bytes: int
+    why: str = ""
+    min_price: NRLC = NRLC(0)
+    min_price_per_hour: NRLC = NRLC(0)
+    allowed_apps: tuple[str, ...] = ()
+    denied_apps: tuple[str, ...] = ()
+    denied_requesters: tuple[str, ...] = ()
+
+
+FromWorker = Hello | Heartbeat | Progress | Printed | Uploaded | Failed | Takes | BagFromWorker
 
 _FROM_POOL = cast(type[FromPool], FromPool)
 _FROM_WORKER = cast(type[FromWorker], FromWorker)

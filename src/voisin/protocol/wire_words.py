@@ -49,3 +49,7 @@ class MachineFailure(StrEnum):
     VAULT_REFUSED = "vault-refused"
     ENCLAVE_BROKEN = "enclave-broken"
     SHUTTING_DOWN = "shutting-down"
+    PAUSED = "paused"
+    """The worker takes nothing for now."""
+    NOT_WANTED = "not-wanted"
+    """The rules of the worker's owner exclude the task."""
