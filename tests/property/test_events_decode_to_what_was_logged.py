@@ -19,6 +19,10 @@ from voisin.protocol import events
 # poco-protocol.md 18: name, fields ("*" for indexed), the value's type, what stands before the fields in the value
 TABLE: list[tuple[str, str, type, tuple[object, ...]]] = [
     ("AccurateContribution", "address* bytes32*", events.AccurateContribution, ()),
+    ("BagClaimed", "bytes32*", events.BagClaimed, ()),  # those of bags are ours: SPEC 18
+    ("BagPosted", "bytes32* bytes32 bytes32 uint256 uint256 bytes", events.BagPosted, ()),
+    ("BagSettled", "bytes32* uint256", events.BagSettled, ()),
+    ("BagSlashed", "bytes32* address* uint256 uint256", events.BagSlashed, ()),
     ("CallbackFailed", "bytes32*", events.CallbackFailed, ()),  # these two are ours: SPEC 8.5 and 8.6
     ("CallbackRetried", "bytes32*", events.CallbackRetried, ()),
     ("ClosedAppOrder", "bytes32", events.OrderClosed, ("app",)),
@@ -26,10 +30,14 @@ TABLE: list[tuple[str, str, type, tuple[object, ...]]] = [
     ("ClosedRequestOrder", "bytes32", events.OrderClosed, ("request",)),
     ("ClosedWorkerpoolOrder", "bytes32", events.OrderClosed, ("workerpool",)),
     ("CreateCategory", "uint256 string string uint256", events.CategoryCreated, ()),
+    ("DealGivenBack", "bytes32* uint256", events.DealGivenBack, ()),
     ("DealSponsored", "bytes32 address", events.DealSponsored, ()),
     ("FaultyContribution", "address* bytes32*", events.FaultyContribution, ()),
+    ("LeafAnswered", "bytes32* uint256", events.LeafAnswered, ()),
+    ("LeafDemanded", "bytes32* uint256 address* uint256", events.LeafDemanded, ()),
     ("Lock", "address uint256", events.Locked, ()),
     ("OrdersMatched", "bytes32 bytes32 bytes32 bytes32 bytes32 uint256", events.OrdersMatched, ()),
+    ("ResultProven", "bytes32* bytes32 bytes32", events.ResultProven, ()),
     ("Reward", "address uint256 bytes32", events.Rewarded, ()),
     ("SchedulerNotice", "address* bytes32", events.SchedulerNotice, ()),
     ("Seize", "address uint256 bytes32", events.Seized, ()),

@@ -55,12 +55,15 @@ class Rig:
             await self.send(self.scheduler, calls.create_workerpool(self.chain.workerpool_registry, self.scheduler.address, "pool"))
         )
 
-    def orders(self, app: Address, pool: Address, *, volume: int = 3, trust: int = 4) -> tuple[AppOrder, WorkerpoolOrder, RequestOrder]:
+    def orders(
+        self, app: Address, pool: Address, *, volume: int = 3, trust: int = 4, params: str = "{}", callback: Address = ZERO_ADDRESS
+    ) -> tuple[AppOrder, WorkerpoolOrder, RequestOrder]:
         """Signed orders that fit."""
         domain = self.chain.domain
         request = RequestOrder(
             app=app, appmaxprice=APP_PRICE, workerpool=pool, workerpoolmaxprice=POOL_PRICE, requester=self.requester.address,
-            volume=volume, category=0, trust=trust, beneficiary=self.requester.address, params="{}", salt=SALT,
+            volume=volume, category=0, trust=trust, beneficiary=self.requester.address, params=params,
+            callback=callback, salt=SALT,
         )  # fmt: skip
         return (
             sign_order(AppOrder(app=app, appprice=APP_PRICE, volume=volume, salt=SALT), domain, self.app_owner),
@@ -72,13 +75,14 @@ class Rig:
             sign_order(request, domain, self.requester),
         )
 
-    async def deal(self, *, volume: int = 3, trust: int = 4) -> DealId:
+    async def deal(self, *, volume: int = 3, trust: int = 4, params: str = "{}", callback: Address = ZERO_ADDRESS) -> DealId:
         """Make a deal with everything that it needs."""
         await self.fund(self.requester, 1000 * RLC)
         await self.fund(self.scheduler, 1000 * RLC)
         for worker in self.workers:
             await self.fund(worker, 100 * RLC)
-        app, pool, request = self.orders(await self.create_app(), await self.create_pool(), volume=volume, trust=trust)
+        entries = await self.create_app(), await self.create_pool()
+        app, pool, request = self.orders(*entries, volume=volume, trust=trust, params=params, callback=callback)
         receipt = await self.send(self.stranger, calls.match_orders(self.chain.hub_address, app, None, pool, request))
         return next(logged.event.deal_id for logged in receipt.events if isinstance(logged.event, OrdersMatched))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from voisin.protocol.ids import Address, DealId, Hash32, OrderHash, TaskId
 from voisin.protocol.orders import OrderKind
-from voisin.units import NRLC
+from voisin.units import NRLC, UnixSeconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,10 +205,98 @@ class EntryTransferred:
     entry: Address
 
 
+@dataclass(frozen=True, slots=True)
+class BagPosted:
+    """
+    A scheduler said how all tasks of a deal ended; also when it gives the deal back.
+
+    Attributes:
+        deal_id: The deal.
+        root: Root of the tree of leaves; zero for a deal that is given back.
+        leaves: SHA-256 of the file of leaves; zero likewise.
+        done: Number of tasks that have a result.
+        deadline: From when it may be settled [Unix s].
+        payouts: The list of payouts.
+
+    This and all that follow of bags are events of our hub alone (contracts/SPEC.md 18).
+    """
+
+    deal_id: DealId
+    root: Hash32
+    leaves: Hash32
+    done: int
+    deadline: UnixSeconds
+    payouts: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BagSettled:
+    """Everybody of a bag was paid, or the stake of a deal that was given back is free."""
+
+    deal_id: DealId
+    done: int
+
+
+@dataclass(frozen=True, slots=True)
+class BagSlashed:
+    """A bag was proven wrong: its payer has the money back, and who proved it a reward [nRLC]; `fraud` is one of `Fraud`."""
+
+    deal_id: DealId
+    challenger: Address
+    fraud: int
+    reward: NRLC
+
+
+@dataclass(frozen=True, slots=True)
+class DealGivenBack:
+    """A scheduler gave a deal back, at a cost of its stake [nRLC]; the payer has the money back."""
+
+    deal_id: DealId
+    cost: NRLC
+
+
+@dataclass(frozen=True, slots=True)
+class BagClaimed:
+    """A scheduler posted no bag in time; the payer has the money back."""
+
+    deal_id: DealId
+
+
+@dataclass(frozen=True, slots=True)
+class LeafDemanded:
+    """Somebody asked a scheduler to show the leaf of a task until a deadline [Unix s]."""
+
+    deal_id: DealId
+    index: int
+    asker: Address
+    deadline: UnixSeconds
+
+
+@dataclass(frozen=True, slots=True)
+class LeafAnswered:
+    """A leaf that was asked for was shown."""
+
+    deal_id: DealId
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResultProven:
+    """One result of a settled bag is on the chain; `location` is the SHA-256 of its archive."""
+
+    task_id: TaskId
+    digest: Hash32
+    location: Hash32
+
+
+BagEvent = BagPosted | BagSettled | BagSlashed | DealGivenBack | BagClaimed | LeafDemanded | LeafAnswered
+"""What is said of a bag as a whole, or of a task that is not on the chain; all name the deal."""
+
 Event = (
     OrdersMatched | SchedulerNotice | DealSponsored | OrderSigned | OrderClosed | TaskInitialized | TaskContributed | ConsensusReached
     | TaskRevealed | TaskReopened | TaskFinalized | TaskClaimed | CallbackFailed | CallbackRetried | AccurateContribution
-    | FaultyContribution | Transferred | Locked | Unlocked | Rewarded | Seized | CategoryCreated | EntryTransferred
+    | FaultyContribution | Transferred | Locked | Unlocked | Rewarded | Seized | CategoryCreated | EntryTransferred | BagEvent
+    | ResultProven
 )  # fmt: skip
 
 
