@@ -105,7 +105,7 @@ async def test_tasks_of_others_or_not_worth_it(tmp_path: Path) -> None:
         assert (failure.failure, "write" in failure.detail) == (MachineFailure.NO_RESOURCES, True)
         pool = bench.hub.deals[bench.deal()].workerpool
         failure = await refused(bench, bench.deal(workerpool=Resource(pool.pointer, scheduler, NRLC(9))))
-        assert (failure.failure, "this worker wants" in failure.detail) == (MachineFailure.NO_RESOURCES, True)
+        assert (failure.failure, "this worker wants" in failure.detail) == (MachineFailure.NOT_WANTED, True)
         bench.hub.time_s = 1_000 + 7 * 300 - 30
         failure = await refused(bench, bench.deal())
         assert (failure.failure, "contributions end in 30 s" in failure.detail) == (MachineFailure.TASK_NOT_ACTIVE, True)

@@ -29,6 +29,7 @@ from voisin.protocol.wire import (
     Hello,
     Progress,
     Refused,
+    Takes,
     Welcome,
     decode_from_worker,
     login_message,
@@ -54,8 +55,9 @@ class ScriptedPool:
         heartbeat_s: How often it wants to hear from workers [s].
         refusal: Sent in place of the welcome.
         hellos: Every greeting.
-        heard: Everything else but heartbeats, in order.
+        heard: Everything else but heartbeats and rules, in order.
         heartbeats: How many came.
+        takes: What workers said that they take, in order.
     """
 
     scheduler: KeySigner
@@ -70,6 +72,7 @@ class ScriptedPool:
     hellos: list[Hello] = field(default_factory=list)
     heard: list[FromWorker] = field(default_factory=list)
     heartbeats: int = 0
+    takes: list[Takes] = field(default_factory=list)
     connections: dict[Address, ServerConnection] = field(default_factory=dict)
     _changed: anyio.Event = field(default_factory=anyio.Event)
     _server: Server | None = None
@@ -210,6 +213,8 @@ class ScriptedPool:
     def _note(self, message: FromWorker) -> None:
         if isinstance(message, Heartbeat):
             self.heartbeats += 1
+        elif isinstance(message, Takes):
+            self.takes.append(message)
         else:
             self.heard.append(message)
         self.wake()

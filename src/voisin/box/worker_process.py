@@ -56,6 +56,7 @@ async def _work(spec: WorkerSpec, wallet: KeySigner) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(stop_on_signal, tasks.cancel_scope)
         await run_worker(settings, wallet)
+        tasks.cancel_scope.cancel()
 
 
 if __name__ == "__main__":

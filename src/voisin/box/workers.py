@@ -63,11 +63,14 @@ async def keep_running(workers: list[Employed]) -> AsyncIterator[None]:
 
 
 async def _employ(worker: Employed) -> None:
-    """Start a worker, again and again, with longer pauses while it keeps dying."""
+    """Start a worker, again and again, with longer pauses while it keeps dying; one that leaves as it was told to stays away."""
     pause = FIRST_PAUSE_S
     while True:
         began = anyio.current_time()
         code = await _run_once(worker)
+        if code == 0:
+            log.info("worker_left", worker=worker.spec.name)
+            return
         pause = FIRST_PAUSE_S if anyio.current_time() - began > LONGEST_PAUSE_S else min(2 * pause, LONGEST_PAUSE_S)
         log.warning("worker_died", worker=worker.spec.name, exit_code=code, restart_in_s=pause, log_file=str(worker.log_file))
         await anyio.sleep(pause)

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from voisin.errors import StateError, UnavailableError
+from voisin.policy.taking import objection, offer_of
 from voisin.protocol.ids import ZERO_ADDRESS, Address, task_id
 from voisin.protocol.params import DealParams
 from voisin.protocol.records import AppInfo, ContributionStatus, Deal, Task, TaskStatus
 from voisin.protocol.results import authorization_digest
 from voisin.protocol.tags import NO_TAG, as_tag, missing_bits, needs_enclave
+from voisin.protocol.wire import Takes
 from voisin.protocol.wire_words import MachineFailure
 from voisin.sandbox import Limits
-from voisin.units import UnixSeconds, format_amount
+from voisin.units import UnixSeconds
 from voisin.worker.content import Content, entry_content
 from voisin.worker.plan import RequestError, plan_limits, read_params
 from voisin.worker.ports import Ledger
@@ -58,14 +60,17 @@ class Terms:
         return self.deal.callback != ZERO_ADDRESS
 
 
-async def check_task(replica: Replica, ledger: Ledger, settings: WorkerSettings, *, worker: Address, workerpool: Address) -> Terms:
+async def check_task(
+    replica: Replica, ledger: Ledger, settings: WorkerSettings, takes: Takes, *, worker: Address, workerpool: Address
+) -> Terms:
     """
     Find out from the chain whether a task is real, open, ours to do, and worth it. The stake is not looked at here.
 
     Args:
         replica: What the pool says of it.
         ledger: The chain.
-        settings: What this worker does and does not do.
+        settings: What this worker can do.
+        takes: What its owner wants it to do.
         worker: Its address.
         workerpool: The workerpool that it joined.
 
@@ -76,13 +81,14 @@ async def check_task(replica: Replica, ledger: Ledger, settings: WorkerSettings,
         deal = await _check_deal(replica, ledger, settings, worker=worker, workerpool=workerpool)
         task = await ledger.task(replica.task_id)
         await check_open(replica, task, ledger, settings.margin_s)
-        _check_worth(deal, settings)
         app = await ledger.app(deal.app.pointer)
+        if problem := objection(takes, offer_of(deal, task.time_ref_s, app.checksum)):
+            raise RefusalError(MachineFailure.NOT_WANTED, problem)
     except StateError as error:
         raise RefusalError(MachineFailure.TASK_NOT_ACTIVE, error.message) from None
     except UnavailableError as error:
         raise RefusalError(MachineFailure.CHAIN_UNREACHABLE, error.message) from None
-    return _terms(deal, task, app, settings)
+    return _terms(deal, task, app, settings, takes)
 
 
 def require_active(task: Task) -> None:
@@ -149,21 +155,15 @@ def _check_tag(deal: Deal, replica: Replica, settings: WorkerSettings) -> None:
         raise RefusalError(MachineFailure.CHAIN_REFUSED, "the pool wants the task finished by one worker, and it is not for one")
 
 
-def _check_worth(deal: Deal, settings: WorkerSettings) -> None:
-    if deal.workerpool.price < settings.min_price:
-        price, wanted = format_amount(deal.workerpool.price), format_amount(settings.min_price)
-        raise RefusalError(MachineFailure.NO_RESOURCES, f"the task pays {price}, and this worker wants {wanted} at least")
-
-
-def _terms(deal: Deal, task: Task, entry: AppInfo, settings: WorkerSettings) -> Terms:
+def _terms(deal: Deal, task: Task, entry: AppInfo, settings: WorkerSettings, takes: Takes) -> Terms:
     app = _app(entry)
     try:
         params, fault = read_params(deal.params, in_enclave=needs_enclave(deal.tag)), ""
     except RequestError as error:
         params, fault = None, error.message
     limits = plan_limits(params or DealParams(), task.time_ref_s)
-    if limits.memory_bytes > settings.memory_bytes:
-        detail = f"the task may use {limits.memory_bytes} bytes of memory, and this worker offers {settings.memory_bytes}"
+    if limits.memory_bytes > takes.memory_bytes:
+        detail = f"the task may use {limits.memory_bytes} bytes of memory, and this worker offers {takes.memory_bytes}"
         raise RefusalError(MachineFailure.NO_RESOURCES, detail)
     if limits.output_bytes > settings.max_output_bytes:
         detail = f"the task may write {limits.output_bytes} bytes, and this worker takes {settings.max_output_bytes}"

@@ -88,6 +88,10 @@ class ChainLedger:
         """Move money from the wallet into the hub [nRLC]."""
         await self._sender.send(calls.approve_and_call(self._chain.token_address, self.hub, amount))
 
+    async def withdraw(self, amount: NRLC) -> None:
+        """Move free money out of the hub into the wallet [nRLC]."""
+        await self._sender.send(calls.withdraw(self.hub, amount))
+
     async def contribute(self, task_id: TaskId, digest: Hash32, admission: Admission) -> None:
         """Commit to a result."""
         commitment = result_hash(task_id, digest)

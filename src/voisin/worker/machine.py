@@ -46,6 +46,7 @@ from voisin.worker.vocabulary import (
     Fetched,
     GaveUp,
     Joined,
+    Limited,
     Look,
     Moved,
     Observed,
@@ -74,6 +75,9 @@ from voisin.worker.vocabulary import (
 WAITING_PER_SLOT = 2
 """Replicas that a worker takes for each slot, so that the next one is fetched while one runs."""
 
+UNDER_WAY = frozenset({Phase.RUNNING, Phase.STORING})
+"""What a worker that closes brings to its end."""
+
 Outcome = tuple[Replica | None, list[Command]]
 """What becomes of one replica (None: it is gone), and what is to be done."""
 
@@ -87,11 +91,13 @@ class State:
         slots: Apps that run at a time.
         memory_bytes: Memory that all running apps may use together.
         replicas: Every replica it has, oldest first.
+        closed: Why nothing new is taken; empty when it is.
     """
 
     slots: int
     memory_bytes: int
     replicas: Mapping[TaskId, Replica] = field(default_factory=lambda: MappingProxyType({}))
+    closed: str = ""
 
     def in_phase(self, *phases: Phase) -> list[Replica]:
         """List the replicas in any of some phases, oldest first."""
@@ -115,7 +121,9 @@ def step(state: State, event: Event) -> tuple[State, list[Command]]:
         case Joined():
             commands = [command for replica in state.replicas.values() for command in _report(replica)]
         case Stopping():
-            state, commands = _stop(state)
+            state, commands = _hand_back(state, EARLY, MachineFailure.SHUTTING_DOWN, "the worker was stopped")
+        case Limited():
+            state, commands = _limit(state, event)
         case _:
             state, commands = _step_replica(state, event)
     state, runs = _fill_slots(state)
@@ -160,10 +168,18 @@ def _restore(state: State, replicas: tuple[Replica, ...]) -> tuple[State, list[C
     return state, commands
 
 
-def _stop(state: State) -> tuple[State, list[Command]]:
+def _limit(state: State, event: Limited) -> tuple[State, list[Command]]:
+    """Go by new limits. A worker that closes keeps what runs, unless it is urgent, and what is on the chain in any case."""
+    state = replace(state, slots=event.slots, memory_bytes=event.memory_bytes, closed=event.closed)
+    if not event.closed:
+        return state, []
+    return _hand_back(state, EARLY if event.is_urgent else EARLY - UNDER_WAY, MachineFailure.PAUSED, event.closed)
+
+
+def _hand_back(state: State, phases: frozenset[Phase], failure: MachineFailure, detail: str) -> tuple[State, list[Command]]:
     commands: list[Command] = []
-    for replica in state.in_phase(*EARLY):
-        message = SaidFailed(task_id=replica.task_id, failure=MachineFailure.SHUTTING_DOWN, detail="the worker was stopped")
+    for replica in state.in_phase(*phases):
+        message = SaidFailed(task_id=replica.task_id, failure=failure, detail=detail)
         commands += [Say(message), Drop(replica.task_id)]
         state = _put(state, replica.task_id, None)
     return state, commands
@@ -171,6 +187,8 @@ def _stop(state: State) -> tuple[State, list[Command]]:
 
 def _admit(state: State, event: Assigned) -> Outcome:
     assign = event.assign
+    if state.closed:
+        return None, [Say(SaidFailed(task_id=assign.task_id, failure=MachineFailure.PAUSED, detail=state.closed))]
     if len(state.in_phase(*EARLY)) >= WAITING_PER_SLOT * state.slots:
         detail = f"all {state.slots} slots are taken"
         return None, [Say(SaidFailed(task_id=assign.task_id, failure=MachineFailure.NO_RESOURCES, detail=detail))]

@@ -278,6 +278,13 @@ class MemoryLedger:
         world.balances[self._worker] = NRLC(world.balances[self._worker] - amount)
         world.accounts[self._worker] = replace(account, stake=NRLC(account.stake + amount))
 
+    async def withdraw(self, amount: NRLC) -> None:
+        """Move free money out of the hub into the wallet [nRLC]."""
+        world = await self._act("withdraw")
+        account = await self.own_account()
+        world.balances[self._worker] = NRLC(world.balances.get(self._worker, NRLC(0)) + amount)
+        world.accounts[self._worker] = replace(account, stake=NRLC(account.stake - amount))
+
     async def contribute(self, task_id: TaskId, digest: Hash32, admission: Admission) -> None:
         """Commit to a result."""
         (await self._act("contribute", task_id)).contribute(task_id, self._worker, digest, admission)

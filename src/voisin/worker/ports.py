@@ -76,6 +76,10 @@ class Ledger(Protocol):
         """Move money from the wallet into the hub [nRLC]."""
         ...
 
+    async def withdraw(self, amount: NRLC) -> None:
+        """Move free money out of the hub into the wallet [nRLC]."""
+        ...
+
     async def contribute(self, task_id: TaskId, digest: Hash32, admission: Admission) -> None:
         """Commit to a result."""
         ...

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 
 import anyio
 import httpx
@@ -21,6 +21,9 @@ from voisin.service.vaults import HttpVault
 from voisin.storage import StorageClient
 from voisin.worker.enclave.outside import ProcessEnclaves
 from voisin.worker.ledger import ChainLedger
+from voisin.worker.life.control import controlled
+from voisin.worker.life.machine_use import ThisMachine
+from voisin.worker.life.steward import Steward
 from voisin.worker.link import socket_url
 from voisin.worker.membership import check_owner
 from voisin.worker.pauses import Pauses
@@ -39,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 async def run_worker(settings: WorkerSettings, wallet: KeySigner, *, on_event: Callable[[News], None] | None = None) -> None:
     """
-    Work for a pool until cancelled.
+    Work for a pool until cancelled, or until its owner has it leave by the socket in its folder.
 
     Pool, node and storage may come and go meanwhile: the worker tries again for ever, and what it has at stake is looked after
     on the chain with or without the pool.
@@ -53,8 +56,9 @@ async def run_worker(settings: WorkerSettings, wallet: KeySigner, *, on_event: C
         StateError: Another worker uses the folder, or it belongs to another wallet.
         InputError: A setting is wrong, or there is no hub at its address.
     """
-    async with open_worker(settings, wallet, on_event=on_event) as worker:
-        await _unwrapped(worker)
+    with _unwrapped():
+        async with open_worker(settings, wallet, on_event=on_event) as worker, controlled(worker, settings.folder):
+            await worker.run()
 
 
 @asynccontextmanager
@@ -84,9 +88,11 @@ async def open_worker(
     folder = WorkerFolder(settings.folder)
     with folder.hold():
         known = check_owner(folder, settings, wallet.address)
+        steward = Steward(settings, ThisMachine())
+        steward.check()
         hub = as_address(settings.hub) if settings.hub else known.hub if known else await _ask_pool(settings)
         async with open_parts(settings, wallet, folder=folder, hub=hub) as parts:
-            yield Worker(settings, wallet, folder=folder, parts=change(parts), on_news=on_event)
+            yield Worker(settings, wallet, folder=folder, parts=change(parts), steward=steward, on_news=on_event)
 
 
 @asynccontextmanager
@@ -149,10 +155,11 @@ async def _ask_pool(settings: WorkerSettings) -> Address:
             await anyio.sleep(pauses.next_s())
 
 
-async def _unwrapped(worker: Worker) -> None:
-    """Run a worker; the error that ends it comes as itself, not in a group."""
+@contextmanager
+def _unwrapped() -> Iterator[None]:
+    """Let the error that ends a worker come as itself, not in a group."""
     try:
-        await worker.run()
+        yield
     except BaseExceptionGroup as group:
         known, others = group.split(VoisinError)
         if known is None or others is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -15,9 +16,12 @@ from anyio.abc import TaskGroup
 from voisin.errors import StateError, UnavailableError, VoisinError
 from voisin.protocol.ids import TaskId
 from voisin.protocol.signatures import Signer
-from voisin.protocol.wire import FromPool, Held, Resources
+from voisin.protocol.wire import FromPool, Held, Resources, Takes
 from voisin.protocol.wire_words import EnclaveKind, MachineFailure
 from voisin.units import NRLC
+from voisin.worker.life.machine_use import ThisMachine
+from voisin.worker.life.steward import Steward
+from voisin.worker.life.words import Holding, Stance, WorkerStatus
 from voisin.worker.link import Greeting, Listener, PoolLink
 from voisin.worker.machine import State, step
 from voisin.worker.membership import Membership, event_of
@@ -45,6 +49,7 @@ from voisin.worker.vocabulary import (
     Fetch,
     GaveUp,
     Joined,
+    Limited,
     Look,
     Moved,
     News,
@@ -64,7 +69,7 @@ from voisin.worker.vocabulary import (
     UploadFailed,
     Vanished,
 )
-from voisin.worker.work import Work
+from voisin.worker.work import Ties, Work
 
 GOODBYE_S = 3.0
 LOOKS_AT_A_TIME = 8
@@ -101,25 +106,33 @@ class Worker:
         signer: Its wallet.
         folder: Its files.
         parts: The world.
+        steward: Keeps to what its owner wants.
         on_news: Told what happens; must not block.
     """
 
     def __init__(
-        self, settings: WorkerSettings, signer: Signer, *, folder: WorkerFolder, parts: Parts, on_news: Callable[[News], None] | None = None
+        self,
+        settings: WorkerSettings,
+        signer: Signer,
+        *,
+        folder: WorkerFolder,
+        parts: Parts,
+        steward: Steward | None = None,
+        on_news: Callable[[News], None] | None = None,
     ) -> None:
         self._settings = settings
         self._signer = signer
         self._folder = folder
         self._parts = parts
         self._on_news = on_news
+        self.steward = steward or Steward(settings, ThisMachine())
         self._treasury = Treasury(parts.ledger, folder, settings.deposit_cap if settings.hub else NRLC(0))
         self._work = Work(
             settings,
             parts,
             folder=folder,
             treasury=self._treasury,
-            worker=signer.address,
-            print_out=lambda printed: self._link.say(printed),
+            ties=Ties(worker=signer.address, takes=lambda: self.steward.takes, print_out=lambda printed: self._link.say(printed)),
         )
         self._settlement = Settlement(parts.ledger, folder, pauses=self._pauses)
         self._state = State(settings.slots, settings.memory_bytes)
@@ -128,6 +141,8 @@ class Worker:
         self._looks: set[TaskId] = set()
         self._look_wanted = anyio.Event()
         self._stopped = anyio.Event()
+        self.left = anyio.Event()
+        self._trouble, self._is_connected = "", False
         self._storages = AsyncExitStack()
         self._open_storage_url = ""
         self._storage_now: Storage | None = None
@@ -136,7 +151,7 @@ class Worker:
 
     async def run(self) -> None:
         """
-        Work until cancelled. On the way out, tasks that have nothing at stake are given back to the pool.
+        Work until cancelled, or until the worker has left. On the way out, tasks that have nothing at stake are given back to the pool.
 
         Raises:
             VoisinError: The folder belongs to another wallet or pool, or is damaged.
@@ -147,7 +162,7 @@ class Worker:
                 async with anyio.create_task_group() as outer:
                     outer.start_soon(self._serve, serving)
                     try:
-                        await anyio.sleep_forever()
+                        await self.left.wait()
                     finally:
                         await self._say_goodbye()
                         serving.cancel()
@@ -163,6 +178,7 @@ class Worker:
                     tasks.start_soon(self._handle_events, tasks)
                     tasks.start_soon(self._watch)
                     tasks.start_soon(self._link.run)
+                    tasks.start_soon(self.steward.mind, self._running, self._limit)
         finally:
             self._stopped.set()
 
@@ -191,6 +207,9 @@ class Worker:
             await self._handle(event, tasks)
             if isinstance(event, Stopping):
                 self._stopped.set()
+            if self.steward.stance is Stance.LEAVING and self._state.closed and not self._state.replicas:
+                self.steward.stance = Stance.LEFT
+                self.left.set()
 
     async def _handle(self, event: Event, tasks: TaskGroup) -> None:
         self._state, commands = step(self._state, event)
@@ -327,6 +346,51 @@ class Worker:
             self._storage_now = await self._storages.enter_async_context(self._parts.open_storage(url))
         return self._storage_now
 
+    # --- the owner ---
+
+    def _running(self) -> int:
+        return len(self._state.in_phase(Phase.RUNNING))
+
+    async def _limit(self, takes: Takes, is_urgent: bool) -> None:
+        """Go by what the owner wants from now on, and tell the pool."""
+        self._link.say(takes)
+        await self._inbox.send((Limited(takes.slots, takes.memory_bytes, takes.why, is_urgent), None))
+
+    def status(self) -> WorkerStatus:
+        """Tell its owner how it is."""
+        steward, takes = self.steward, self.steward.takes
+        return WorkerStatus(
+            worker=self._signer.address,
+            name=self._settings.name,
+            pid=os.getpid(),
+            pool_url=self._settings.pool_url,
+            workerpool=self._membership.workerpool,
+            hub=self._parts.ledger.hub,
+            chain_id=self._parts.ledger.chain_id,
+            is_connected=self._is_connected,
+            trouble=self._trouble,
+            stance=steward.stance,
+            why=takes.why,
+            slots=takes.slots,
+            memory_bytes=takes.memory_bytes,
+            tasks=tuple(
+                Holding(task_id=each.task_id, phase=each.phase, final_deadline=each.final_deadline)
+                for each in self._state.replicas.values()
+            ),
+            rules_file=str(steward.rules_file),
+            rules_trouble=steward.rules_trouble,
+        )
+
+    async def withdraw(self, amount: NRLC | None) -> NRLC:
+        """
+        Move money that no task needs from the hub into the wallet; answers how much [nRLC].
+
+        Raises:
+            FundsError: Less is free.
+            VoisinError: The chain does not take it.
+        """
+        return await self._treasury.withdraw(amount)
+
     # --- the pool ---
 
     def _make_link(self) -> PoolLink:
@@ -349,10 +413,13 @@ class Worker:
         return tuple(Held(replica.task_id, STAGES[replica.phase]) for replica in early_first[:MAX_HELD])
 
     async def _joined(self) -> None:
+        self._is_connected, self._trouble = True, ""
+        self._link.say(self.steward.takes)
         self._tell(Connected(self._membership.workerpool, self._parts.ledger.hub))
         await self._inbox.send((Joined(), None))
 
     def _lost(self, reason: str, retry_s: float) -> None:
+        self._is_connected, self._trouble = False, reason
         self._tell(Disconnected(reason, round(retry_s, 3)))
 
     async def _heard(self, message: FromPool) -> None:
@@ -362,7 +429,7 @@ class Worker:
 
 
 def _task_of(event: Event) -> TaskId:
-    assert not isinstance(event, Restored | Joined | Stopping)
+    assert not isinstance(event, Restored | Joined | Stopping | Limited)
     return event.task_id
 
 

@@ -41,6 +41,8 @@ class WorkerSettings(BaseSettings):
         web_s: How long one input from the web may take [s].
         min_price: Lowest price of the pool for a task that is worth working for [nRLC].
         deposit_cap: The most that is ever deposited from the wallet by itself, when a task needs more stake than there is [nRLC].
+        rules: File with the owner's rules; `rules.toml` in the folder unless given. It need not exist.
+        rules_s: How often rules, hours and the use of the machine are looked at [s].
         watch_s: How often the worker looks after its own contributions on the chain [s].
         margin_s: A task is given up when its result would come later than this before the deadline for contributions [s].
         handshake_s: How long the pool may take for each step of the greeting [s].
@@ -69,16 +71,18 @@ class WorkerSettings(BaseSettings):
     web_s: float = Field(default=120.0, gt=0)
     min_price: NRLC = Field(default=NRLC(0), ge=0)
     deposit_cap: NRLC = Field(default=NRLC(10 * NRLC_PER_RLC), ge=0)
+    rules: Path | None = None
+    rules_s: float = Field(default=2.0, gt=0)
     watch_s: float = Field(default=5.0, gt=0)
     margin_s: float = Field(default=30.0, ge=0)
     handshake_s: float = Field(default=10.0, gt=0)
     retry_s: float = Field(default=0.5, gt=0)
     max_retry_s: float = Field(default=30.0, gt=0)
 
-    @field_validator("folder")
+    @field_validator("folder", "rules")
     @classmethod
-    def _absolute(cls, folder: Path) -> Path:
-        return folder.absolute()  # sandbox processes may work elsewhere
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return path.absolute() if path is not None else None  # sandbox processes may work elsewhere
 
 
 def settings_from_environment(environment: Mapping[str, str], *, beside: frozenset[str] = frozenset()) -> WorkerSettings:

@@ -61,6 +61,32 @@ class Treasury:
                 await self._deposit(missing, stake)
             self._promised[task_id] = stake
 
+    async def withdraw(self, amount: NRLC | None) -> NRLC:
+        """
+        Move money that no task needs out of the hub into the wallet.
+
+        Args:
+            amount: How much [nRLC]; None for all of it.
+
+        Returns:
+            How much was moved [nRLC].
+
+        Raises:
+            FundsError: Less is free.
+            VoisinError: The chain does not take it.
+        """
+        async with self._lock:
+            account = await self._ledger.own_account()
+            free = NRLC(max(account.stake - sum(self._promised.values()), 0))
+            chosen = free if amount is None else amount
+            if chosen > free or chosen == 0:
+                held = NRLC(account.locked + account.stake - free)
+                hint = f"{format_amount(held)} more are held by tasks under way" if held else "money is free once tasks are settled"
+                raise FundsError(f"{format_amount(free)} can be withdrawn", hint=hint)
+            await self._ledger.withdraw(chosen)
+            log.info("stake_withdrawn", amount_nrlc=chosen)
+            return chosen
+
     async def _deposit(self, missing: NRLC, stake: NRLC) -> None:
         spent = await anyio.to_thread.run_sync(self._folder.spent)
         what = f"a stake of {format_amount(stake)} is needed, and {format_amount(missing)} of it is missing"

@@ -115,6 +115,24 @@ class Stopping:
 
 
 @dataclass(frozen=True, slots=True)
+class Limited:
+    """
+    What the worker may do has changed.
+
+    Attributes:
+        slots: Apps that run at a time.
+        memory_bytes: Memory that all running apps may use together.
+        closed: Why nothing new is taken; empty when it is.
+        is_urgent: Whether what runs is handed back, too, as far as nothing of it is on the chain.
+    """
+
+    slots: int
+    memory_bytes: int
+    closed: str = ""
+    is_urgent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Assigned:
     """The pool gave a task."""
 
@@ -271,7 +289,7 @@ TaskEvent = (
     Assigned | Approved | Fetched | Computed | GaveUp | Contributed | Revealed | RevealMissed | Stored | UploadFailed | Claimed
     | ClaimFailed | Observed | Vanished | RevealAsked | UploadAsked | Aborted | Released
 )  # fmt: skip
-Event = Restored | Joined | Stopping | TaskEvent
+Event = Restored | Joined | Stopping | Limited | TaskEvent
 
 
 # --- commands --------------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import math
 import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 import anyio
 import structlog
@@ -17,7 +18,7 @@ import structlog
 from voisin.errors import StateError, UnavailableError, VoisinError
 from voisin.protocol.ids import Address, TaskId, to_hex
 from voisin.protocol.results import GuestFailure
-from voisin.protocol.wire import Printed
+from voisin.protocol.wire import Printed, Takes
 from voisin.protocol.wire_words import MachineFailure
 from voisin.sandbox import Cause, Job, OnOutput, Outcome
 from voisin.units import NRLC
@@ -43,6 +44,22 @@ BOOKKEEPING_BYTES = 1 << 20
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ties:
+    """
+    What ties the work to the rest of the worker.
+
+    Attributes:
+        worker: The wallet's address.
+        takes: Says what the owner wants done.
+        print_out: Told what apps print.
+    """
+
+    worker: Address
+    takes: Callable[[], Takes]
+    print_out: Callable[[Printed], None]
+
+
 class Work:
     """
     Brings a task from its assignment to a result on disk.
@@ -52,8 +69,7 @@ class Work:
         parts: The world.
         folder: The worker's files.
         treasury: The worker's stake.
-        worker: The wallet's address.
-        print_out: Told what apps print.
+        ties: The rest of the worker.
     """
 
     def __init__(
@@ -63,8 +79,7 @@ class Work:
         *,
         folder: WorkerFolder,
         treasury: Treasury,
-        worker: Address,
-        print_out: Callable[[Printed], None],
+        ties: Ties,
     ) -> None:
         self._settings = settings
         self._random = parts.random
@@ -72,7 +87,7 @@ class Work:
         self._runner = parts.runner
         self._folder = folder
         self._treasury = treasury
-        self._worker = worker
+        self._ties = ties
         self._disk = Disk(settings.disk_bytes)
         cache = ContentCache(folder.cache / "content", settings.cache_bytes)
         self._fetcher = Fetcher(
@@ -83,7 +98,6 @@ class Work:
             pauses=self._pauses,
             max_input_bytes=settings.max_input_bytes,
         )
-        self._print_out = print_out
         self._enclave_work = EnclaveWork(parts, folder, self._pauses)
         self._terms: dict[TaskId, Terms] = {}
         self._ready: dict[TaskId, Prepared | GuestFailure] = {}
@@ -110,7 +124,9 @@ class Work:
         Raises:
             RefusalError: It is not, or there is too little.
         """
-        terms = await check_task(replica, self._ledger, self._settings, worker=self._worker, workerpool=workerpool)
+        takes = self._ties.takes()
+        self._disk.quota_bytes = takes.disk_bytes
+        terms = await check_task(replica, self._ledger, self._settings, takes, worker=self._ties.worker, workerpool=workerpool)
         self._disk.add(replica.task_id, 2 * terms.limits.output_bytes + BOOKKEEPING_BYTES)
         stake = NRLC(0) if replica.is_direct else terms.deal.worker_stake  # finishing at once locks nothing
         try:
@@ -186,7 +202,7 @@ class Work:
         return Computed(replica.task_id, packed.digest, to_hex(packed.callback_data), signature, packed.exit_code)
 
     async def _in_enclave(self, replica: Replica, vault_url: str) -> tuple[Packed, str]:
-        printer = Printer(replica.task_id, self._print_out)
+        printer = Printer(replica.task_id, self._ties.print_out)
         done = await self._enclave_work.run(
             replica, self._terms[replica.task_id], self._ready[replica.task_id], vault_url=vault_url, on_output=printer.take
         )
@@ -198,7 +214,7 @@ class Work:
         target = self._folder.result(replica.task_id)
         if isinstance(ready, GuestFailure):
             return await anyio.to_thread.run_sync(lambda: pack_failure(ready, target, has_callback=terms.has_callback))
-        printer = Printer(replica.task_id, self._print_out)
+        printer = Printer(replica.task_id, self._ties.print_out)
         outcome = await self._run_twice(ready.job, printer.take)
         printer.finish(outcome.stdout, outcome.stderr)
         return await anyio.to_thread.run_sync(lambda: pack_run(outcome, ready.job.output_dir, target, has_callback=terms.has_callback))
