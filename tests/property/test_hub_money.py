@@ -6,10 +6,15 @@ from functools import cache, partial
 
 import pytest
 from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
 
 from tests.support.accounts import Signer
+from tests.support.books import Status
 from tests.support.boost_machine import BoostMachine
-from tests.support.market import WEI, deploy_market, furnish, open_market
+from tests.support.hub_machine import NUMBERS
+from tests.support.market import RLC, WEI, deploy_market, furnish, open_market
+from tests.support.orders import task_id
 from voisin.chain.artifacts import load_artifact
 
 ACCOUNTS_SLOT = load_artifact("Hub").layout["accounts"].slot
@@ -17,9 +22,19 @@ HALF = 2**128 - 1
 
 
 class OurHub(BoostMachine):
-    """On our hub alone."""
+    """On our hub alone, whose schedulers may give tasks back."""
 
     open_market = staticmethod(cache(open_market))
+
+    @precondition(lambda self: self.tasks)
+    @rule(which=NUMBERS, others=st.lists(st.integers(0, 3), max_size=2), most=st.sampled_from([None, None, None, 0, 1, RLC]))
+    def give_back(self, which: int, others: list[int], most: int | None) -> None:
+        """The scheduler ends a task, and perhaps others of its deal or none at all, at any price or for little."""
+        task = self._task(which, Status.UNSET, Status.ACTIVE)
+        deal, index = next(place for place in self.tasks if task_id(*place) == task.identity)
+        bound = 2**256 - 1 if most is None else most
+        done = self.books.give_back(task.deal, [index, *others], bound, self.market.evm.time)
+        self._do(done, "giveBack", deal, [index, *others], bound, by=task.deal.scheduler)
 
     def account(self, account: str) -> tuple[int, int]:
         """Read from where the hub keeps it, which is quicker than to ask, and compare with the answer now and then."""

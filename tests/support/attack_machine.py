@@ -28,7 +28,7 @@ VALUE = b"the right result"
 NUMBERS = st.integers(0, 999)
 PRICES = st.sampled_from([0, 3, 10 * RLC])
 MATCHES = ("matchOrders", "sponsorMatchOrders", "matchOrdersBoost", "sponsorMatchOrdersBoost")
-STEPS = ("contributeAndFinalize", "reopen", "claim", "retryCallback", "pushResultBoost", "claimBoost")
+STEPS = ("contributeAndFinalize", "reopen", "claim", "giveBack", "retryCallback", "pushResultBoost", "claimBoost")
 MOVES = ("deposit", "withdraw", "transfer", "approveAndCall")
 FUNCTIONS = st.lists(st.sampled_from(sorted(CHANGING)), max_size=3)
 WHO = st.fixed_dictionaries(
@@ -120,13 +120,16 @@ class AttackMachine(RuleBasedStateMachine):
         task, deal = self._task(number)
         assert deal is not None
         worker, index = self.world.roles.workers[who % 5].address, deal.tasks.index(task)
-        by = {"reopen": deal.scheduler, "contributeAndFinalize": worker, "pushResultBoost": worker}.get(step, self._person(who))
+        doers = {"contributeAndFinalize": worker, "pushResultBoost": worker, "reopen": deal.scheduler, "giveBack": deal.scheduler}
+        by = doers.get(step, self._person(who))
         word = self.world.contribution(task, by, deal.scheduler)
         value = VALUE if who % 2 else b""
         if step == "contributeAndFinalize":
             self._do(step, task, DIGEST, b"", value, *word[3:], by=by)
         elif step == "pushResultBoost":
             self._do(step, deal.identity, index, b"", value, word[5], ZERO, b"", by=by)
+        elif step == "giveBack":
+            self._do(step, deal.identity, [index], 2**256 - 1, by=by)
         elif step == "claimBoost":
             self._do(step, deal.identity, index, by=by)
         else:

@@ -143,6 +143,7 @@ class AttackWorld:
             "finalize": (task, b"", b"the right result"),
             "reopen": (task,),
             "retryCallback": (task,),
+            "giveBack": (deal, [1], 2**256 - 1),
             "claimBoost": (deal, 0),
             "pushResultBoost": (deal, 1, b"", b"the right result", contribution[5], ZERO, b""),
         }

@@ -8,6 +8,7 @@ the product over its supporters, and what an account has locked is the sum over 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from math import prod
@@ -250,6 +251,27 @@ class Books:
         self.kitty += deal.pledge
         for worker in task.votes:
             self.free[worker] += deal.worker_stake
+        return True
+
+    def give_back(self, deal: DealBook, indexes: Sequence[int], most: int, now: int) -> bool:
+        """The scheduler ends tasks without a result; what was said already costs it all, what was not as much as the time it took."""
+        tasks = [deal.tasks[index] for index in indexes if index in deal.tasks]
+        final = 10 * deal.time_ref
+        if len(set(indexes)) != len(indexes) or len(tasks) != len(indexes) or now >= deal.start + final:
+            return False
+        if any(task.status not in (Status.UNSET, Status.ACTIVE) for task in tasks):
+            return False
+        silent = sum(not task.votes for task in tasks)
+        cost = deal.pledge * (len(tasks) - silent) + deal.pledge * silent * (now - deal.start) // final
+        if cost > most:
+            return False
+        for task in tasks:
+            task.status = Status.FAILED
+            self.free[deal.sponsor] += deal.cost
+            for worker in task.votes:
+                self.free[worker] += deal.worker_stake
+        self.free[deal.scheduler] += deal.pledge * len(tasks) - cost
+        self.kitty += cost
         return True
 
     def _pay_owners(self, deal: DealBook) -> None:

@@ -216,6 +216,20 @@ def initialize_and_claim_array(hub: Address, tasks: Sequence[tuple[DealId, int]]
     return Call(hub, data, f"initialize and claim {len(tasks)} tasks")
 
 
+def give_back(hub: Address, deal: DealId, indexes: Sequence[int], *, most: NRLC, gas: int | None = None) -> Call:
+    """
+    End tasks of a deal that have no result, as its scheduler, so that the payer is refunded at once; only our own hubs can (SPEC 8.7).
+
+    Args:
+        hub: The hub.
+        deal: The deal.
+        indexes: Indexes of its tasks.
+        most: What it may cost of the scheduler's stake [nRLC].
+        gas: As in `Call`.
+    """
+    return Call(hub, function("Hub", "giveBack").encode(deal, list(indexes), most), f"give back {len(indexes)} tasks of deal {deal}", gas=gas)
+
+
 def retry_callback(hub: Address, task: TaskId, gas: int | None = None) -> Call:
     """Hand a completed task's result again to the contract that failed to take it; `gas` as in `Call`."""
     return Call(hub, function("Hub", "retryCallback").encode(task), f"retry the callback of task {task}", gas=gas)

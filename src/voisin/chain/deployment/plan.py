@@ -32,6 +32,7 @@ FACETS: Final = (
     "CallbackFacet",
     "BagFacet",
     "BagDisputesFacet",
+    "RefundFacet",
 )
 ESCROW, NATIVE_ESCROW = "EscrowFacet", "EscrowNativeFacet"
 """Who answers plain transfers and unknown selectors: the facet that keeps tokens, or the one that keeps the chain's own coin."""
