@@ -52,6 +52,7 @@ TABLE: list[tuple[str, str, type, tuple[object, ...]]] = [
     ("TaskInitialize", "bytes32* address*", events.TaskInitialized, ()),
     ("TaskReopen", "bytes32*", events.TaskReopened, ()),
     ("TaskReveal", "bytes32* address* bytes32", events.TaskRevealed, ()),
+    ("TasksGivenBack", "bytes32* uint256 uint256", events.TasksGivenBack, ()),
     ("Transfer", "address* address* uint256", events.Transferred, ()),
     ("Unlock", "address uint256", events.Unlocked, ()),
 ]

@@ -227,7 +227,8 @@ def give_back(hub: Address, deal: DealId, indexes: Sequence[int], *, most: NRLC,
         most: What it may cost of the scheduler's stake [nRLC].
         gas: As in `Call`.
     """
-    return Call(hub, function("Hub", "giveBack").encode(deal, list(indexes), most), f"give back {len(indexes)} tasks of deal {deal}", gas=gas)
+    data = function("Hub", "giveBack").encode(deal, list(indexes), most)
+    return Call(hub, data, f"give back {len(indexes)} tasks of deal {deal}", gas=gas)
 
 
 def retry_callback(hub: Address, task: TaskId, gas: int | None = None) -> Call:

@@ -48,6 +48,7 @@ from voisin.protocol.events import (
     TaskInitialized,
     TaskReopened,
     TaskRevealed,
+    TasksGivenBack,
     Transferred,
     Unlocked,
 )
@@ -76,6 +77,7 @@ _HUB_EVENTS: dict[str, Maker] = {
     "TaskReopen": TaskReopened,
     "TaskFinalize": TaskFinalized,
     "TaskClaimed": TaskClaimed,
+    "TasksGivenBack": TasksGivenBack,
     "CallbackFailed": CallbackFailed,
     "CallbackRetried": CallbackRetried,
     "AccurateContribution": AccurateContribution,

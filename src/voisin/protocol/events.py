@@ -114,6 +114,15 @@ class TaskClaimed:
 
 
 @dataclass(frozen=True, slots=True)
+class TasksGivenBack:
+    """A scheduler gave tasks of a deal back, at a cost of its stake [nRLC]; each has its own `TaskClaimed`."""
+
+    deal_id: DealId
+    count: int
+    cost: NRLC
+
+
+@dataclass(frozen=True, slots=True)
 class CallbackFailed:
     """The deal's contract did not take the result of a completed task; anybody may retry. An event of our hub alone."""
 
@@ -294,8 +303,8 @@ BagEvent = BagPosted | BagSettled | BagSlashed | DealGivenBack | BagClaimed | Le
 
 Event = (
     OrdersMatched | SchedulerNotice | DealSponsored | OrderSigned | OrderClosed | TaskInitialized | TaskContributed | ConsensusReached
-    | TaskRevealed | TaskReopened | TaskFinalized | TaskClaimed | CallbackFailed | CallbackRetried | AccurateContribution
-    | FaultyContribution | Transferred | Locked | Unlocked | Rewarded | Seized | CategoryCreated | EntryTransferred | BagEvent
+    | TaskRevealed | TaskReopened | TaskFinalized | TaskClaimed | TasksGivenBack | CallbackFailed | CallbackRetried
+    | AccurateContribution | FaultyContribution | Transferred | Locked | Unlocked | Rewarded | Seized | CategoryCreated | EntryTransferred | BagEvent
     | ResultProven
 )  # fmt: skip
 

@@ -101,6 +101,7 @@ CASES: list[tuple[Call, str, list[str], tuple[Any, ...]]] = [
     (calls.claim(HUB, TASK), "bd66528a", ["bytes32"], (RAW_B,)),
     (calls.claim_array(HUB, [TASK, OTHER_TASK]), "fa055d7e", ["bytes32[]"], ((RAW_B, RAW_C),)),
     (calls.initialize_and_claim_array(HUB, [(DEAL, 1)]), "f722cb32", ["bytes32[]", "uint256[]"], ((RAW_A,), (1,))),
+    (calls.give_back(HUB, DEAL, [3, 5], most=NRLC(7)), "f99b960b", ["bytes32", "uint256[]", "uint256"], (RAW_A, (3, 5), 7)),
     (
         calls.create_app(HUB, AppInfo(owner=WHO, name="n", type="WASM", multiaddr=b"m", checksum=A, mrenclave=b"e")),
         "3f7868ff", ["address", "string", "string", "bytes", "bytes32", "bytes"], (low(WHO), "n", "WASM", b"m", RAW_A, b"e"),
