@@ -304,8 +304,8 @@ BagEvent = BagPosted | BagSettled | BagSlashed | DealGivenBack | BagClaimed | Le
 Event = (
     OrdersMatched | SchedulerNotice | DealSponsored | OrderSigned | OrderClosed | TaskInitialized | TaskContributed | ConsensusReached
     | TaskRevealed | TaskReopened | TaskFinalized | TaskClaimed | TasksGivenBack | CallbackFailed | CallbackRetried
-    | AccurateContribution | FaultyContribution | Transferred | Locked | Unlocked | Rewarded | Seized | CategoryCreated | EntryTransferred | BagEvent
-    | ResultProven
+    | AccurateContribution | FaultyContribution | Transferred | Locked | Unlocked | Rewarded | Seized | CategoryCreated | EntryTransferred
+    | BagEvent | ResultProven
 )  # fmt: skip
 
 
