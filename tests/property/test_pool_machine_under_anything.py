@@ -47,10 +47,10 @@ from voisin.pool.facts import (
     WorkerLeft,
 )
 from voisin.pool.machine import PoolMachine
+from voisin.pool.memory import MemoryStore
 from voisin.pool.records import ENDS, Position
 from voisin.pool.settings import PoolSettings
 from voisin.pool.steps import StepRunner
-from voisin.pool.store import MemoryStore
 from voisin.pool.twin import TwinLedger
 from voisin.protocol.events import SchedulerNotice
 from voisin.protocol.ids import ZERO_ADDRESS, Address, DealId, Hash32, TaskId, as_address, hash32_of, task_id

@@ -127,6 +127,7 @@ class PoolRig:
             serve_app(pool.app, max_message_bytes=settings.max_message_bytes) as url,
             httpx.AsyncClient(base_url=url) as http,
         ):
+            pool.service.answer_at(url)
             yield Running(pool, url, http)
 
     def worker(self, number: int, **changes: object) -> TestWorker:

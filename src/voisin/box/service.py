@@ -141,9 +141,10 @@ async def _services(
             async with (
                 open_pool(pool_settings, wallets.signers[SCHEDULER]) as pool,
                 serve_app(pool.app, host=settings.host, port=settings.port_of(POOL_PORT)) as pool_url,
-                announced(pool_settings, chain.domain, wallets.signers[SCHEDULER], pool_url, wall=time.time),
+                announced(pool_settings, chain.domain, wallets.signers[SCHEDULER], pool_url, wall=time.time, duty=pool.service.lead),
                 _broker(settings, rpc_url, deployment, market_url, wallets) as broker_url,
             ):
+                pool.service.answer_at(pool_url)
                 yield Network(
                     chain_id=settings.chain_id,
                     rpc_url=rpc_url,

@@ -70,8 +70,9 @@ def run_own_pool(session: Session, description: str, choices: PoolChoices) -> No
         async with (
             open_pool(settings, scheduler) as pool,
             serve_app(pool.app, host=choices["host"], port=choices["port"]) as url,
-            announced(settings, pool.service.ledger.domain, scheduler, url, wall=time.time),
+            announced(settings, pool.service.ledger.domain, scheduler, url, wall=time.time, duty=pool.service.lead),
         ):
+            pool.service.answer_at(url)
             document = {"workerpool": entry, "scheduler": scheduler.address, "url": url}
             words = f"ready: workerpool {entry} on {url}; workers join with `voisin worker join {url}`; Ctrl-C stops"
             session.answer(document, lambda out: out.print(words))

@@ -17,6 +17,7 @@ import structlog
 
 from voisin.errors import UnavailableError, VoisinError
 from voisin.pool.settings import PoolSettings
+from voisin.pool.tenure import Duty
 from voisin.protocol.api import Problem, error_of
 from voisin.protocol.codec import encode
 from voisin.protocol.compass import PoolStatement, sign_statement
@@ -104,7 +105,7 @@ class Announcer:
 
 @asynccontextmanager
 async def announced(
-    settings: PoolSettings, domain: Domain, scheduler: Signer, url: str, *, wall: Callable[[], float]
+    settings: PoolSettings, domain: Domain, scheduler: Signer, url: str, *, wall: Callable[[], float], duty: Duty | None = None
 ) -> AsyncIterator[None]:
     """
     Keep a pool announced beside the context's body, if its settings name a directory.
@@ -115,6 +116,7 @@ async def announced(
         scheduler: The wallet that owns the workerpool.
         url: Where the pool is served.
         wall: Tells the time [Unix s].
+        duty: Whose turn it is to announce, where several schedulers share the pool.
     """
     if not settings.index_url:
         yield
@@ -122,8 +124,11 @@ async def announced(
     async with httpx.AsyncClient(timeout=TIMEOUT_S) as http:
         announcer = Announcer(settings, domain, scheduler, http)
 
-        async def run() -> None:
+        async def announce() -> None:
             await announcer.run(settings.public_url or url, wall)
+
+        async def run() -> None:
+            await (duty.run(announce) if duty is not None else announce())
 
         async with beside(run):
             yield

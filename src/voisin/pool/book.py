@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_left, insort
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -95,6 +95,8 @@ class DealState:
     An open deal with its open tasks by index.
 
     `fresh` are the indexes that are not on the chain yet, `opening` those whose initialisation is in flight, since when [Unix s].
+    `unsettled` are the workers that have not said yet what they hold of a deal that was taken over from another scheduler; until all
+    have, or it is `settle_by` [Unix s], nobody else is given its tasks.
     """
 
     record: DealRecord
@@ -104,6 +106,8 @@ class DealState:
     opening_step: StepState = field(default_factory=lambda: StepState(Step.INITIALIZE))
     tasks: dict[int, TaskState] = field(default_factory=dict)
     is_certain: bool = False
+    unsettled: set[Address] = field(default_factory=set)
+    settle_by: float = 0
 
     @property
     def contribution_deadline(self) -> UnixSeconds:
@@ -207,7 +211,7 @@ class WorkerState:
     A known worker; `open` are the tasks in which it has a running replica, `computing` those that take a slot.
 
     `rejoin_by` is set after a restart of the pool: until then its replicas wait for it [Unix s]. `takes` are its owner's rules, if it
-    has said any since it joined.
+    has said any since it joined. `elsewhere` are its slots that other schedulers of the pool use.
     """
 
     record: WorkerRecord
@@ -216,6 +220,7 @@ class WorkerState:
     rejoin_by: float = 0
     turn: int = 0
     takes: Takes | None = None
+    elsewhere: int = 0
     open: set[TaskId] = field(default_factory=set)
     computing: set[TaskId] = field(default_factory=set)
 
@@ -227,7 +232,7 @@ class WorkerState:
     @property
     def is_free(self) -> bool:
         """Whether it can take a replica now."""
-        return self.is_online and not self.record.ban and len(self.computing) < self.slots
+        return self.is_online and not self.record.ban and len(self.computing) + self.elsewhere < self.slots
 
     @property
     def slots(self) -> int:
@@ -280,7 +285,7 @@ class Book:
         self.present: dict[Address, WorkerState] = {}
         self.hungry = HungryTasks()
         self.is_live = False
-        self.next_seq = 0
+        self.unsettled: dict[DealId, DealState] = {}
         self.turns = 0
         self.dirty: dict[TaskId, None] = {}
         self.changes = Changes()
@@ -308,6 +313,7 @@ class Book:
         """Replace a task's record."""
         task.record = record
         self.changes.tasks[record.task_id] = record
+        self._mark(task)
         self.touch(task)
 
     def write_worker(self, worker: WorkerState, record: WorkerRecord) -> None:
@@ -319,6 +325,7 @@ class Book:
         """Replace a replica's record, and keep its worker's slots right."""
         task.replicas[record.worker] = record
         self.changes.replicas[(record.task_id, record.worker)] = record
+        self._mark(task)
         self.file_replica(record)
         self.touch(task)
 
@@ -349,6 +356,11 @@ class Book:
         line = StoryLine(task_id=task.record.task_id, worker=worker, moment=Moment(UnixSeconds(int(at.wall)), what, detail))
         task.story.append(line)
         self.changes.story.append(line)
+        self._mark(task)
+
+    def _mark(self, task: TaskState) -> None:
+        """Remember to which deal it belongs what is to be saved about a task."""
+        self.changes.deal_of[task.record.task_id] = task.record.deal_id
 
     def add_task(self, task: TaskState) -> None:
         """Take an open task in."""
@@ -359,17 +371,35 @@ class Book:
 
     def drop_task(self, task: TaskState) -> None:
         """Put a task aside that is at an end; it is forgotten once the store has it."""
-        self.tasks.pop(task.record.task_id, None)
         self.closed[task.record.task_id] = task
+        self._remove(task)
+        if not task.deal.tasks:
+            self._forget_deal(task.deal.record.deal_id)
+            self.changes.over.add(task.deal.record.deal_id)
+
+    def lose_deals(self, deals: Collection[DealId]) -> None:
+        """Forget deals that another scheduler works on, with everything that was to be saved about them."""
+        for deal_id in deals:
+            deal = self.deals.get(deal_id)
+            for task in list(deal.tasks.values()) if deal else ():
+                self._remove(task)
+            self._forget_deal(deal_id)
+        self.closed = {task_id: task for task_id, task in self.closed.items() if task.record.deal_id not in deals}
+        self.changes.strike(deals)
+
+    def _remove(self, task: TaskState) -> None:
+        self.tasks.pop(task.record.task_id, None)
+        self.dirty.pop(task.record.task_id, None)
         self.hungry.put(task.place, is_hungry=False)
         for address in task.replicas:
             worker = self.worker(address)
             worker.open.discard(task.record.task_id)
             worker.computing.discard(task.record.task_id)
         task.deal.tasks.pop(task.record.index, None)
-        if not task.deal.tasks:
-            self.deals.pop(task.deal.record.deal_id, None)
-            self.unopened.pop(task.deal.record.deal_id, None)
+
+    def _forget_deal(self, deal_id: DealId) -> None:
+        for deals in (self.deals, self.unopened, self.unsettled):
+            deals.pop(deal_id, None)
 
     def feed(self, task: TaskState) -> None:
         """Note whether a task needs a further worker."""
@@ -377,7 +407,7 @@ class Book:
 
     def needs_worker(self, task: TaskState) -> bool:
         """Tell whether the workers of a task, if they all agree, would not decide it."""
-        if task.record.phase is not Phase.RUNNING or task.lacks_challenge:
+        if task.record.phase is not Phase.RUNNING or task.lacks_challenge or task.deal.unsettled:
             return False
         if task.is_doubted:
             return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from voisin.protocol.ids import ZERO_ADDRESS, Address, DealId, Hash32, TaskId
-from voisin.protocol.wire import Abort, AskReveal, AskUpload, Release
+from voisin.protocol.wire import Abort, AskHolding, AskReveal, AskUpload, Release
 from voisin.units import UnixSeconds
 
 
@@ -85,7 +85,15 @@ class Tell:
     """Send a worker a message."""
 
     worker: Address
-    message: AskReveal | AskUpload | Abort | Release
+    message: AskReveal | AskUpload | Abort | Release | AskHolding
+
+
+@dataclass(frozen=True, slots=True)
+class Retire:
+    """Let a worker forget a task that is not worked on here, if it is at an end and not another scheduler's."""
+
+    worker: Address
+    task_id: TaskId
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,4 +118,4 @@ class CheckUpload:
 
 
 ChainStep = Initialize | Finalize | Reopen | Claim
-Command = ChainStep | ReadDeadline | AskChallenge | AssignReplica | Tell | Drop | CheckUpload
+Command = ChainStep | ReadDeadline | AskChallenge | AssignReplica | Tell | Retire | Drop | CheckUpload

@@ -41,18 +41,23 @@ def deal_found(book: Book, fact: DealFound, at: Instant) -> None:
     """Turn a deal into tasks."""
     if fact.deal_id in book.deals:
         return
-    record = DealRecord(deal_id=fact.deal_id, seq=book.next_seq, block=fact.block, time_ref_s=fact.time_ref_s, deal=fact.deal)
-    book.next_seq += 1
+    record = fact.record
     deal = DealState(record, params_of(record), is_certain=book.is_live)
     book.deals[fact.deal_id] = book.unopened[fact.deal_id] = deal
     book.changes.deals[fact.deal_id] = record
-    refusal = _refusal(book, record)
+    make_tasks(book, deal, at, record.indexes)
+
+
+def make_tasks(book: Book, deal: DealState, at: Instant, indexes: Iterable[int]) -> None:
+    """Begin tasks of a deal of which nothing is known yet."""
+    refusal, terms = _refusal(book, deal.record), deal.record.deal
     enclave = EnclaveKind.SIMULATED if deal.needs_enclave else EnclaveKind.NONE
-    for index in range(fact.deal.bot_first, fact.deal.bot_first + fact.deal.bot_size):
-        task = TaskState(TaskRecord(task_id=task_id(fact.deal_id, index), deal_id=fact.deal_id, index=index, enclave=enclave), deal)
+    for index in indexes:
+        record = TaskRecord(task_id=task_id(deal.record.deal_id, index), deal_id=deal.record.deal_id, index=index, enclave=enclave)
+        task = TaskState(record, deal)
         book.add_task(task)
         book.write_task(task, task.record)
-        book.note(task, at, "the deal was made", f"trust {fact.deal.trust}, category {fact.deal.category}")
+        book.note(task, at, "the deal was made", f"trust {terms.trust}, category {terms.category}")
         if refusal:
             fail(book, task, at, refusal)
         else:
@@ -234,6 +239,7 @@ def faulty_contribution(book: Book, fact: FaultyContribution, at: Instant) -> No
     task = _open_task(book, fact.task_id)
     if task is not None:
         record = replace(record, faulty=record.faulty + 1)
+        book.changes.faults[fact.worker] += 1
         book.note(task, at, "fined", "a wrong or unrevealed contribution: the stake is lost", worker=fact.worker)
         if record.faulty >= book.settings.faulty_max and not record.ban:
             record = replace(record, ban=f"{record.faulty} wrong or unrevealed contributions to this pool, the last to task {fact.task_id}")

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from voisin.errors import InputError
 from voisin.pool.book import Book, TaskState, WorkerState
-from voisin.pool.commands import CheckUpload, Drop, Tell
+from voisin.pool.commands import CheckUpload, Drop, Retire, Tell
 from voisin.pool.course import fail
 from voisin.pool.facts import (
     Instant,
@@ -24,7 +24,7 @@ from voisin.pool.facts import (
     WorkerLeft,
 )
 from voisin.pool.records import Outcome, Phase, ReplicaRecord
-from voisin.protocol.ids import Hash32, from_hex, hash32_of
+from voisin.protocol.ids import Address, Hash32, TaskId, from_hex, hash32_of
 from voisin.protocol.wire import Abort, Held, Release
 from voisin.protocol.wire_words import EnclaveKind, MachineFailure, ReplicaStage
 from voisin.units import UnixSeconds
@@ -39,7 +39,7 @@ BLAMELESS = frozenset({MachineFailure.SHUTTING_DOWN, MachineFailure.TASK_NOT_ACT
 def worker_joined(book: Book, fact: WorkerJoined, at: Instant) -> None:
     """Take a worker in, and go on where it stopped: the chain and its disk say where that is."""
     worker = book.worker(fact.worker)
-    worker.is_online, worker.heard_at, worker.rejoin_by, worker.takes = True, at.wall, 0, None
+    worker.is_online, worker.heard_at, worker.rejoin_by, worker.takes, worker.elsewhere = True, at.wall, 0, None, 0
     book.present[fact.worker] = worker
     seen = UnixSeconds(int(at.wall))
     enclave = fact.enclave if book.settings.allow_simulated else EnclaveKind.NONE
@@ -51,16 +51,16 @@ def worker_joined(book: Book, fact: WorkerJoined, at: Instant) -> None:
         task.asked_reveal.discard(fact.worker)
         book.touch(task)
         if task_id not in held:
-            _lose(book, task, task.replicas[fact.worker], at, "the worker came back without it")
+            lose(book, task, task.replicas[fact.worker], at, "the worker came back without it")
     for item in held.values():
-        _resume(book, worker, item, at)
+        resume(book, worker, item, at)
 
 
-def _resume(book: Book, worker: WorkerState, held: Held, at: Instant) -> None:
+def resume(book: Book, worker: WorkerState, held: Held, at: Instant) -> None:
     """Tell a worker what becomes of a replica that it still holds."""
     address, task = worker.record.address, book.tasks.get(held.task_id)
     if task is None:
-        book.out.append(Tell(address, Release(held.task_id)))
+        dismiss(book, address, held.task_id)
         return
     replica = task.replicas.get(address)
     if replica is not None and replica.result_hash is not None:
@@ -111,22 +111,31 @@ def worker_left(book: Book, fact: WorkerLeft, at: Instant) -> None:
     book.write_worker(worker, replace(worker.record, last_seen=UnixSeconds(int(worker.heard_at or worker.record.last_seen))))
     for task_id in sorted(worker.open):
         task = book.tasks[task_id]
-        _lose(book, task, task.replicas[fact.worker], at, fact.why)
+        lose(book, task, task.replicas[fact.worker], at, fact.why)
         if task.upload.uploader == fact.worker and not task.upload.checking:
             task.upload.release(at, fact.why)
         book.touch(task)
 
 
-def _lose(book: Book, task: TaskState, replica: ReplicaRecord, at: Instant, why: str) -> None:
+def lose(book: Book, task: TaskState, replica: ReplicaRecord, at: Instant, why: str) -> None:
     """Give a replica up that has not been contributed, without blame."""
     if replica.is_pending:
         book.write_replica(task, replace(replica, outcome=Outcome.LOST, cause=why))
         book.note(task, at, "lost", why, worker=replica.worker)
 
 
+def dismiss(book: Book, worker: Address, task_id: TaskId) -> None:
+    """Let a worker forget a task that is not worked on here: at once if it has just ended, else if nobody else works on it."""
+    is_over = task_id in book.closed
+    book.out.append(Tell(worker, Release(task_id)) if is_over else Retire(worker, task_id))
+
+
 def worker_heard(book: Book, fact: WorkerHeard, at: Instant) -> None:
     """Note a sign of life."""
-    book.worker(fact.worker).heard_at = at.wall
+    worker = book.worker(fact.worker)
+    worker.heard_at = at.wall
+    if fact.elsewhere is not None:
+        worker.elsewhere = fact.elsewhere
 
 
 def takes_changed(book: Book, fact: TakesChanged, at: Instant) -> None:
@@ -151,7 +160,10 @@ def stage_reached(book: Book, fact: StageReached, at: Instant) -> None:
     worker_heard(book, WorkerHeard(fact.worker), at)
     task = book.tasks.get(fact.task_id)
     replica = task.replicas.get(fact.worker) if task else None
-    if task is None or replica is None:
+    if task is None:
+        dismiss(book, fact.worker, fact.task_id)
+        return
+    if replica is None:
         book.out.append(Tell(fact.worker, Release(fact.task_id)))
         return
     if replica.is_pending and not _is_contributing(fact.stage) and STAGES.index(fact.stage) > STAGES.index(replica.stage):

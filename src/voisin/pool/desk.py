@@ -19,7 +19,17 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from voisin.errors import InputError, StateError, TrustError, UnavailableError, VoisinError
 from voisin.pool.commands import AssignReplica
-from voisin.pool.facts import ReplicaFailed, StageReached, TakesChanged, UploadReported, WorkerFact, WorkerHeard, WorkerJoined, WorkerLeft
+from voisin.pool.facts import (
+    HoldingTold,
+    ReplicaFailed,
+    StageReached,
+    TakesChanged,
+    UploadReported,
+    WorkerFact,
+    WorkerHeard,
+    WorkerJoined,
+    WorkerLeft,
+)
 from voisin.pool.ledger import Ledger
 from voisin.pool.settings import PoolSettings
 from voisin.protocol.bag_wire import Contributions, Digests, GaveUp, HoldsBag
@@ -30,6 +40,7 @@ from voisin.protocol.signatures import Signer, message_digest, recover_signer
 from voisin.protocol.wire import (
     OLDEST_VERSION,
     WIRE_VERSION,
+    AskHolding,
     Assign,
     Challenge,
     Failed,
@@ -38,9 +49,11 @@ from voisin.protocol.wire import (
     Heartbeat,
     Held,
     Hello,
+    Holding,
     Printed,
     Progress,
     Refused,
+    Schedulers,
     Takes,
     Uploaded,
     Welcome,
@@ -53,6 +66,8 @@ MAX_SLOTS = 4096
 MAX_NAME = 100
 MAX_RULES = 1_000
 MAX_WHY = 200
+SHARED_VERSION = 2
+"""From this version on a worker knows that a pool may have several schedulers."""
 CLOSE_AWAY, CLOSE_REFUSED = 1001, 1008
 FAREWELL_S = 2.0
 """How long the last message of a connection may take [s]."""
@@ -97,6 +112,7 @@ class _Connection:
     worker: Address
     outbox: MemoryObjectSendStream[FromPool]
     scope: anyio.CancelScope
+    version: int = WIRE_VERSION
     why: str = "the connection closed"
 
     def end(self, why: str) -> None:
@@ -155,6 +171,7 @@ class WorkerDesk:
         self._connections: dict[Address, _Connection] = {}
         self._open = 0
         self._is_live = anyio.Event()
+        self._schedulers: tuple[str, ...] = ()
         self.notes: dict[Address, str] = {}
 
     def go_live(self) -> None:
@@ -165,6 +182,10 @@ class WorkerDesk:
         """Send a worker a message; one that is not connected hears what counts when it comes back."""
         connection = self._connections.get(worker)
         if connection is None:
+            return
+        if connection.version < SHARED_VERSION and isinstance(message, AskHolding | Schedulers):
+            if isinstance(message, AskHolding):
+                connection.end("deals were taken over: greet again, and say what you hold")
             return
         try:
             connection.outbox.send_nowait(message)
@@ -187,6 +208,13 @@ class WorkerDesk:
             is_direct=command.is_direct,
         )
         self.say(command.worker, assign)
+
+    def meet(self, urls: tuple[str, ...]) -> None:
+        """Tell all workers where the pool's schedulers are, now and when they join."""
+        if urls != self._schedulers:
+            self._schedulers = urls
+            for worker in list(self._connections):
+                self.say(worker, Schedulers(urls))
 
     def drop(self, worker: Address, why: str) -> None:
         """Close a worker's connection."""
@@ -249,12 +277,16 @@ class WorkerDesk:
         outbox, unsent = outgoing
         with outbox, unsent:
             async with anyio.create_task_group() as tasks:
-                connection = _Connection(worker, outbox, tasks.cancel_scope)
+                connection = _Connection(worker, outbox, tasks.cancel_scope, hello.version)
                 self._take_over(connection)
                 try:
                     domain, settings = self._ledger.domain, self._settings
                     welcome = Welcome(
-                        hub=domain.hub, storage_url=settings.storage_url, heartbeat_s=settings.heartbeat_s, vault_url=settings.vault_url
+                        hub=domain.hub,
+                        storage_url=settings.storage_url,
+                        heartbeat_s=settings.heartbeat_s,
+                        vault_url=settings.vault_url,
+                        schedulers=self._schedulers,
                     )
                     outbox.send_nowait(welcome)
                     self._tell(fact)
@@ -305,7 +337,9 @@ class WorkerDesk:
         message = self._decode(data)
         match message:
             case Heartbeat():
-                return WorkerHeard(worker)
+                return WorkerHeard(worker, message.elsewhere)
+            case Holding():
+                return HoldingTold(worker, tuple(Held(_task_id(held.task_id), held.stage) for held in message.holding))
             case Printed():
                 self._print_out(worker, msgspec.structs.replace(message, task_id=_task_id(message.task_id)))
                 return WorkerHeard(worker)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from voisin.pool.records import DealRecord, Taken, order_of_arrival
 from voisin.protocol.events import (
     AccurateContribution,
     ConsensusReached,
@@ -52,12 +53,33 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DealFound:
-    """The pool has a new deal, read from the chain; `time_ref_s` is its category's."""
+    """The pool has a new deal, read from the chain; `time_ref_s` is its category's, `block` and `log_index` are where it was made."""
 
     deal_id: DealId
     deal: Deal
     time_ref_s: int
     block: int
+    log_index: int = 0
+
+    @property
+    def record(self) -> DealRecord:
+        """What is written down about it."""
+        seq = order_of_arrival(self.block, self.log_index)
+        return DealRecord(deal_id=self.deal_id, seq=seq, block=self.block, time_ref_s=self.time_ref_s, deal=self.deal)
+
+
+@dataclass(frozen=True, slots=True)
+class DealsTaken:
+    """This scheduler works on deals from now on that another one, or a former life of its own, has written down."""
+
+    deals: tuple[Taken, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DealsLost:
+    """Another scheduler works on deals now."""
+
+    deals: tuple[DealId, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +148,18 @@ class WorkerLeft:
 
 @dataclass(frozen=True, slots=True)
 class WorkerHeard:
-    """A worker gave a sign of life."""
+    """A worker gave a sign of life; `elsewhere` are the slots that other schedulers use, if it says so."""
 
     worker: Address
+    elsewhere: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HoldingTold:
+    """A worker says what it holds, because it was asked."""
+
+    worker: Address
+    holding: tuple[Held, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +216,10 @@ ChainFact = (
     DealFound | TaskInitialized | TaskContributed | ConsensusReached | TaskRevealed | TaskReopened | TaskFinalized | TaskClaimed
     | AccurateContribution | FaultyContribution
 )  # fmt: skip
-WorkerFact = WorkerJoined | WorkerLeft | WorkerHeard | TakesChanged | StageReached | UploadReported | ReplicaFailed
-OwnFact = CaughtUp | Ticked | StepFailed | DeadlineRead | UploadChecked | ChallengeGiven | ChallengeFailed
+WorkerFact = WorkerJoined | WorkerLeft | WorkerHeard | HoldingTold | TakesChanged | StageReached | UploadReported | ReplicaFailed
+OwnFact = (
+    CaughtUp | DealsTaken | DealsLost | Ticked | StepFailed | DeadlineRead | UploadChecked | ChallengeGiven | ChallengeFailed
+)  # fmt: skip
 Fact = ChainFact | WorkerFact | OwnFact
 
 CHAIN_EVENTS = (

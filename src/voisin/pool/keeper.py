@@ -42,6 +42,7 @@ class OfferKeeper:
 
     Attributes:
         trouble: For each category, why its offer does not stand; empty when all do.
+        is_draining: Whether the pool takes no new deals: its offers are closed.
     """
 
     def __init__(self, settings: PoolSettings, book: Book, ledger: Ledger, market: MarketBook, scheduler: Signer) -> None:
@@ -61,6 +62,7 @@ class OfferKeeper:
         self._nudge = anyio.Event()
         self._last: dict[tuple[int, bool], WorkerpoolOrder] = {}
         self.trouble: dict[int, str] = {}
+        self.is_draining = False
 
     def nudge(self) -> None:
         """Have the offers looked at soon: workers or deals came or went."""
@@ -95,7 +97,7 @@ class OfferKeeper:
             self._note_all(str(error))
             return
         volume = affordable_volume(self._settings, stake)
-        wanted = wanted_terms(self._book, self._settings, volume, now)
+        wanted = [] if self.is_draining else wanted_terms(self._book, self._settings, volume, now)
         kept = [offer for offer in found if is_kept(offer, self._scheduler.address)]
         troubles = dict.fromkeys(self._settings.categories, "" if volume else missing_stake(self._settings, stake))
         for terms in wanted if volume else ():

@@ -15,7 +15,8 @@ same things as one that never stopped. Until it has caught up with the chain it 
     TaskFinalized                 -> COMPLETED; workers may forget the task
     TaskClaimed                   -> CLAIMED
     Accurate-, FaultyContribution the worker's score; too many faults, and it gets no more tasks
-    WorkerJoined                  it goes on where the chain and its disk say
+    DealsTaken, DealsLost         another scheduler worked on them, or does now
+    WorkerJoined, HoldingTold     it goes on where the chain and its disk say
     WorkerLeft                    what it had not contributed is lost
     WorkerHeard, StageReached     it is alive; its replica is that far
     TakesChanged                  it is given what its owner wants
@@ -30,16 +31,20 @@ same things as one that never stopped. Until it has caught up with the chain it 
 
 from __future__ import annotations
 
-from voisin.pool import course, crew, plan
-from voisin.pool.book import Book, DealState, TaskState
+from voisin.pool import course, crew, plan, takeover
+from voisin.pool.book import Book
 from voisin.pool.commands import Command
 from voisin.pool.facts import (
     CaughtUp,
+    ChainFact,
     ChallengeFailed,
     ChallengeGiven,
     DeadlineRead,
     DealFound,
+    DealsLost,
+    DealsTaken,
     Fact,
+    HoldingTold,
     Instant,
     ReplicaFailed,
     StageReached,
@@ -53,7 +58,7 @@ from voisin.pool.facts import (
     WorkerLeft,
 )
 from voisin.pool.placement import place_all
-from voisin.pool.records import ENDS, Changes, Phase, Snapshot
+from voisin.pool.records import ENDS, Changes, Snapshot
 from voisin.pool.settings import PoolSettings
 from voisin.protocol.events import (
     AccurateContribution,
@@ -82,22 +87,11 @@ class PoolMachine:
 
     def restore(self, snapshot: Snapshot, at: Instant) -> None:
         """Go on from saved records; replicas wait a moment for their workers to come back."""
-        book = self.book
-        book.next_seq = snapshot.next_seq
         for record in snapshot.workers:
-            book.worker(record.address).record = record
+            self.book.worker(record.address).record = record
         for deal in snapshot.deals:
-            book.deals[deal.deal_id] = book.unopened[deal.deal_id] = DealState(deal, course.params_of(deal))
-        for file in sorted(snapshot.tasks, key=lambda file: file.task.index):
-            replicas = {replica.worker: replica for replica in file.replicas}
-            task = TaskState(file.task, book.deals[file.task.deal_id], replicas, list(file.story))
-            book.add_task(task)
-            if file.task.phase is Phase.NEW:
-                task.deal.fresh.append(file.task.index)
-        for address, worker in book.workers.items():
-            if worker.open:
-                worker.rejoin_by = at.wall + book.settings.reconnect_s
-                book.present[address] = worker
+            takeover.restore_deal(self.book, deal, [file for file in snapshot.tasks if file.task.deal_id == deal.deal_id])
+        takeover.await_workers(self.book, at)
 
     def handle(self, *facts: Fact, at: Instant) -> list[Command]:
         """
@@ -133,7 +127,7 @@ class PoolMachine:
             if record.phase in ENDS:
                 self.book.closed.pop(task_id, None)
 
-    def _react(self, fact: Fact, at: Instant) -> None:
+    def _react_to_chain(self, fact: ChainFact, at: Instant) -> None:
         book = self.book
         match fact:
             case DealFound():
@@ -156,10 +150,22 @@ class PoolMachine:
                 course.accurate_contribution(book, fact)
             case FaultyContribution():
                 course.faulty_contribution(book, fact, at)
+
+    def _react(self, fact: Fact, at: Instant) -> None:
+        book = self.book
+        match fact:
+            case DealsTaken():
+                takeover.deals_taken(book, fact, at)
+            case DealsLost():
+                takeover.deals_lost(book, fact)
             case WorkerJoined():
                 crew.worker_joined(book, fact, at)
+                takeover.settle(book, fact.worker)
             case WorkerLeft():
                 crew.worker_left(book, fact, at)
+                takeover.settle(book, fact.worker)
+            case HoldingTold():
+                takeover.holding_told(book, fact, at)
             case WorkerHeard():
                 crew.worker_heard(book, fact, at)
             case TakesChanged():
@@ -182,10 +188,13 @@ class PoolMachine:
                 plan.challenge_failed(book, fact, at)
             case Ticked():
                 crew.silent_workers(book, at)
+                takeover.settle_late(book, at)
                 for task in book.due(at):
                     book.touch(task)
             case CaughtUp():
                 self._go_live(at)
+            case _:
+                self._react_to_chain(fact, at)
 
     def _go_live(self, at: Instant) -> None:
         book = self.book

@@ -147,8 +147,9 @@ async def serve_pool(settings: PoolSettings, scheduler: KeySigner, *, ready: Cal
     async with (
         open_pool(settings, scheduler) as pool,
         serve_app(cast("ASGIApp", pool.app), host=settings.host, port=settings.port, max_message_bytes=settings.max_message_bytes) as url,
-        announced(settings, pool.service.ledger.domain, scheduler, url, wall=time.time),
+        announced(settings, pool.service.ledger.domain, scheduler, url, wall=time.time, duty=pool.service.lead),
     ):
+        pool.service.answer_at(url)
         _log.info("pool_open", url=url, workerpool=settings.workerpool)
         await until_stopped("pool", url, ready)
 

@@ -7,6 +7,8 @@ the chain. Records are frozen: the machine replaces them, the store writes those
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -52,6 +54,14 @@ class Outcome(StrEnum):
 _UNKNOWN = UnixSeconds(0)
 
 
+PLACES_IN_BLOCK = 1 << 20
+
+
+def order_of_arrival(block: int, log_index: int) -> int:
+    """Number what the chain tells so that later things have higher numbers, the same for everybody who reads it."""
+    return block * PLACES_IN_BLOCK + log_index
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DealRecord:
     """A deal of this pool; `seq` is its place in the order of arrival."""
@@ -61,6 +71,11 @@ class DealRecord:
     block: int
     time_ref_s: int
     deal: Deal
+
+    @property
+    def indexes(self) -> range:
+        """The indexes of its tasks."""
+        return range(self.deal.bot_first, self.deal.bot_first + self.deal.bot_size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,18 +231,54 @@ class Snapshot:
     deals: tuple[DealRecord, ...] = ()
     tasks: tuple[TaskFile, ...] = ()
     workers: tuple[WorkerRecord, ...] = ()
-    next_seq: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """
+    A deal that a scheduler has taken over, as it was written down up to the block before `from_block`: its open tasks, and the indexes
+    of those at an end.
+    """
+
+    deal: DealRecord
+    epoch: int
+    from_block: int
+    tasks: tuple[TaskFile, ...] = ()
+    ended: frozenset[int] = frozenset()
 
 
 @dataclass(slots=True)
 class Changes:
-    """What changed since the last save; all of it is saved at once, together with the position on the chain."""
+    """
+    What changed since the last save; all of it is saved at once, together with the position on the chain.
+
+    `faults` are the faults that workers have committed since, which other schedulers of the pool may count too; `over` are deals all
+    of whose tasks are at an end, and `deal_of` says to which deal what is written about a task belongs.
+    """
 
     deals: dict[DealId, DealRecord] = field(default_factory=dict)
     tasks: dict[TaskId, TaskRecord] = field(default_factory=dict)
     replicas: dict[tuple[TaskId, Address], ReplicaRecord] = field(default_factory=dict)
     workers: dict[Address, WorkerRecord] = field(default_factory=dict)
     story: list[StoryLine] = field(default_factory=list)
+    faults: Counter[Address] = field(default_factory=Counter)
+    over: set[DealId] = field(default_factory=set)
+    deal_of: dict[TaskId, DealId] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return bool(self.deals or self.tasks or self.replicas or self.workers or self.story)
+        return bool(self.deals or self.tasks or self.replicas or self.workers or self.story or self.over)
+
+    @property
+    def touched(self) -> set[DealId]:
+        """The deals about which something is written."""
+        return {*self.deals, *self.over, *self.deal_of.values()}
+
+    def strike(self, deals: Collection[DealId]) -> None:
+        """Forget what is written about deals."""
+        gone = {task for task, deal in self.deal_of.items() if deal in deals}
+        self.deals = {deal: record for deal, record in self.deals.items() if deal not in deals}
+        self.tasks = {task: record for task, record in self.tasks.items() if task not in gone}
+        self.replicas = {key: record for key, record in self.replicas.items() if key[0] not in gone}
+        self.story = [line for line in self.story if line.task_id not in gone]
+        self.over -= set(deals)
+        self.deal_of = {task: deal for task, deal in self.deal_of.items() if task not in gone}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, false
 
 _ADDRESS = String(42)
 _HASH = String(66)
@@ -26,8 +26,42 @@ position = Table(
     Column("workerpool", _ADDRESS, nullable=False),
     Column("next_block", BigInteger, nullable=False),
     Column("last_hash", _HASH),
+    Column("is_draining", Boolean, nullable=False, server_default=false()),
 )
-"""One row: whom the records are about, and how far the chain is taken in."""
+"""One row: whom the records are about, up to where all deals are found, and whether the pool takes no new ones."""
+
+schedulers = Table(
+    "pool_schedulers",
+    metadata,
+    Column("session", _SERIAL, primary_key=True, autoincrement=True),
+    Column("name", String(64)),
+    Column("url", Text, nullable=False),
+    Column("alive_until", Float, nullable=False),
+    Column("next_block", BigInteger, nullable=False),
+    Index(None, "name", unique=True),
+    sqlite_autoincrement=True,
+)
+"""
+The processes that work on this pool; `alive_until` goes by the database's clock [Unix s], `next_block` is how far one's deals are
+written down, and one whose name another took has none.
+"""
+
+duties = Table(
+    "pool_duties",
+    metadata,
+    Column("duty", String(16), primary_key=True),
+    Column("holder", BigInteger),
+)
+"""What one scheduler does for all of them, and the session of the one that does it."""
+
+turns = Table(
+    "pool_turns",
+    metadata,
+    Column("wallet", _ADDRESS, primary_key=True),
+    Column("taken_by", String(64), nullable=False),
+    Column("next_nonce", BigInteger, nullable=False),
+)
+"""Who sent last from a wallet that several processes share, and with which nonce it would go on."""
 
 deals = Table(
     "pool_deals",
@@ -37,9 +71,17 @@ deals = Table(
     Column("block", BigInteger, nullable=False),
     Column("time_ref_s", BigInteger, nullable=False),
     Column("deal", Text, nullable=False),
+    Column("holder", BigInteger),
+    Column("epoch", BigInteger, nullable=False, server_default="0"),
+    Column("from_block", BigInteger),
+    Column("is_over", Boolean, nullable=False, server_default=false()),
     Index(None, "seq"),
+    Index(None, "is_over", "holder"),
 )
-"""`deal` is the hub's record as JSON."""
+"""
+`deal` is the hub's record as JSON, `holder` the session of the scheduler that works on it, `epoch` how often that changed (whoever
+writes must know it), and `from_block` where whoever takes it over from nobody has to read the chain on.
+"""
 
 tasks = Table(
     "pool_tasks",

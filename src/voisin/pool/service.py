@@ -10,9 +10,10 @@ and every command may be carried out twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import assert_never
 
 import anyio
@@ -21,6 +22,8 @@ from anyio.abc import TaskGroup
 
 from voisin.chain import EventRange
 from voisin.errors import StateError, UnavailableError, VoisinError
+from voisin.pool.catching_up import events_between
+from voisin.pool.claims import Company
 from voisin.pool.clock import PoolClock
 from voisin.pool.commands import (
     AskChallenge,
@@ -33,6 +36,7 @@ from voisin.pool.commands import (
     Initialize,
     ReadDeadline,
     Reopen,
+    Retire,
     Tell,
 )
 from voisin.pool.desk import WorkerDesk
@@ -43,6 +47,8 @@ from voisin.pool.facts import (
     ChallengeFailed,
     ChallengeGiven,
     DealFound,
+    DealsLost,
+    DealsTaken,
     Fact,
     Instant,
     Ticked,
@@ -56,15 +62,16 @@ from voisin.pool.logs import LogBook
 from voisin.pool.machine import PoolMachine
 from voisin.pool.metrics import PoolMetrics
 from voisin.pool.readers import Readers
-from voisin.pool.records import ENDS, Position
+from voisin.pool.records import ENDS, Position, Taken
 from voisin.pool.settings import PoolSettings
 from voisin.pool.steps import StepRunner
 from voisin.pool.store import PoolStore
+from voisin.pool.tenure import Duty, Listener, Tenure
 from voisin.pool.uploads import ResultStore, check_upload
-from voisin.protocol.events import SchedulerNotice, TaskFinalized
+from voisin.protocol.events import Logged, SchedulerNotice, TaskFinalized
 from voisin.protocol.ids import Address, DealId, TaskId
 from voisin.protocol.signatures import Signer
-from voisin.protocol.wire import Printed
+from voisin.protocol.wire import Printed, Release
 from voisin.service.vaults import Challenges
 from voisin.units import UnixSeconds
 
@@ -76,6 +83,8 @@ RETRY_S = 0.5
 DAY_S = 86_400
 FORGET_EVERY_S = 3_600.0
 """How often expired logs are forgotten [s]."""
+LEAVE_S = 5.0
+"""How long a scheduler that stops waits for the database to take its deals back [s]."""
 
 _log = structlog.get_logger()
 
@@ -123,6 +132,8 @@ class PoolService:
         metrics: Its figures.
         condition: How it is.
         keeper: What keeps its offers in a market, if anything does.
+        tenure: Its place among the schedulers that share the pool.
+        lead: What one of these does for all.
     """
 
     def __init__(self, settings: PoolSettings, scheduler: Signer, around: Surroundings) -> None:
@@ -140,6 +151,8 @@ class PoolService:
         self.machine = PoolMachine(settings, scheduler.address)
         self.metrics = PoolMetrics()
         self.condition = Condition()
+        self.tenure = Tenure(around.store.claims, settings.scheduler, settings.lease_s)
+        self.lead = Duty()
         self.logs = LogBook(around.store, log_chars=settings.log_chars)
         self.readers = Readers(around.ledger, around.store, settings.workerpool, challenge_s=settings.log_challenge_s)
         self.desk = WorkerDesk(settings, around.ledger, scheduler, tell=self.tell, print_out=self._print_out)
@@ -150,6 +163,10 @@ class PoolService:
         self._limit = anyio.CapacityLimiter(settings.steps_at_once)
         self._inbox, self._waiting = anyio.create_memory_object_stream[_Item](float("inf"))
         self._ahead = anyio.Semaphore(AHEAD)
+        self._feeding = anyio.Lock()
+        self._fed = 0
+        self._held_back: list[Command] = []
+        self._tasks: TaskGroup | None = None
         self._seen_block = False
         self._position: Position | None = None
         self._changed = anyio.Event()
@@ -165,22 +182,47 @@ class PoolService:
 
         Raises:
             StateError: The chain went back: the records are about blocks that are not there any more.
+            InputError: The database is for one scheduler only, and another one lives.
             UnavailableError: The database failed.
         """
         self.clock.see_block(await self.ledger.block_time(), is_fresh=False)
         head = await self.ledger.head()
-        snapshot = await self.store.load()
-        self.machine.restore(snapshot, self.clock.now())
-        self.condition.next_block = snapshot.position.next_block
-        _log.info("pool_starts", next_block=snapshot.position.next_block, head=head, open_tasks=len(snapshot.tasks))
+        await self.tenure.join()
+        try:
+            taken = await self.tenure.take()
+            snapshot = await self.store.load(with_deals=False)
+            self.machine.restore(snapshot, self.clock.now())
+            self.condition.next_block = self._fed = snapshot.position.next_block
+            _log.info("pool_starts", next_block=self._fed, head=head, deals=len(taken))
+            await self._work_on(taken, snapshot.position, head)
+        finally:
+            with anyio.CancelScope(shield=True), anyio.move_on_after(LEAVE_S):
+                await self._leave()
+
+    async def _work_on(self, taken: Sequence[Taken], start: Position, head: int) -> None:
+        listener = Listener(
+            taken=self._take_over, lost=lambda deals: self.tell(DealsLost(tuple(deals))), renewed=self._renewed, company=self._meet
+        )
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._follow, snapshot.position, head)
+            self._tasks = tasks
+            tasks.start_soon(self.tenure.run, listener)
+            if taken:
+                await self._take_over(taken)
+            tasks.start_soon(self._follow, start, head)
             tasks.start_soon(self._tick)
             tasks.start_soon(self._keep_records)
             tasks.start_soon(self._forget_logs)
             if self.keeper is not None:
-                tasks.start_soon(self.keeper.run, self.wall)
+                tasks.start_soon(self.lead.run, partial(self.keeper.run, self.wall))
             await self._work(tasks)
+
+    async def _leave(self) -> None:
+        """Write down what is left, and give the deals back, so that another scheduler goes on at once."""
+        try:
+            await self._save()
+            await self.tenure.leave(self.condition.next_block)
+        except UnavailableError as error:
+            _log.warning("deals_not_given_back", reason=error.message)
 
     def close(self) -> None:
         """Take no more facts."""
@@ -202,37 +244,95 @@ class PoolService:
             self.tell(CaughtUp())
         async for stretch in self.ledger.ranges(start.next_block, start.last_hash):
             await self._ahead.acquire()
-            self._seen_block = True
-            facts: list[Fact] = [*await self._facts_of(stretch)]
-            if stretch.first <= head <= stretch.last:
-                facts.append(CaughtUp())
-            self._inbox.send_nowait(_Item(tuple(facts), self.clock.now(), Position(stretch.last + 1, stretch.last_hash)))
+            async with self._feeding:
+                self._seen_block = True
+                facts: list[Fact] = [*await self._facts_of(stretch)]
+                if stretch.first <= head <= stretch.last:
+                    facts.append(CaughtUp())
+                self._inbox.send_nowait(_Item(tuple(facts), self.clock.now(), Position(stretch.last + 1, stretch.last_hash)))
+                self._fed = stretch.last + 1
 
     async def _facts_of(self, stretch: EventRange) -> list[ChainFact]:
-        """Pick out the events that concern the pool, with its new deals read from the chain."""
-        deals: dict[DealId, DealFound] = {}
+        """Pick out the events that concern the pool, with those of its new deals that this scheduler works on."""
+        found: dict[DealId, DealFound] = {}
         async with anyio.create_task_group() as reading:
             for logged in stretch.events:
                 if isinstance(logged.event, SchedulerNotice) and logged.event.workerpool == self.settings.workerpool:
-                    reading.start_soon(self._read_deal, logged.event.deal_id, logged.block, deals)
+                    reading.start_soon(self._read_deal, logged.event.deal_id, logged, found)
+        held = await self.tenure.find([fact.record for fact in found.values()]) if found else set()
         facts: list[ChainFact] = []
         for logged in stretch.events:
             if isinstance(logged.event, SchedulerNotice):
-                if logged.event.deal_id in deals:
-                    facts.append(deals[logged.event.deal_id])
+                if logged.event.deal_id in held:
+                    facts.append(found[logged.event.deal_id])
             elif isinstance(logged.event, CHAIN_EVENTS):
                 facts.append(logged.event)
         return facts
 
-    async def _read_deal(self, deal_id: DealId, block: int, found: dict[DealId, DealFound]) -> None:
+    async def _read_deal(self, deal_id: DealId, logged: Logged, found: dict[DealId, DealFound]) -> None:
         while True:
             try:
                 deal = await self.ledger.deal(deal_id)
-                found[deal_id] = DealFound(deal_id, deal, await self.ledger.time_ref(deal.category), block)
+                found[deal_id] = DealFound(deal_id, deal, await self.ledger.time_ref(deal.category), logged.block, logged.log_index)
                 return
             except VoisinError as error:
                 _log.warning("deal_not_read", deal_id=deal_id, reason=error.message)
                 await anyio.sleep(RETRY_S)
+
+    async def _take_over(self, taken: Sequence[Taken]) -> None:
+        """
+        Go on with deals that were written down, once this scheduler has read the chain as far as whoever wrote about them: what happened
+        between there and here is told first, and what comes next by the follower, so that nothing is told twice or left out.
+        """
+        furthest = max(each.from_block for each in taken)
+        while True:
+            async with self._feeding:
+                if self._fed >= furthest:
+                    missed = await events_between(self.ledger, taken, self._fed)
+                    self._inbox.send_nowait(_Item((DealsTaken(tuple(taken)), *missed), self.clock.now()))
+                    return
+            await anyio.sleep(RETRY_S / 10)
+
+    # --- those that share the pool ---
+
+    def answer_at(self, url: str) -> None:
+        """Say where workers and other schedulers reach this one."""
+        self.tenure.url = self.settings.public_url or url
+
+    def _meet(self, company: Company) -> None:
+        """Tell workers where all schedulers are, and do what only one of them does, or leave it."""
+        _log.info("schedulers", living=[peer.name for peer in company.peers], leads=company.leads, is_draining=company.is_draining)
+        self.desk.meet(tuple(peer.url for peer in company.peers if peer.url))
+        self.lead.assign(is_mine=company.leads)
+        if self.keeper is not None:
+            self.keeper.is_draining = company.is_draining
+            self.keeper.nudge()
+
+    def _renewed(self) -> None:
+        """Do what was held back while the lease was over, as far as it is still this scheduler's."""
+        waiting, self._held_back = self._held_back, []
+        for command in waiting:
+            if self._is_held(command) and self._tasks is not None:
+                self._carry_out(command, self._tasks)
+
+    def _is_held(self, command: Command) -> bool:
+        if isinstance(command, Tell | Retire | Drop):
+            return True
+        if isinstance(command, Initialize | Finalize | Reopen | Claim | AssignReplica):
+            return command.deal_id in self.tenure.lease.epochs
+        task = self.machine.book.tasks.get(command.task_id)
+        return task is not None and task.record.deal_id in self.tenure.lease.epochs
+
+    async def _retire(self, command: Retire) -> None:
+        """Have a worker forget a task that is over, or of which nobody knows."""
+        try:
+            file = await self.store.task(command.task_id)
+        except UnavailableError as error:
+            _log.warning("task_not_looked_up", task_id=command.task_id, reason=error.message)
+            return
+        is_alone = len(self.tenure.company.peers) <= 1
+        if (file is None and is_alone) or (file is not None and file.task.phase in ENDS):
+            self.desk.say(command.worker, Release(command.task_id))
 
     async def _tick(self) -> None:
         """Tell the time, and set the chain's clock by fresh blocks."""
@@ -312,17 +412,26 @@ class PoolService:
         self._changed = anyio.Event()
         await self.logs.save(self.is_open)
         changes, position = self.machine.take_changes(), self._position
+        if not changes and position is None:
+            return
+        self._position = None
+        with self.tenure.ending(changes.over):
+            lost = await self.store.save(changes, position, self.tenure.lease)
         for task in changes.tasks.values():
             if task.phase in ENDS:
                 self.metrics.ended.labels(task.phase.value).inc()
-        if changes or position is not None:
-            self._position = None
-            await self.store.save(changes, position)
-            self.machine.forget(changes)
+        self.machine.forget(changes)
+        if lost:
+            _log.warning("deals_lost", deals=len(lost), session=self.tenure.lease.session)
+            self.tenure.forget(lost)
+            self.tell(DealsLost(tuple(lost)))
 
     # --- what goes out ---
 
     def _carry_out(self, command: Command, tasks: TaskGroup) -> None:
+        if not self.tenure.is_valid:
+            self._held_back.append(command)
+            return
         match command:
             case Tell():
                 self.desk.say(command.worker, command.message)
@@ -330,6 +439,8 @@ class PoolService:
                 self.desk.assign(command)
             case Drop():
                 self.desk.drop(command.worker, command.why)
+            case Retire():
+                tasks.start_soon(self._retire, command)
             case AskChallenge():
                 tasks.start_soon(self._ask_challenge, command)
             case CheckUpload():

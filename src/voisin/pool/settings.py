@@ -37,6 +37,15 @@ class PoolSettings(BaseSettings):
         False,
         description="Whether what asks for an enclave may run in simulated ones, which hide nothing from who runs the worker.",
     )
+    scheduler: str = Field(
+        "main",
+        min_length=1,
+        max_length=64,
+        description="Name of this scheduler among those that share the pool's database; each needs its own.",
+    )
+    lease_s: float = Field(
+        2.5, gt=0, description="How long a scheduler that is not heard keeps its deals before others take them over [s]."
+    )
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(13000, ge=0, le=65535, description="TCP port to listen on; 0 takes any free one.")
 

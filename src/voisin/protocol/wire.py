@@ -52,12 +52,17 @@ class Challenge(msgspec.Struct, frozen=True, kw_only=True, tag="challenge"):
 
 
 class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag="welcome"):
-    """The worker is in; where everything is (the vault only if the pool has one), and how often to send a heartbeat [s]."""
+    """
+    The worker is in; where everything is (the vault only if the pool has one), and how often to send a heartbeat [s].
+
+    `schedulers` are where all schedulers of the pool answer, if they say so: a worker keeps a link to each.
+    """
 
     hub: Address
     storage_url: str
     heartbeat_s: float
     vault_url: str = ""
+    schedulers: tuple[str, ...] = ()
 
 
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
@@ -118,7 +123,17 @@ class Release(msgspec.Struct, frozen=True, tag="release"):
     task_id: TaskId
 
 
-FromPool = Challenge | Welcome | Refused | Assign | AskReveal | AskUpload | Abort | Release | BagFromPool
+class Schedulers(msgspec.Struct, frozen=True, tag="schedulers"):
+    """Where all schedulers of the pool answer now; see `Welcome`."""
+
+    urls: tuple[str, ...]
+
+
+class AskHolding(msgspec.Struct, frozen=True, tag="ask-holding"):
+    """Say what you hold: this scheduler has taken deals over from another. Workers of version 1 are asked to greet again instead."""
+
+
+FromPool = Challenge | Welcome | Refused | Assign | AskReveal | AskUpload | Abort | Release | Schedulers | AskHolding | BagFromPool
 
 
 # --- from the worker -------------------------------------------------------------------------------------------------
@@ -136,7 +151,15 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
 
 
 class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat"):
-    """The worker is alive."""
+    """The worker is alive; `elsewhere` are its slots that work for other schedulers of the pool."""
+
+    elsewhere: int = 0
+
+
+class Holding(msgspec.Struct, frozen=True, tag="holding"):
+    """What the worker holds, as in its greeting."""
+
+    holding: tuple[Held, ...]
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, tag="progress"):
@@ -200,7 +223,7 @@ class Takes(msgspec.Struct, frozen=True, kw_only=True, tag="takes"):
     denied_requesters: tuple[str, ...] = ()
 
 
-FromWorker = Hello | Heartbeat | Progress | Printed | Uploaded | Failed | Takes | BagFromWorker
+FromWorker = Hello | Heartbeat | Holding | Progress | Printed | Uploaded | Failed | Takes | BagFromWorker
 
 _FROM_POOL = cast(type[FromPool], FromPool)
 _FROM_WORKER = cast(type[FromWorker], FromWorker)

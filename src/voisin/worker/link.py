@@ -26,6 +26,7 @@ from voisin.protocol.ids import DealId, TaskId, as_address, as_hash32, as_uint, 
 from voisin.protocol.signatures import Signer, sign_message
 from voisin.protocol.wire import (
     WIRE_VERSION,
+    AskHolding,
     Assign,
     Challenge,
     FromPool,
@@ -35,6 +36,7 @@ from voisin.protocol.wire import (
     Hello,
     Refused,
     Resources,
+    Schedulers,
     Welcome,
     decode_from_pool,
     login_message,
@@ -111,7 +113,7 @@ def read_message(data: bytes | str) -> FromPool:
         InputError: It is malformed.
     """
     message = decode_from_pool(data)
-    if isinstance(message, Challenge | Welcome | Refused):
+    if isinstance(message, Challenge | Welcome | Refused | Schedulers | AskHolding):
         return message
     if isinstance(message, BagFromPool):
         raise InputError("the pool speaks of a bag that this worker has no part in")

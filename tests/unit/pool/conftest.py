@@ -108,7 +108,7 @@ class Scene:
         self.deals += 1
         deal_id = DealId(Hash32(to_hex(keccak(text=f"deal {self.deals}"))))
         deal = make_deal(volume, trust, self.chain, **changes)
-        self.tell(DealFound(deal_id, deal, 300, 7))
+        self.tell(DealFound(deal_id, deal, 300, self.deals))
         return [task_id(deal_id, index) for index in range(volume)]
 
     def opened(self, task: TaskId) -> list[Command]:
@@ -193,7 +193,6 @@ def restart(old: Scene, *, wait: bool = False) -> Scene:
         deals=tuple(deal.record for deal in book.deals.values()),
         tasks=tuple(files),
         workers=tuple(worker.record for worker in book.workers.values()),
-        next_seq=book.next_seq,
     )
     new.machine.restore(snapshot, Instant(new.wall, UnixSeconds(new.chain)))
     if not wait:

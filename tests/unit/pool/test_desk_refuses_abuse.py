@@ -140,7 +140,7 @@ async def test_a_good_worker_is_welcomed() -> None:
         joined = WorkerJoined(worker=ALICE.address, name="a worker", slots=2, score=17, holding=holding)
         assert await door.fact(WorkerJoined) == joined
         await visit.say(Heartbeat())
-        assert await door.fact(WorkerHeard) == WorkerHeard(ALICE.address)
+        assert await door.fact(WorkerHeard) == WorkerHeard(ALICE.address, 0)
         await visit.say(Progress(task_id=TASK, stage=ReplicaStage.FETCHING, detail="12 %"))
         assert await door.fact(StageReached) == StageReached(ALICE.address, TASK, ReplicaStage.FETCHING, "12 %")
 

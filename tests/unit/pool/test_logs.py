@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from voisin.pool.logs import LogBook, Piece
-from voisin.pool.store import MemoryStore
+from voisin.pool.memory import MemoryStore
 from voisin.protocol.ids import Hash32, TaskId, as_address
 from voisin.protocol.wire import Printed
 from voisin.protocol.wire_words import Stream

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.unit.pool.conftest import START, Scene, assigned, foreign_task, told, wallet
-from voisin.pool.commands import AssignReplica, Drop, Finalize
+from voisin.pool.commands import AssignReplica, Drop, Finalize, Retire
 from voisin.pool.facts import StageReached
 from voisin.protocol.wire_words import ReplicaStage
 
@@ -88,7 +88,7 @@ def test_unless_its_contribution_may_be_on_its_way_to_the_chain(scene: Scene) ->
 
 def test_a_worker_holding_a_task_that_is_over_may_forget_it(scene: Scene) -> None:
     foreign = foreign_task()
-    assert told(scene.join("alice", holding={foreign: ReplicaStage.CONTRIBUTED})) == [("alice", "Release")]
+    assert Retire(wallet("alice"), foreign) in scene.join("alice", holding={foreign: ReplicaStage.CONTRIBUTED})
 
 
 def test_a_pool_that_lost_its_database_takes_up_what_workers_hold(scene: Scene) -> None:

@@ -17,9 +17,10 @@ from sqlalchemy.exc import IntegrityError
 from tests.unit.pool.conftest import SCHEDULER, Scene
 from voisin.errors import InputError
 from voisin.pool.database import open_database
+from voisin.pool.memory import MemoryStore
 from voisin.pool.records import Changes, Position, TaskFile
 from voisin.pool.schema import metadata
-from voisin.pool.store import MemoryStore, PoolStore, open_store
+from voisin.pool.store import PoolStore, open_store
 from voisin.protocol.eip712 import Domain
 from voisin.protocol.ids import as_address, as_hash32
 
@@ -81,7 +82,7 @@ def by_worker(file: TaskFile) -> TaskFile:
 
 async def test_an_empty_store_starts_where_the_hub_does(store: PoolStore) -> None:
     snapshot = await store.load()
-    assert (snapshot.position, snapshot.deals, snapshot.tasks, snapshot.next_seq) == (Position(5), (), (), 0)
+    assert (snapshot.position, snapshot.deals, snapshot.tasks) == (Position(5), (), ())
 
 
 async def test_what_is_open_comes_back_as_it_was(store: PoolStore) -> None:
@@ -91,9 +92,8 @@ async def test_what_is_open_comes_back_as_it_was(store: PoolStore) -> None:
     assert snapshot.position == Position(9, HASH)
     assert {file.task.task_id: by_worker(file) for file in snapshot.tasks} == {k: by_worker(v) for k, v in files_of(scene).items()}
     assert set(snapshot.workers) == {worker.record for worker in scene.machine.book.workers.values()}
-    assert [deal.seq for deal in snapshot.deals] == [0, 1]
+    assert [deal.block for deal in snapshot.deals] == [1, 2]
     assert snapshot.deals == tuple(deal.record for deal in scene.machine.book.deals.values())
-    assert snapshot.next_seq == 2
 
 
 async def test_what_is_over_is_kept_too(store: PoolStore) -> None:

@@ -16,10 +16,10 @@ from tests.unit.pool.conftest import START, make_deal
 from voisin.errors import RevertError, StateError, UnavailableError
 from voisin.pool import PoolSettings, run_pool
 from voisin.pool.desk import Socket
+from voisin.pool.memory import MemoryStore
 from voisin.pool.opening import Pool
 from voisin.pool.records import Changes, Position
 from voisin.pool.service import Surroundings
-from voisin.pool.store import MemoryStore
 from voisin.pool.twin import TwinLedger
 from voisin.pool.uploads import TwinResults
 from voisin.pool.views import UnknownError, task_view, worker_views
