@@ -16,10 +16,10 @@ test: .venv/.dev node_modules/.ready  ## all tests, in two processes
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests
 
 unit: .venv/.dev  ## the fast tests alone
-	$(BIN)/python -m pytest -n 2 tests/unit tests/property
+	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit tests/property
 
-night: .venv/.dev node_modules/.ready  ## our hub against the original: 2,800 random sequences
-	$(BIN)/python -m pytest -n 2 --dist worksteal --hypothesis-profile=night --durations=10 tests/interop/differential
+night: .venv/.dev node_modules/.ready  ## random tests with many times the examples; our hub against the original: 2,800 sequences
+	$(BIN)/python -m pytest -n 2 --dist worksteal --hypothesis-profile=night --durations=10 tests/interop/differential tests/property
 
 fuzz: .venv/.dev  ## foreign bytes for everything that reads them, for ten minutes
 	$(BIN)/python -m tests.fuzz --minutes 10

@@ -1,7 +1,8 @@
 """
 What every test shares: the loop, logs that end with their test, databases, and hypothesis without wall-clock judgements.
 
-The profile `night` (`make night`) has ten times the examples, in the tests that ask `tests.support.nights` how many they should try.
+The profile `night` (`make night`) has many times the examples: ten times in the tests that ask `tests.support.nights` how many they
+should try, twenty times in the others; and no test has a deadline.
 """
 
 from __future__ import annotations
@@ -16,11 +17,19 @@ import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
+from tests.support.nights import is_night
 from tests.support.postgres import Cluster, NoPostgresError, open_cluster
 
-settings.register_profile("voisin", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("night", settings.get_profile("voisin"))
+settings.register_profile("voisin", max_examples=50, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("night", settings.get_profile("voisin"), max_examples=1_000)
 settings.load_profile("voisin")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """At night nothing is too slow."""
+    if is_night():
+        for item in items:
+            item.add_marker(pytest.mark.timeout(0), append=False)
 
 
 @pytest.fixture

@@ -21,7 +21,9 @@ from tests.support.bags import NO_LEAF, NO_RESULT, PARAMS, WINDOW_S, Bag, Leaf, 
 from tests.support.evm import RevertedError
 from tests.support.ledgers import Ledger
 from tests.support.market import DIGEST, KITTY, RLC, Market, Terms, open_market
+from tests.support.nights import examples
 from tests.support.orders import ZERO
+from tests.support.quick_evm import QuickEvm
 
 FINAL_S = 3_000
 FRAUDS = ("none", "omits a vote", "too little trust", "too many results", "no leaf", "underpays")
@@ -56,7 +58,7 @@ class Deal:
 class BagMachine(RuleBasedStateMachine):
     """A market with any number of bags."""
 
-    open_market = staticmethod(cache(open_market))
+    open_market = staticmethod(cache(lambda: open_market(QuickEvm())))
 
     def __init__(self) -> None:
         """Start where everybody has 1,000 RLC."""
@@ -367,4 +369,4 @@ class BagMachine(RuleBasedStateMachine):
 
 
 TestBags = pytest.mark.timeout(240)(BagMachine.TestCase)
-TestBags.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestBags.settings = settings(max_examples=examples(40), stateful_step_count=30, deadline=None)

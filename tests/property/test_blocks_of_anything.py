@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.nights import examples
 from voisin.errors import InputError, TrustError
 from voisin.protocol.dagpb import Link, Node, decode_node, encode_node, field_bytes, field_number
 from voisin.protocol.ipld import Codec, Name, name_from_bytes, name_of, parse_name
@@ -39,7 +40,7 @@ def test_nodes_come_back(node: Node) -> None:
     assert decode_node(encode_node(node)) == node
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(100))
 @given(st.binary(max_size=80) | messages | messages.map(lambda data: field_bytes(1, data)))
 def test_any_block_is_a_part_of_a_file_or_refused(block: bytes) -> None:
     try:

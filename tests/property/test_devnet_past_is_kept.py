@@ -11,6 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from tests.support.nights import examples
 from voisin.chain.devnet.engines.engine import BlockContext, StateReader
 from voisin.chain.devnet.records.archive import Archive
 from voisin.chain.devnet.records.headers import seal_empty
@@ -106,4 +107,4 @@ class StoreKeepsThePast(RuleBasedStateMachine):
 
 
 TestStoreKeepsThePast = StoreKeepsThePast.TestCase
-TestStoreKeepsThePast.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+TestStoreKeepsThePast.settings = settings(max_examples=examples(25), stateful_step_count=20, deadline=None)

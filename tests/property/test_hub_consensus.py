@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.market import Market, Terms, open_market
+from tests.support.nights import examples
 from tests.support.orders import result_hash
+from tests.support.quick_evm import QuickEvm
 
 ANSWERS = [keccak(bytes([number])) for number in range(3)]
 SCORES = st.integers(0, 60) | st.integers(0, 10_000) | st.just(2**64)
@@ -18,10 +20,10 @@ SCORES = st.integers(0, 60) | st.integers(0, 10_000) | st.just(2**64)
 
 @cache
 def _market() -> Market:
-    return open_market()
+    return open_market(QuickEvm())
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30), deadline=None)
 @given(voices=st.lists(st.tuples(SCORES, st.integers(0, 2)), min_size=1, max_size=5), trust=st.integers(0, 40) | st.integers(0, 2**40))
 def test_consensus(voices: list[tuple[int, int]], trust: int) -> None:
     """P > (1 + O)(trust - 1), with P and O taken anew from all contributions each time."""

@@ -14,7 +14,9 @@ from tests.support.books import Status
 from tests.support.boost_machine import BoostMachine
 from tests.support.hub_machine import NUMBERS
 from tests.support.market import RLC, WEI, deploy_market, furnish, open_market
+from tests.support.nights import examples
 from tests.support.orders import task_id
+from tests.support.quick_evm import QuickEvm
 from voisin.chain.artifacts import load_artifact
 
 ACCOUNTS_SLOT = load_artifact("Hub").layout["accounts"].slot
@@ -24,7 +26,7 @@ HALF = 2**128 - 1
 class OurHub(BoostMachine):
     """On our hub alone, whose schedulers may give tasks back."""
 
-    open_market = staticmethod(cache(open_market))
+    open_market = staticmethod(cache(lambda: open_market(QuickEvm())))
 
     @precondition(lambda self: self.tasks)
     @rule(which=NUMBERS, others=st.lists(st.integers(0, 3), max_size=2), most=st.sampled_from([None, None, None, 0, 1, RLC]))
@@ -47,7 +49,7 @@ class OurHub(BoostMachine):
 class OurNativeHub(OurHub):
     """On our hub of native coin."""
 
-    open_market = staticmethod(cache(lambda: furnish(deploy_market(is_native=True))))
+    open_market = staticmethod(cache(lambda: furnish(deploy_market(QuickEvm(), is_native=True))))
 
     def bring(self, person: Signer, amount: int) -> None:
         """Pay coin in; less than 1 nRLC of it comes back."""
@@ -64,6 +66,6 @@ class OurNativeHub(OurHub):
 
 
 TestOurHub = pytest.mark.timeout(240)(OurHub.TestCase)
-TestOurHub.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestOurHub.settings = settings(max_examples=examples(24), stateful_step_count=30, deadline=None)
 TestOurNativeHub = pytest.mark.timeout(240)(OurNativeHub.TestCase)
-TestOurNativeHub.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
+TestOurNativeHub.settings = settings(max_examples=examples(8), stateful_step_count=30, deadline=None)

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.market import Market, Terms, open_market
+from tests.support.nights import examples
 from tests.support.orders import ZERO
+from tests.support.quick_evm import QuickEvm
 from voisin.chain.artifacts import load_artifact
 
 RICH = 2**126
@@ -36,14 +38,14 @@ LARGE = st.builds(Terms, app_price=st.just(0), price=st.just(0), volume=st.integ
 @cache
 def _market() -> Market:
     """A market whose requester, sponsor and scheduler can pay any price."""
-    market = open_market()
+    market = open_market(QuickEvm())
     slot = load_artifact("Hub").layout["accounts"].slot
     for account in (market.roles.requester, market.roles.sponsor, market.roles.scheduler):
         market.evm.set_mapping(market.hub.address, slot, account.address, RICH)
     return market
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(terms=PAID | WITHOUT_DATASET | LARGE, is_sponsored=st.booleans(), policy=st.tuples(st.integers(0, 255), st.integers(0, 100)))
 def test_a_deal(terms: Terms, is_sponsored: bool, policy: tuple[int, int]) -> None:
     """Every field is as in the orders; the size or flag of one does not show in another."""
@@ -66,7 +68,7 @@ def test_a_deal(terms: Terms, is_sponsored: bool, policy: tuple[int, int]) -> No
     assert found[13:] == (terms.price * policy[0] // 100, policy[1], payer.address)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(name=TEXTS.filter(lambda text: len(text.encode()) <= 256), description=TEXTS, time_ref=st.integers(0, 2**36))
 def test_a_category(name: str, description: str, time_ref: int) -> None:
     """Texts of every length, and none in the place of the other."""
@@ -79,7 +81,7 @@ def test_a_category(name: str, description: str, time_ref: int) -> None:
         assert market.hub.read("countCategory") == 8
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(results=st.binary(max_size=300), value=st.binary(max_size=300))
 def test_results(results: bytes, value: bytes) -> None:
     """Results and the pushed value of a task."""

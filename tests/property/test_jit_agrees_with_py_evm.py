@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.memory_state import MemoryState
+from tests.support.nights import examples
 from voisin.chain.devnet.engines.engine import BlockContext, Outcome
 from voisin.chain.devnet.engines.hashing import keccak
 from voisin.chain.devnet.engines.jit import CodeBook, JitEngine
@@ -122,7 +123,7 @@ def assert_same(ours: Outcome, theirs: Outcome) -> None:
 
 
 @given(st.lists(BLOCKS, min_size=3, max_size=3), st.booleans(), st.binary(max_size=70), st.lists(st.integers(0, 999), max_size=4))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 def test_any_program_with_any_gas(programs: list[list[list[bytes | Jump]]], is_creation: bool, data: bytes, parts: list[int]) -> None:
     codes = [link(program) for program in programs]
     engines = [JitEngine(CodeBook(entries_until_hot=1, budget=float("inf"))), JitEngine(CodeBook(entries_until_hot=2)), PyEvmEngine()]

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.support.nights import examples
 from tests.support.order_book import NOW, RLC, Desk, Trade, open_desk
 from voisin.errors import FundsError, StateError, TrustError
 from voisin.market.proof import Wish, read_proof, sign_wish
@@ -261,6 +262,9 @@ def price(found: PublishedOrder) -> int:
 
 
 Book.TestCase.settings = settings(
-    max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much]
+    max_examples=examples(12),
+    stateful_step_count=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 TestBookUnderRandomTrade = Book.TestCase

@@ -18,6 +18,7 @@ from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.support.ecosystem import Client
+from tests.support.nights import examples
 from tests.support.order_book import market_settings, somewhere
 from voisin.market.api import create_app
 from voisin.market.book import BookStore
@@ -245,7 +246,7 @@ def test_lists_of_orders(database_url: str) -> None:
     async def all_examples() -> None:
         async with open_database(database_url, TWIN_DOMAIN, 0) as database:
 
-            @settings(max_examples=8, deadline=None)
+            @settings(max_examples=examples(5), deadline=None)
             @given(books(), st.lists(queries(), min_size=5, max_size=10), st.sampled_from([10, 11, 1000]))
             def one_example(book: list[tuple[Entry, Line]], asked: list[dict[str, Any]], size: int) -> None:
                 from_thread.run(compare, database, book, asked, size)
@@ -341,7 +342,7 @@ def test_lists_of_deals(database_url: str) -> None:
     async def all_examples() -> None:
         async with open_database(database_url, TWIN_DOMAIN, 0) as database:
 
-            @settings(max_examples=5, deadline=None)
+            @settings(max_examples=examples(4), deadline=None)
             @given(some_deals(), st.lists(deal_queries(), min_size=4, max_size=8))
             def one_example(made: list[DealEntry], asked: list[dict[str, Any]]) -> None:
                 from_thread.run(compare_deals, database, made, asked)

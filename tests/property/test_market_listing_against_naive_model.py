@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from tests.support.nights import examples
 from tests.support.order_book import somewhere
 from voisin.market.book import BookStore
 from voisin.market.database import open_database
@@ -230,7 +231,7 @@ def test_lists_are_sound_complete_and_in_order(database_url: str) -> None:
     async def all_examples() -> None:
         async with open_database(database_url, TWIN_DOMAIN, 0) as database:
 
-            @settings(max_examples=20)
+            @settings(max_examples=examples(10))
             @given(books(), st.lists(queries(), min_size=5, max_size=10), st.integers(1, 7))
             def one_example(book: list[tuple[Entry, Naive]], asked: list[dict[str, object]], limit: int) -> None:
                 from_thread.run(compare, database, book, asked, limit)

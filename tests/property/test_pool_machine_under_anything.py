@@ -14,6 +14,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.support.nights import examples
 from voisin.errors import RevertError
 from voisin.pool.clock import PoolClock
 from voisin.pool.commands import (
@@ -437,5 +438,5 @@ class PoolUnderAnything(RuleBasedStateMachine):
         assert set(phases) <= ENDS
 
 
-PoolUnderAnything.TestCase.settings = settings(max_examples=60, stateful_step_count=60)
+PoolUnderAnything.TestCase.settings = settings(max_examples=examples(40), stateful_step_count=60)
 TestPoolUnderAnything = pytest.mark.slow(PoolUnderAnything.TestCase)

@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from wasmtime import Config, Engine, Memory, Module, Store
 from wasmtime import Instance as WasmInstance
 
+from tests.support.nights import examples
 from voisin.sandbox.abi import CallError
 from voisin.sandbox.descriptors import Log
 from voisin.sandbox.files import Quota, QuotaError, walk
@@ -142,4 +143,4 @@ class AnyCalls(RuleBasedStateMachine):
 
 
 TestAnyCalls = AnyCalls.TestCase
-TestAnyCalls.settings = settings(max_examples=40)
+TestAnyCalls.settings = settings(max_examples=examples(40))

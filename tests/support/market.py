@@ -258,9 +258,9 @@ def deploy_market(evm: Evm | None = None, *, is_native: bool = False) -> Market:
     )
 
 
-def open_market() -> Market:
+def open_market(evm: Evm | None = None) -> Market:
     """Bring up our market with entries, and 1,000 RLC in everybody's account."""
-    return furnish(deploy_market())
+    return furnish(deploy_market(evm))
 
 
 def furnish(market: Market) -> Market:

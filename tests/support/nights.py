@@ -9,6 +9,11 @@ from hypothesis import settings
 NIGHT_FACTOR: Final = 10
 
 
+def is_night() -> bool:
+    """Whether hypothesis was started with the profile that has time."""
+    return settings.get_current_profile_name() == "night"
+
+
 def examples(usual: int) -> int:
     """Number of examples to try, by the profile that hypothesis was started with."""
-    return usual * NIGHT_FACTOR if settings.get_current_profile_name() == "night" else usual
+    return usual * NIGHT_FACTOR if is_night() else usual

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.nights import examples
 from tests.support.node_twin import APPS, HUB, TOKEN, URL, NodeTwin, install_hub
 from voisin.chain import Chain, EventRange, Follower, FollowSettings, Rpc, connect, events_of, follow
 from voisin.errors import StateError
@@ -166,7 +167,7 @@ async def test_events_of_a_stretch_at_once(node: NodeTwin, chain: Chain) -> None
 FAULTS = st.lists(st.sampled_from(["", "", "refused", "lost", "busy", "garbage", "short", "shuffled", "slow"]), max_size=30)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(
     faults=FAULTS, blocks=st.lists(st.integers(0, 3), min_size=1, max_size=30), span=st.integers(1, 8), restarts=st.sets(st.integers(0, 30))
 )
