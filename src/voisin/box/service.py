@@ -159,6 +159,7 @@ async def _services(
                     wallets={role: str(wallets.path(role).relative_to(settings.home)) for role in (REQUESTER, SCHEDULER)},
                     password_file=str(wallets.password_file.relative_to(settings.home)),
                     first_block=deployment.block,
+                    bag_window_s=settings.bag_window_s,
                     pid=os.getpid(),
                 )
 

@@ -35,6 +35,7 @@ class BoxSettings:
         price: What the box's pool charges for a task [nRLC].
         categories: Classes of duration, by number.
         sold_categories: Numbers of the categories that the pool sells; those that do not exist are left out.
+        bag_window_s: How long the bags of the box's requester may be challenged [s]; 0 has their tasks settled one by one.
         requester_rlc: What the requester's wallet holds at first [nRLC].
         scheduler_rlc: What the scheduler has deposited at first, to stake on deals [nRLC].
         worker_rlc: What each worker has deposited at first, to stake on contributions [nRLC].
@@ -55,6 +56,7 @@ class BoxSettings:
     price: NRLC = NRLC(NRLC_PER_RLC // 10)
     categories: tuple[Category, ...] = DEFAULT_CATEGORIES
     sold_categories: tuple[int, ...] = (0, 1, 2)
+    bag_window_s: int = 5
     requester_rlc: NRLC = NRLC(10_000 * NRLC_PER_RLC)
     scheduler_rlc: NRLC = NRLC(10_000 * NRLC_PER_RLC)
     worker_rlc: NRLC = NRLC(1_000 * NRLC_PER_RLC)

@@ -13,12 +13,14 @@ import msgspec
 
 from voisin.chain.networks import known_network
 from voisin.errors import InputError, StateError
+from voisin.protocol.bag_settlement import MAX_WINDOW_S
 from voisin.protocol.codec import decode
 from voisin.protocol.ids import Address, as_address
 
 NETWORK_FILE = "box.json"
 WALLETS_FOLDER = "wallets"
 REQUESTER_ROLE = "requester"
+DEFAULT_WINDOW_S = 3600
 
 
 class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -39,6 +41,8 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         wallets: Keystore file of each role (`requester`, `scheduler`, ...), relative to the file's folder.
         password_file: File with the password of those keystores, relative likewise; empty to ask.
         first_block: The block in which the market was deployed; its history starts there.
+        bag_window_s: How long a bag may be challenged after it is posted, unless a requester wants another time [s]; 0 has tasks settled
+            one by one.
         pid: Process that serves the market on this machine; 0 when it runs elsewhere.
     """
 
@@ -55,12 +59,15 @@ class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     wallets: dict[str, str] = {}
     password_file: str = ""
     first_block: int = 0
+    bag_window_s: int = DEFAULT_WINDOW_S
     pid: int = 0
 
     def __post_init__(self) -> None:
         msgspec.structs.force_setattr(self, "hub", as_address(self.hub))
         if self.workerpool is not None:
             msgspec.structs.force_setattr(self, "workerpool", as_address(self.workerpool))
+        if not 0 <= self.bag_window_s <= MAX_WINDOW_S:
+            raise ValueError(f"bag_window_s must be 0 to {MAX_WINDOW_S}")
 
 
 def home_folder(home: Path | str | None = None) -> Path:

@@ -266,7 +266,12 @@ class WorkerView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PoolView(msgspec.Struct, frozen=True, kw_only=True):
-    """A pool as it presents itself; `rpc_url` and `faucet_url` are for workers that know no node and have no coin, empty without."""
+    """
+    A pool as it presents itself.
+
+    `rpc_url` and `faucet_url` are for workers that know no node and have no coin, empty without; `settles_bags` says whether the pool
+    does deals that ask to be settled as a bag: one of before cannot, and they would wait for their deadline.
+    """
 
     workerpool: Address
     scheduler: Address
@@ -278,6 +283,7 @@ class PoolView(msgspec.Struct, frozen=True, kw_only=True):
     open_tasks: int = 0
     rpc_url: str = ""
     faucet_url: str = ""
+    settles_bags: bool = False
 
 
 class BrokeredDeal(msgspec.Struct, frozen=True, kw_only=True):

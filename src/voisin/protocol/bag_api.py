@@ -14,9 +14,9 @@ from enum import StrEnum
 import msgspec
 
 from voisin.errors import InputError, TrustError
-from voisin.protocol.bag_settlement import Leaf, tree_of
+from voisin.protocol.bag_settlement import Dissent, Leaf, tree_of
 from voisin.protocol.codec import decode, encode
-from voisin.protocol.ids import Address, DealId, Hash32, to_hex
+from voisin.protocol.ids import MAX_UINT256, Address, DealId, Hash32, as_address, as_hash32, to_hex
 from voisin.units import NRLC, UnixSeconds
 
 
@@ -111,7 +111,7 @@ def decode_leaves(data: bytes, deal_id: DealId, root: Hash32) -> tuple[Leaf, ...
         root: The root that its leaves must have.
 
     Raises:
-        InputError: It is malformed.
+        InputError: It, or one of its leaves, is malformed.
         TrustError: It is another deal's, or its leaves have another root.
     """
     file = decode(data, _File, "the file of leaves")
@@ -119,7 +119,22 @@ def decode_leaves(data: bytes, deal_id: DealId, root: Hash32) -> tuple[Leaf, ...
         raise TrustError(f"the file of leaves is about deal {file.deal_id}, not {deal_id}")
     if not file.leaves:
         raise InputError("the file of leaves has none")
-    found = to_hex(tree_of(file.leaves).root)
+    leaves = tuple(_canonical(leaf) for leaf in file.leaves)
+    found = to_hex(tree_of(leaves).root)
     if found != root:
         raise TrustError(f"the leaves have the root {found}, and the scheduler posted {root}")
-    return file.leaves
+    return leaves
+
+
+def _canonical(leaf: Leaf) -> Leaf:
+    """Spell a leaf's ids canonically; refuse one that no call could show, whose fields are split elsewhere than the hub splits them."""
+    if not 0 <= leaf.index <= MAX_UINT256 or not 0 <= leaf.done <= MAX_UINT256:
+        raise InputError("the file of leaves holds a number that is out of range")
+    return Leaf(
+        index=leaf.index,
+        digest=as_hash32(leaf.digest),
+        location=as_hash32(leaf.location),
+        done=leaf.done,
+        agreed=tuple(as_address(worker) for worker in leaf.agreed),
+        others=tuple(Dissent(as_hash32(vote.result_hash), as_address(vote.worker)) for vote in leaf.others),
+    )

@@ -30,6 +30,7 @@ NO_RESULT: Final = ZERO_HASH
 
 _PREFIX = b'{"voisin_window":"'
 _DIGITS = 6
+_NOBODY = bytes(20)
 _CONTRIBUTION = keccak(text="Contribution(bytes32 dealid,uint256 index,bytes32 resultHash)")
 _RECEIPT = keccak(text="Receipt(bytes32 dealid,uint256 index,address worker,bytes32 resultHash)")
 _EARNED = keccak(text="Earned(bytes32 dealid,address worker,uint256 amount)")
@@ -202,7 +203,7 @@ def is_trusted(leaf: Leaf, trust: int) -> bool:
     Source: contracts/SPEC.md 18.3.
     """
     workers, votes = [from_hex(worker) for worker in leaf.agreed], [from_hex(vote.result_hash) for vote in leaf.others]
-    if sorted(set(workers)) != workers or sorted(votes) != votes:
+    if sorted(set(workers)) != workers or _NOBODY in workers or sorted(votes) != votes:
         return False
     if leaf.digest == NO_RESULT:
         return True

@@ -31,7 +31,7 @@ from voisin.protocol.bag_settlement import (
     window_of,
 )
 from voisin.protocol.eip712 import Domain
-from voisin.protocol.ids import ZERO_HASH, Address, DealId, Hash32, to_hex
+from voisin.protocol.ids import ZERO_ADDRESS, ZERO_HASH, Address, DealId, Hash32, to_hex
 from voisin.protocol.params import DealParams, encode_params
 from voisin.protocol.signatures import recover_signer
 from voisin.protocol.tags import NO_TAG, as_tag
@@ -117,6 +117,7 @@ def test_lists_out_of_order_are_not_trusted_and_tasks_without_a_result_need_no_t
     leaf = _leaf()
     assert not is_trusted(_leaf(agreed=leaf.agreed[::-1]), 1)
     assert not is_trusted(_leaf(agreed=leaf.agreed[:1] * 2), 1)
+    assert not is_trusted(_leaf(agreed=(ZERO_ADDRESS, *leaf.agreed)), 1)
     assert not is_trusted(_leaf(others=leaf.others[::-1]), 1)
     assert is_trusted(_leaf(digest=ZERO_HASH, agreed=()), 9)
 
