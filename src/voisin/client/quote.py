@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from voisin.client.apps import AppReference, TargetApp, find_app
+from voisin.client.bags.asking import TASK_BY_TASK, Plan, choose_window
 from voisin.client.links import Links
 from voisin.client.offers import Lot, Wish, choose_lots
 from voisin.client.secrets import require_secrets
@@ -14,7 +15,7 @@ from voisin.client.terms import TaskSpec, Terms, choose_category
 from voisin.errors import FundsError, NoMatchError
 from voisin.policy.matching import Offer
 from voisin.policy.replication import reachable_trust, trust_for
-from voisin.protocol.ids import ZERO_HASH, Address, OrderHash
+from voisin.protocol.ids import ZERO_ADDRESS, ZERO_HASH, Address, OrderHash
 from voisin.protocol.orders import AppOrder, WorkerpoolOrder
 from voisin.protocol.params import RunLimits
 from voisin.protocol.trust import worker_weight
@@ -36,6 +37,7 @@ class Quote:
         lots: The offers that cover the tasks; each becomes a deal.
         deposited: What is free in the requester's account at the hub.
         in_wallet: What is in the requester's wallet; moved to the account when a deal needs it.
+        window_s: How long the tasks' bag may be challenged before it is paid [s]; 0 when they are settled one by one.
     """
 
     requester: Address
@@ -47,6 +49,7 @@ class Quote:
     lots: tuple[Lot, ...]
     deposited: NRLC
     in_wallet: NRLC
+    window_s: int = TASK_BY_TASK
 
     @property
     def total(self) -> NRLC:
@@ -90,33 +93,49 @@ async def make_quote(links: Links, requester: Address, reference: AppReference, 
     Raises:
         InputError: App, tasks or terms cannot be used, or a secret that they name is not in the vault.
         NoMatchError: No offers fit; the message names the nearest one, what excludes it and by how much.
+        StateError: A window is wanted, and the hub or a workerpool does not settle bags.
     """
     app = await find_app(links.chain, requester, reference)
     terms = replace(terms, limits=app_limits(app, terms.limits))
-    is_own = app.info.owner == requester
     await require_secrets(links, requester, terms)
-    wish = Wish(
-        app=app.address,
-        requester=requester,
-        volume=len(tasks),
-        category=choose_category(await links.chain.hub.categories(), terms.category, terms.limits.time_s),
-        trust=terms.trust if terms.trust is not None else await wanted_trust(links, terms.replicas, len(tasks)),
-        tag=terms.tag,
-        max_price=terms.max_price,
-        workerpool=terms.workerpool,
-    )
+    likely = terms.workerpool if terms.workerpool != ZERO_ADDRESS else links.network.workerpool
+    plan = Plan(len(tasks), terms.tag, frozenset({likely} if likely is not None else ()), terms.window_s)
+    window_s = await choose_window(links, plan)
+    wish, lots = await _find(links, requester, app, len(tasks), terms, window_s)
+    if window_s != TASK_BY_TASK and await choose_window(links, replace(plan, workerpools=pools_of(lots))) != window_s:
+        window_s = TASK_BY_TASK
+        wish, lots = await _find(links, requester, app, len(tasks), terms, window_s)
     account = await links.chain.hub.account(requester)
     return Quote(
         requester=requester,
         app=app,
-        is_own=is_own,
+        is_own=app.info.owner == requester,
         tasks=tuple(tasks),
         terms=terms,
         wish=wish,
-        lots=await find_lots(links, wish, await app_offers(links, wish, is_own=is_own)),
+        lots=lots,
         deposited=account.stake,
         in_wallet=await links.chain.token.balance(requester),
+        window_s=window_s,
     )
+
+
+async def _find(
+    links: Links, requester: Address, app: TargetApp, volume: int, terms: Terms, window_s: int
+) -> tuple[Wish, tuple[Lot, ...]]:
+    """Say in the protocol's words what is wanted, and find the offers that cover it."""
+    is_bag = window_s != TASK_BY_TASK
+    wish = Wish(
+        app=app.address,
+        requester=requester,
+        volume=volume,
+        category=choose_category(await links.chain.hub.categories(), terms.category, terms.limits.time_s),
+        trust=terms.trust if terms.trust is not None else await wanted_trust(links, terms.replicas, volume, is_bag=is_bag),
+        tag=terms.tag,
+        max_price=terms.max_price,
+        workerpool=terms.workerpool,
+    )
+    return wish, await find_lots(links, wish, await app_offers(links, wish, is_own=app.info.owner == requester))
 
 
 def app_limits(app: TargetApp, given: RunLimits) -> RunLimits:
@@ -155,18 +174,26 @@ async def find_lots(links: Links, wish: Wish, apps: Sequence[Offer[AppOrder]]) -
     return choose_lots(wish, apps, await _pool_offers(links, wish, None))
 
 
-async def wanted_trust(links: Links, replicas: int, volume: int) -> int:
+def pools_of(lots: Sequence[Lot]) -> frozenset[Address]:
+    """Name the workerpools of some offers."""
+    return frozenset(lot.workerpool.workerpool for lot in lots)
+
+
+async def wanted_trust(links: Links, replicas: int, volume: int, *, is_bag: bool = False) -> int:
     """
     Turn a number of replicas into the trust to ask for, knowing the workers of the default pool.
+
+    In a bag every worker weighs as one without score does, and keeps that weight (contracts/SPEC.md 18.3).
 
     Raises:
         NoMatchError: The pool's workers cannot reach it; the message says what they can.
     """
+    growing = 1 if is_bag else volume
     if replicas <= 1 or links.pool is None:
-        return trust_for(replicas, [0] * replicas, volume)
+        return trust_for(replicas, [0] * replicas, growing)
     online = [worker for worker in (await links.pool.pool()).workers if worker.online]
-    scores = [worker.score for worker in online]
-    wanted = trust_for(replicas, [*scores, *[0] * (replicas - len(scores))], volume)
+    scores = [0 if is_bag else worker.score for worker in online]
+    wanted = trust_for(replicas, [*scores, *[0] * (replicas - len(scores))], growing)
     reach = reachable_trust([worker_weight(score) for score in scores])
     if len(online) >= replicas and wanted <= reach:
         return wanted

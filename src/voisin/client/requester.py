@@ -17,11 +17,13 @@ import msgspec
 
 from voisin.chain import Receipt, Sender, calls
 from voisin.client.apps import TargetApp
+from voisin.client.bags.asking import TASK_BY_TASK, Plan, choose_window
 from voisin.client.links import Links
 from voisin.client.offers import Lot
-from voisin.client.quote import Quote, app_offers, find_lots
+from voisin.client.quote import Quote, app_offers, find_lots, pools_of
 from voisin.client.terms import TaskSpec, Terms
 from voisin.errors import FundsError, InputError, RevertError, StateError
+from voisin.protocol.bag_settlement import spell_window
 from voisin.protocol.cid import Cid
 from voisin.protocol.eip712 import order_hash, sign_order
 from voisin.protocol.events import OrdersMatched
@@ -173,7 +175,10 @@ class Requester:
             raise StateError(
                 f"the offers were taken by others before {wish.volume} tasks were bought", hint="run the remaining tasks again"
             )
-        return await find_lots(self.links, wish, await app_offers(self.links, wish, is_own=quote.is_own))
+        lots = await find_lots(self.links, wish, await app_offers(self.links, wish, is_own=quote.is_own))
+        if quote.window_s != TASK_BY_TASK:
+            await choose_window(self.links, Plan(wish.volume, wish.tag, pools_of(lots), quote.window_s))
+        return lots
 
     def _own_order(self, quote: Quote) -> AppOrder:
         order = msgspec.structs.replace(quote.lots[0].app, salt=new_salt(), volume=quote.wish.volume)
@@ -204,9 +209,11 @@ class Requester:
         entries = [_entry(task, quote.terms.inputs, cids) for task in quote.tasks]
         limits = quote.terms.limits
         if len(entries) == 1:
-            return encode_params(_with_secrets(single_params(entries[0], limits), quote.terms))
-        bag = await self.links.storage.put_bytes(encode_bag(Bag(tuple(entries))))
-        return encode_params(_with_secrets(DealParams(voisin_bag=bag, voisin_limits=limits), quote.terms))
+            params = single_params(entries[0], limits)
+        else:
+            bag = await self.links.storage.put_bytes(encode_bag(Bag(tuple(entries))))
+            params = DealParams(voisin_bag=bag, voisin_limits=limits)
+        return encode_params(_with_secrets(with_window(params, quote.window_s), quote.terms))
 
     async def _upload(self, source: bytes | Path) -> Cid:
         if isinstance(source, bytes):
@@ -217,6 +224,11 @@ class Requester:
 def single_params(entry: BagEntry, limits: RunLimits) -> DealParams:
     """Spell the parameters of a deal with one task."""
     return DealParams(iexec_args=join_args(entry.args), voisin_inputs=dict(entry.inputs), voisin_limits=limits)
+
+
+def with_window(params: DealParams, window_s: int) -> DealParams:
+    """Ask for a deal to be settled as a bag that may be challenged so long [s]; `TASK_BY_TASK` asks for nothing."""
+    return params if window_s == TASK_BY_TASK else msgspec.structs.replace(params, voisin_window=spell_window(window_s))
 
 
 def _with_secrets(params: DealParams, terms: Terms) -> DealParams:

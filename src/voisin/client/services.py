@@ -32,6 +32,7 @@ from voisin.protocol.api import (
     TaskPage,
     error_of,
 )
+from voisin.protocol.bag_api import BagView
 from voisin.protocol.codec import decode, encode
 from voisin.protocol.ids import DealId, OrderHash, TaskId
 from voisin.protocol.orders import Order, OrderKind, order_kind
@@ -361,3 +362,17 @@ class PoolDesk:
             StateError: The pool does not know it.
         """
         return await self.service.read(f"/v1/tasks/{task}", PoolTaskView)
+
+    async def bag(self, deal: DealId, *, after: int = 0, wait_s: int = 0) -> BagView:
+        """
+        Tell how far a bag is, with its results in the order in which they came.
+
+        Args:
+            deal: The deal.
+            after: How many results are known already.
+            wait_s: How long to wait for a new one [s].
+
+        Raises:
+            StateError: The pool does not know it.
+        """
+        return await self.service.read(f"/v1/bags/{deal}", BagView, {"after": after, "wait": wait_s})

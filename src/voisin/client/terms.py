@@ -57,6 +57,8 @@ class RunTerms(TypedDict, total=False):
         secrets: What the app may know, in an enclave: the names of your secrets in the vault, by the numbers the app knows them by.
         sealed: Whether the result is sealed for the wallet's result key, in an enclave.
         workerpool: Address of the only workerpool that may run it.
+        window_s: How long the bag of several tasks may be challenged before it is paid [s]; 0 has the tasks settled one by one. The
+            network's unless given, where the hub and the workerpools settle bags.
         timeout_s: How long to wait for the results [s]; the deal goes on when it passes.
         progress: Called with a `Progress` whenever there is news.
     """
@@ -71,6 +73,7 @@ class RunTerms(TypedDict, total=False):
     secrets: Mapping[int, str]
     sealed: bool
     workerpool: str
+    window_s: int
     timeout_s: float
     progress: Callable[[Progress], None]
 
@@ -89,6 +92,7 @@ class Terms:
     secrets: Mapping[int, str] = field(default_factory=dict)
     sealed: bool = False
     workerpool: Address = ZERO_ADDRESS
+    window_s: int | None = None
     timeout_s: float | None = None
     progress: Callable[[Progress], None] | None = None
 
@@ -134,6 +138,7 @@ def read_terms(given: RunTerms) -> Terms:
         secrets=dict(given.get("secrets", {})),
         sealed=given.get("sealed", False),
         workerpool=as_address(given["workerpool"]) if "workerpool" in given else ZERO_ADDRESS,
+        window_s=_positive("window_s", given["window_s"], 0) if "window_s" in given else None,
         timeout_s=given.get("timeout_s"),
         progress=given.get("progress"),
     )

@@ -29,7 +29,8 @@ def test_leaves_come_back_as_they_were() -> None:
 
 
 def test_ids_come_back_in_their_one_spelling() -> None:
-    shouted = tuple(replace(leaf, agreed=(Address("0x" + "0A" * 20),), digest=Hash32(leaf.digest.upper().replace("X", "x"))) for leaf in LEAVES)
+    loud = Address("0x" + "0A" * 20)
+    shouted = tuple(replace(leaf, agreed=(loud,), digest=Hash32(leaf.digest.upper().replace("X", "x"))) for leaf in LEAVES)
     assert decode_leaves(encode_leaves(DEAL, shouted), DEAL, ROOT) == LEAVES
 
 
