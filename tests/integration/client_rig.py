@@ -16,9 +16,11 @@ from pathlib import Path
 import anyio
 import httpx
 import msgspec
+from anyio.abc import TaskGroup
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from litestar import Litestar, get
 
+from tests.support.bag_pool import BagBoard, BagPool, BagScript
 from voisin.chain import Admission, Call, Chain, DeploymentTerms, Sender, calls, deployment_plan, execute_plan, follow, open_chain
 from voisin.chain.devnet import DevnetSettings, development_keys, serve_devnet
 from voisin.chain.keystore import create_keystore
@@ -59,6 +61,8 @@ class Script:
     sealed: set[str] = field(default_factory=lambda: {"seal"})
     reader_key: str = ""
     """What sealed results are sealed for, in PEM."""
+    bag: BagScript = field(default_factory=BagScript)
+    """What it does with bags."""
 
 
 @dataclass
@@ -96,8 +100,9 @@ class Rig:
 
 
 @asynccontextmanager
-async def open_rig(home: Path) -> AsyncIterator[Rig]:
+async def open_rig(home: Path, *, settles_bags: bool = False) -> AsyncIterator[Rig]:
     """Bring a market up: contracts, money for everybody, an order book, storage, a pool that does as its script says."""
+    bags = BagBoard()
     wallets = home / "wallets"
     names = ("requester", "scheduler", "poor", "worker-1", "worker-2", "worker-3", "worker-4")
     people = {name: create_keystore(wallets / f"{name}.json", PASSWORD, strength="light") for name in names}
@@ -122,7 +127,7 @@ async def open_rig(home: Path) -> AsyncIterator[Rig]:
                 serve_app(create_storage_app(BlobStore(home / "blobs"))) as storage_url,
                 open_market(market) as opened,
                 serve_app(opened.app) as market_url,
-                serve_app(_pool_app(chain, workerpool, people["scheduler"], crew)) as pool_url,
+                serve_app(_pool_app(chain, workerpool, people["scheduler"], crew, bags if settles_bags else None)) as pool_url,
                 StorageClient(storage_url) as storage,
             ):
                 network = Network(
@@ -140,15 +145,15 @@ async def open_rig(home: Path) -> AsyncIterator[Rig]:
                 save_network(home, network)
                 rig = Rig(home, network, chain, storage, people["scheduler"], crew, people["requester"], people["poor"], Script())
                 async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(_ScriptedPool(rig).run)
+                    tasks.start_soon(_ScriptedPool(rig, bags).run)
                     yield rig
                     tasks.cancel_scope.cancel()
 
 
 @contextmanager
-def running_rig(home: Path) -> Iterator[tuple[Rig, BlockingPortal]]:
+def running_rig(home: Path, *, settles_bags: bool = False) -> Iterator[tuple[Rig, BlockingPortal]]:
     """Run a market in a thread of its own; answers it with the portal to its loop."""
-    with start_blocking_portal() as portal, portal.wrap_async_context_manager(open_rig(home)) as rig:
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(open_rig(home, settles_bags=settles_bags)) as rig:
         yield rig, portal
 
 
@@ -167,7 +172,7 @@ async def _found_pool(chain: Chain, scheduler: KeySigner) -> Address:
     return await chain.registries.predict_workerpool(scheduler.address, POOL_NAME)
 
 
-def _pool_app(chain: Chain, workerpool: Address, scheduler: KeySigner, crew: Sequence[KeySigner]) -> Litestar:
+def _pool_app(chain: Chain, workerpool: Address, scheduler: KeySigner, crew: Sequence[KeySigner], bags: BagBoard | None) -> Litestar:
     @get("/v1/pool")
     async def pool() -> PoolView:
         scores = await chain.hub.scores([worker.address for worker in crew])
@@ -183,35 +188,48 @@ def _pool_app(chain: Chain, workerpool: Address, scheduler: KeySigner, crew: Seq
             storage_url="",
             version="test",
             workers=workers,
+            settles_bags=bags is not None,
         )
 
-    return Litestar([pool], openapi_config=None)
+    return Litestar([pool, *([] if bags is None else [bags.route()])], openapi_config=None)
 
 
 class _ScriptedPool:
     """Runs every deal of the pool, one task after another."""
 
-    def __init__(self, rig: Rig) -> None:
+    def __init__(self, rig: Rig, bags: BagBoard) -> None:
         self._rig = rig
+        self._bags = bags
         self._scheduler = Sender(rig.chain, rig.scheduler)
         self._senders = [Sender(rig.chain, worker) for worker in rig.workers]
 
     async def run(self) -> None:
         """Follow the chain for deals."""
-        async for blocks in follow(self._rig.chain, await self._rig.chain.block_number()):
-            for logged in blocks.events:
-                if isinstance(logged.event, SchedulerNotice) and logged.event.workerpool == self._rig.network.workerpool:
-                    await self._run_deal(logged.event.deal_id)
+        async with anyio.create_task_group() as tasks:
+            async for blocks in follow(self._rig.chain, await self._rig.chain.block_number()):
+                for logged in blocks.events:
+                    if isinstance(logged.event, SchedulerNotice) and logged.event.workerpool == self._rig.network.workerpool:
+                        await self._run_deal(logged.event.deal_id, tasks)
 
-    async def _run_deal(self, deal_id: DealId) -> None:
+    async def _run_deal(self, deal_id: DealId, tasks: TaskGroup) -> None:
         deal = await self._rig.chain.hub.deal(deal_id)
         params = parse_params(deal.params)
         if params.voisin_bag:
             entries = list(decode_bag(await self._rig.storage.get_bytes(params.voisin_bag, max_bytes=1 << 20)).tasks)  # type: ignore[arg-type]
         else:
             entries = [BagEntry(split_args(params.iexec_args), params.voisin_inputs)] * (deal.bot_first + deal.bot_size)
-        for index in range(deal.bot_first, deal.bot_first + deal.bot_size):
+        indexes = range(deal.bot_first, deal.bot_first + deal.bot_size)
+        if params.voisin_window:
+            script = self._rig.script
+            made = {index: None if entries[index].args[:1] == ("idle",) else await self._archive(entries[index]) for index in indexes}
+            pool = BagPool(self._rig.chain, self._rig.storage, self._scheduler, self._rig.workers, script.bag, self._bags)
+            tasks.start_soon(pool.run, deal_id, deal, made)
+            return
+        for index in indexes:
             await self._run_task(deal_id, index, entries[index])
+
+    async def _archive(self, entry: BagEntry) -> bytes:
+        return pack_files(await self._files(entry, fails=entry.args[:1] == ("fail",)))
 
     async def _run_task(self, deal_id: DealId, index: int, entry: BagEntry) -> None:
         script, word = self._rig.script, entry.args[0] if entry.args else ""

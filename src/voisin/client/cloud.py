@@ -19,6 +19,7 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from voisin.client.apps import AppReference, find_app
+from voisin.client.bags.guard import Guard
 from voisin.client.callbacks import Callback, find_callback, retry_callback
 from voisin.client.feed import follow_feed, read_topics
 from voisin.client.history import deal_invoice, with_enclave
@@ -371,6 +372,8 @@ class AsyncCloud:
 
     async def _open(self, deals: Sequence[tuple[DealId, int | None]], requester: Requester | None) -> AsyncJob:
         job = await open_job(self.links, self._watch, deals)
+        for bag in job.bags:
+            self._background.start_soon(bag.follow)
         if requester is not None and all(part.deal.requester == requester.address for part in job.deals):
             self._background.start_soon(_guard, job, requester)
         return job
@@ -417,16 +420,24 @@ async def _beside(aside: Callable[[], Awaitable[None]], main: Callable[[], Await
 
 
 async def _guard(job: AsyncJob, requester: Requester) -> None:
-    """Claim what is late; while the chain is out of reach, wait. What cannot be claimed is told to those who wait."""
-    while True:
-        try:
-            return await job.claim_late(requester.sender)
-        except UnavailableError:
-            await anyio.sleep(_RETRY_S)
-        except VoisinError as error:
-            for watched in job.watched.values():
-                watched.give_up(error)
-            return None
+    """Guard the bags and claim what is late; while the chain is out of reach, wait. What cannot be had is told to those who wait."""
+
+    async def guarded(work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                return await work()
+            except UnavailableError:
+                await anyio.sleep(_RETRY_S)
+            except VoisinError as error:
+                for watched in job.watched.values():
+                    watched.give_up(error)
+                return None
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(guarded, lambda: job.claim_late(requester.sender))
+        for part in job.deals:
+            if part.bag is not None:
+                tasks.start_soon(guarded, Guard(part.bag, requester, part.deadline).keep)
 
 
 def _amount(amount: int | str) -> NRLC:

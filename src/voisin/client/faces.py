@@ -34,6 +34,8 @@ class JobFace(Face[AsyncJob]):
         """
         Wait for one task and fetch its result.
 
+        That of a task in a bag comes as soon as its workers agree, before the bag is settled.
+
         Args:
             index: The task's place in the job, from 0.
 

@@ -11,13 +11,14 @@ from voisin.chain import Chain, events_of
 from voisin.client.invoice import UNKNOWN_ENCLAVE, Invoice, MinedTransaction, build_invoice, concerns
 from voisin.client.services import OrderBook
 from voisin.errors import VoisinError
-from voisin.protocol.events import Logged, TaskClaimed, TaskFinalized
+from voisin.protocol.events import BagClaimed, BagSettled, BagSlashed, Logged, TaskClaimed, TaskFinalized
 from voisin.protocol.ids import DealId, Hash32, TaskId, as_address, task_id
 from voisin.protocol.records import Deal
 from voisin.protocol.tags import is_simulated
 from voisin.units import UnixSeconds, Wei
 
 SPAN = 5_000
+_ENDS_OF_BAGS = (BagSettled, BagSlashed, BagClaimed)
 
 
 class _Header(msgspec.Struct, frozen=True):
@@ -71,7 +72,7 @@ async def deal_events(chain: Chain, deal_id: DealId, deal: Deal, *, first_block:
         span = await events_of(chain, first, min(first + SPAN - 1, last))
         found += span
         is_open -= {logged.event.task_id for logged in span if isinstance(logged.event, TaskFinalized | TaskClaimed)}
-        if not is_open:
+        if not is_open or any(isinstance(logged.event, _ENDS_OF_BAGS) and logged.event.deal_id == deal_id for logged in span):
             break
     return found
 

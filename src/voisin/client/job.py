@@ -1,7 +1,7 @@
 """
 A job: the tasks of one run, spread over one or more deals, on the way to their results.
 
-Results are fetched as tasks finish. A task that its pool has not finished by the deal's final deadline is claimed, which
+Results are fetched as tasks finish. A bag is guarded until its money has moved (`bags.guard`). Of other deals, a task that its pool has not finished by the deal's final deadline is claimed, which
 gives its price back.
 """
 
@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 
 import anyio
 
-from voisin.chain import Sender, calls
+from voisin.chain import Sender, bags, calls
+from voisin.client.bags.run import BagRun
+from voisin.client.bags.story import BagStory, deal_window
 from voisin.client.history import deal_events, deal_invoice, task_ids, with_enclave
 from voisin.client.invoice import Invoice
 from voisin.client.links import Links
-from voisin.client.results import Finished, Result, fetch_result
+from voisin.client.results import Finished, Result, fetch_result, open_result
 from voisin.client.settlement import task_price
 from voisin.client.terms import Progress
 from voisin.client.watch import Stage, Watch, Watched
@@ -35,13 +37,14 @@ _CLAIM_TRIES = 30
 
 @dataclass(frozen=True, slots=True)
 class JobDeal:
-    """One deal of a job: its tasks with their indexes, when they can be claimed, and where it began."""
+    """One deal of a job: its tasks with their indexes, when they can be claimed, where it began, and its bag if it is settled as one."""
 
     deal_id: DealId
     deal: Deal
     tasks: Mapping[TaskId, int]
     deadline: UnixSeconds
     block: int | None
+    bag: BagRun | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +98,27 @@ class AsyncJob:
             failed=sum(stage is Stage.FAILED for stage in stages),
         )
 
+    @property
+    def bags(self) -> tuple[BagRun, ...]:
+        """The deals that are settled as a bag."""
+        return tuple(part.bag for part in self.deals if part.bag is not None)
+
+    async def settled(self) -> None:
+        """Wait until nothing more can be done about any task or bag: everything is paid, or refunded."""
+        for bag in self.bags:
+            await bag.until_over()
+        await self._all_settled([task for part in self.deals if part.bag is None for task in part.tasks])
+
+    async def checked(self) -> None:
+        """Wait until the leaves of every bag are posted and looked at, or the bag is over."""
+        for bag in self.bags:
+            await bag.until_checked()
+
     async def result(self, index: int) -> Result:
         """
         Wait for one task and fetch its result.
+
+        That of a task in a bag comes as soon as its workers agree, before the bag is settled.
 
         Args:
             index: The task's place in the job, from 0.
@@ -115,6 +136,8 @@ class AsyncJob:
         await watched.final()
         workers = tuple(watched.provers)
         finished = Finished(deal_id=part.deal_id, deal=part.deal, task_id=task, place=index, workers=workers, price=task_price(part.deal))
+        if part.bag is not None:
+            return await open_result(self.links.storage, finished, part.bag.stored(part.tasks[task]), self.links.keys)
         return await fetch_result(self.links.chain, self.links.storage, finished, self.links.keys)
 
     async def collect(self, tell: Callable[[Ending], Awaitable[None]]) -> None:
@@ -189,7 +212,7 @@ class AsyncJob:
 
     async def claim_late(self, sender: Sender) -> None:
         """
-        Wait for the end of every deal, and claim what is not done by its final deadline.
+        Wait for the end of every deal, and claim what is not done by its final deadline; bags have guards of their own.
 
         Args:
             sender: Sends the claims.
@@ -198,7 +221,7 @@ class AsyncJob:
             StateError: The hub does not let them be claimed.
             UnavailableError: The chain is out of reach.
         """
-        for part in sorted(self.deals, key=lambda part: part.deadline):
+        for part in sorted((part for part in self.deals if part.bag is None), key=lambda part: part.deadline):
             looks = 0
             while waiting := [task for task in part.tasks if not self.watched[task].settled.is_set()]:
                 left = part.deadline - max(int(time.time()), await self.links.chain.block_time())
@@ -254,9 +277,19 @@ async def open_job(links: Links, watch: Watch, deals: Sequence[tuple[DealId, int
     for deal_id, block in deals:
         deal = await links.chain.hub.deal(deal_id)
         deadline = final_deadline(deal.start_time, categories[deal.category].time_ref_s)
-        part = JobDeal(deal_id, deal, task_ids(deal_id, deal), deadline, block)
-        watched |= await watch.add(part.tasks)
+        ids = task_ids(deal_id, deal)
+        bag = await _open_bag(links, watch, deal_id, deal)
+        watched |= bag.watched if bag is not None else await watch.add(ids)
         watch.tell(await deal_events(links.chain, deal_id, deal, first_block=block))
-        parts.append(part)
+        parts.append(JobDeal(deal_id, deal, ids, deadline, block, bag))
     order = tuple((part, task) for part in parts for task in part.tasks)
     return AsyncJob(links, watch, tuple(parts), watched, order)
+
+
+async def _open_bag(links: Links, watch: Watch, deal_id: DealId, deal: Deal) -> BagRun | None:
+    window_s = deal_window(deal)
+    if window_s is None or not await bags.settles_bags(links.chain.rpc, links.chain.hub_address):
+        return None
+    story, ids = BagStory(deal_id, window_s), task_ids(deal_id, deal)
+    watched = await watch.add_bag(story, ids)
+    return BagRun(links, watch, deal, story, {index: task for task, index in ids.items()}, watched)

@@ -120,9 +120,7 @@ async def make_quote(links: Links, requester: Address, reference: AppReference, 
     )
 
 
-async def _find(
-    links: Links, requester: Address, app: TargetApp, volume: int, terms: Terms, window_s: int
-) -> tuple[Wish, tuple[Lot, ...]]:
+async def _find(links: Links, requester: Address, app: TargetApp, volume: int, terms: Terms, window_s: int) -> tuple[Wish, tuple[Lot, ...]]:
     """Say in the protocol's words what is wanted, and find the offers that cover it."""
     is_bag = window_s != TASK_BY_TASK
     wish = Wish(

@@ -64,7 +64,7 @@ class Result:
         workers: The workers that agreed on this result.
         price: What the task cost [nRLC].
         cid: Where the archive lies.
-        digest: The digest on the chain that the files were held against.
+        digest: The digest that the files were held against: the chain's, or that of a bag which is not settled yet.
         archive: The ZIP file itself, opened if it was sealed.
     """
 
@@ -147,6 +147,14 @@ class Finished:
     price: NRLC
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Where a result lies, and what it must hash to."""
+
+    cid: Cid
+    digest: Hash32
+
+
 async def fetch_result(chain: Chain, storage: StorageClient, finished: Finished, keys: ReaderKeys | None = None) -> Result:
     """
     Download the result of a completed task and verify it.
@@ -166,19 +174,34 @@ async def fetch_result(chain: Chain, storage: StorageClient, finished: Finished,
     """
     task = await chain.hub.task(finished.task_id)
     require_completed(finished.task_id, task)
-    cid = parse_cid(decode_link(task.results))
-    data = await storage.get_bytes(cid, max_bytes=MAX_ARCHIVE_BYTES)
+    return await open_result(storage, finished, Stored(parse_cid(decode_link(task.results)), task.result_digest), keys)
+
+
+async def open_result(storage: StorageClient, finished: Finished, stored: Stored, keys: ReaderKeys | None = None) -> Result:
+    """
+    Download a result and hold it against its digest.
+
+    Args:
+        storage: Where results lie.
+        finished: The task.
+        stored: Where the result lies, and its digest.
+        keys: As in `fetch_result`.
+
+    Raises:
+        As `fetch_result`, but for `StateError`.
+    """
+    data = await storage.get_bytes(stored.cid, max_bytes=MAX_ARCHIVE_BYTES)
     reader = finished.deal.requester if finished.deal.beneficiary == ZERO_ADDRESS else finished.deal.beneficiary
     data = await anyio.to_thread.run_sync(_unsealed, data, reader, keys)
-    archive = await anyio.to_thread.run_sync(_verified, data, task.result_digest, finished.deal.callback != ZERO_ADDRESS)
+    archive = await anyio.to_thread.run_sync(_verified, data, stored.digest, finished.deal.callback != ZERO_ADDRESS)
     result = Result(
         deal_id=finished.deal_id,
         task_id=finished.task_id,
         index=finished.place,
         workers=finished.workers,
         price=finished.price,
-        cid=cid,
-        digest=task.result_digest,
+        cid=stored.cid,
+        digest=stored.digest,
         archive=data,
         _open=archive,
     )

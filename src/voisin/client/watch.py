@@ -13,9 +13,11 @@ from enum import IntEnum
 import anyio
 
 from voisin.chain import Chain, events_of
+from voisin.client.bags.story import BagStory
 from voisin.client.invoice import subject
 from voisin.errors import UnavailableError, VoisinError
 from voisin.protocol.events import (
+    BagEvent,
     ConsensusReached,
     Event,
     Logged,
@@ -26,7 +28,7 @@ from voisin.protocol.events import (
     TaskReopened,
     TaskRevealed,
 )
-from voisin.protocol.ids import Address, TaskId
+from voisin.protocol.ids import Address, DealId, TaskId
 
 PATIENCE_S = 120.0
 """How long the chain may be out of reach before those who wait are told [s]."""
@@ -88,6 +90,15 @@ class Watched:
             raise self.error
         return self.stage
 
+    def end(self, stage: Stage, workers: Iterable[Address] = ()) -> None:
+        """Take into account how the task of a bag ended, which the chain does not say of single tasks."""
+        for worker in workers:
+            _add(self.contributors, worker)
+            _add(self.provers, worker)
+        self._reach(stage)
+        if self.stage.is_final:
+            self.settled.set()
+
     def apply(self, event: Event) -> None:
         """Take one of the task's events into account; the same event twice changes nothing."""
         match event:
@@ -137,6 +148,7 @@ class Watch:
         self._chain = chain
         self._patience_s = patience_s
         self._tasks: dict[TaskId, Watched] = {}
+        self._bags: dict[DealId, list[tuple[BagStory, Mapping[TaskId, Watched]]]] = {}
         self._wanted = anyio.Event()
         self._news = anyio.Event()
         self._next_block: int | None = None
@@ -144,20 +156,28 @@ class Watch:
     async def add(self, tasks: Iterable[TaskId]) -> Mapping[TaskId, Watched]:
         """Start to watch tasks; what happened to them until now must then be told with `tell`."""
         watched = {task: self._tasks.setdefault(task, Watched()) for task in tasks}
-        if self._next_block is None:
-            self._next_block = await self._chain.block_number() + 1
-        self._wanted.set()
+        await self._begin()
+        return watched
+
+    async def add_bag(self, story: BagStory, tasks: Iterable[TaskId]) -> Mapping[TaskId, Watched]:
+        """Start to watch a bag; how its tasks end is for the caller to say, because the chain does not (`Watched.end`)."""
+        watched = {task: Watched() for task in tasks}
+        self._bags.setdefault(story.deal_id, []).append((story, watched))
+        await self._begin()
         return watched
 
     def tell(self, logs: Iterable[Logged]) -> None:
         """Take events into account, from the past or from the follower."""
         for logged in logs:
+            if isinstance(logged.event, BagEvent):
+                for story, _ in self._bags.get(logged.event.deal_id, []):
+                    story.apply(logged.event)
             task = subject(logged.event)
             if task is not None and (watched := self._tasks.get(task)) is not None:
                 watched.apply(logged.event)
                 if watched.stage.is_final:
                     del self._tasks[task]
-        self._announce()
+        self.announce()
 
     async def changed(self) -> None:
         """Wait until something may have changed."""
@@ -172,6 +192,11 @@ class Watch:
             except VoisinError as error:
                 self._wanted = anyio.Event()
                 self._give_up(error)
+
+    async def _begin(self) -> None:
+        if self._next_block is None:
+            self._next_block = await self._chain.block_number() + 1
+        self._wanted.set()
 
     async def _follow(self) -> None:
         """Read block after block; raise once the chain has been out of reach for too long."""
@@ -196,11 +221,14 @@ class Watch:
 
     def _give_up(self, error: VoisinError) -> None:
         waiting, self._tasks = self._tasks, {}
-        for watched in waiting.values():
+        in_bags = [watched for found in self._bags.values() for _, tasks in found for watched in tasks.values()]
+        for watched in (*waiting.values(), *in_bags):
             watched.give_up(error)
+        self._bags.clear()
         self._next_block = None
-        self._announce()
+        self.announce()
 
-    def _announce(self) -> None:
+    def announce(self) -> None:
+        """Wake who waits for news."""
         self._news.set()
         self._news = anyio.Event()
