@@ -76,10 +76,10 @@ async def travel(rig: Rig, seconds: int = WINDOW_S + 200) -> None:
     await rig.chain.rpc.fetch(object, "evm_mine")
 
 
-async def until(condition: Callable[[], bool]) -> None:
+async def until(job: AsyncJob, condition: Callable[[], bool]) -> None:
     with anyio.fail_after(30):
         while not condition():
-            await anyio.sleep(0.02)
+            await job.watch.changed()
 
 
 async def purse(cloud: AsyncCloud) -> int:
@@ -122,7 +122,7 @@ async def test_every_fraud_is_proven_and_the_money_is_back(rig: Rig, cloud: Asyn
     job = await start(cloud, app)
     story = job.bags[0].story
     if PROVEN[fraud] is Fraud.SILENCE:
-        await until(lambda: bool(story.demands))
+        await until(job, lambda: bool(story.demands))
         await travel(rig)
     assert await over(job) is BagStage.PUNISHED
     assert (story.fraud, story.challenger) == (PROVEN[fraud], rig.requester.address)
@@ -133,7 +133,7 @@ async def money_is(cloud: AsyncCloud, stake: int) -> None:
     """Bonds are given back after the bag's end."""
     with anyio.move_on_after(20):
         while await cloud.account() != Account(NRLC(stake), NRLC(0)):
-            await anyio.sleep(0.05)
+            await cloud.links.chain.heads.wait(await cloud.links.chain.block_number(), poll_s=0.1)
     assert await cloud.account() == Account(NRLC(stake), NRLC(0))
 
 
@@ -151,9 +151,9 @@ async def test_withheld_leaves_are_demanded_and_their_absence_is_punished(rig: R
     held = await purse(cloud)
     job = await start(cloud, app)
     story = job.bags[0].story
-    await until(lambda: story.posted is not None)
+    await until(job, lambda: story.posted is not None)
     await travel(rig, WINDOW_S // 2 + 1)
-    await until(lambda: len(story.demands) == 3)
+    await until(job, lambda: len(story.demands) == 3)
     await travel(rig)
     assert await over(job) is BagStage.PUNISHED
     assert story.fraud is Fraud.SILENCE
@@ -167,9 +167,9 @@ async def test_leaves_that_are_shown_when_they_are_asked_for_cost_the_bonds_and_
     held = await purse(cloud)
     job = await start(cloud, app)
     story = job.bags[0].story
-    await until(lambda: story.posted is not None)
+    await until(job, lambda: story.posted is not None)
     await travel(rig, WINDOW_S // 2 + 1)
-    await until(lambda: len(story.answered) == 3)
+    await until(job, lambda: len(story.answered) == 3)
     await travel(rig)
     assert await over(job) is BagStage.SETTLED
     await money_is(cloud, held - 6 * PRICE)
@@ -188,9 +188,9 @@ async def test_nobody_settles_so_the_client_does(rig: Rig, cloud: AsyncCloud, ap
     rig.script.bag = BagScript(settles=False)
     held = await purse(cloud)
     job = await start(cloud, app, [["one"], ["idle"], ["three"]])
-    with pytest.raises(StateError, match="task 1 of deal .* has no result: nobody can run it"):
+    with pytest.raises(StateError, match=r"task 1 of deal .* has no result: nobody can run it"):
         await job.results()
-    await until(lambda: job.bags[0].story.posted is not None)
+    await until(job, lambda: job.bags[0].story.posted is not None)
     await travel(rig)
     assert await over(job) is BagStage.SETTLED
     await money_is(cloud, held - 2 * PRICE)

@@ -6,6 +6,7 @@ Workers compute nothing; they sign what the pool wants of them, unless the scrip
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -23,7 +24,7 @@ from voisin.protocol.bag_api import BagResult, BagStage, BagView, encode_leaves
 from voisin.protocol.bag_settlement import NO_RESULT, Leaf, PostedBag, contribution_digest, in_order, leaf_hash, pack_payouts, window_of
 from voisin.protocol.cid import digest_of
 from voisin.protocol.events import BagPosted, LeafDemanded
-from voisin.protocol.ids import ZERO_ADDRESS, ZERO_HASH, Address, DealId, Hash32, task_id, to_hex
+from voisin.protocol.ids import ZERO_ADDRESS, ZERO_HASH, DealId, Hash32, task_id, to_hex
 from voisin.protocol.merkle import MerkleTree
 from voisin.protocol.records import Deal
 from voisin.protocol.results import result_hash, sha256
@@ -91,6 +92,13 @@ class BagBoard:
 
     views: dict[DealId, list[BagResult]] = field(default_factory=dict)
     deals: dict[DealId, Deal] = field(default_factory=dict)
+    news: anyio.Event = field(default_factory=anyio.Event)
+
+    def tell(self, deal: DealId, results: list[BagResult]) -> None:
+        """Hand results out."""
+        self.views[deal] = results
+        self.news.set()
+        self.news = anyio.Event()
 
     def route(self) -> HTTPRouteHandler:
         """The route, as a real pool has it."""
@@ -100,7 +108,7 @@ class BagBoard:
             deal = DealId(Hash32(deal_id))
             with anyio.move_on_after(min(wait, 2)):
                 while len(self.views.get(deal, [])) <= after:
-                    await anyio.sleep(0.02)
+                    await self.news.wait()
             results = tuple(self.views.get(deal, [])[after:])
             found = self.deals.get(deal)
             return BagView(
@@ -135,7 +143,7 @@ class BagPool:
         leaves = _counted(leaves)
         self.board.deals[deal_id] = deal
         if self.script.hands_out:
-            self.board.views[deal_id] = [_told(leaf) for leaf in leaves]
+            self.board.tell(deal_id, [_told(leaf) for leaf in leaves])
         hub = self.chain.hub_address
         if self.script.ending == "give back":
             await self.scheduler.send(bags.give_back_bag(hub, deal_id))
@@ -148,11 +156,9 @@ class BagPool:
                 tasks.start_soon(self._answer, bag, deal, leaves)
             if self.script.settles:
                 while await self.chain.block_time() < bag.deadline:
-                    await anyio.sleep(0.05)
-                try:
+                    await self.chain.heads.wait(await self.chain.block_number(), poll_s=0.1)
+                with contextlib.suppress(RevertError):  # somebody proved it wrong
                     await self.scheduler.send(bags.settle_bag(hub, bag))
-                except RevertError:
-                    pass  # somebody proved it wrong
                 tasks.cancel_scope.cancel()
 
     async def _leaf(self, deal: Deal, index: int, archive: bytes | None) -> Leaf:
@@ -207,8 +213,3 @@ def _counted(leaves: Sequence[Leaf]) -> Leaves:
 def _told(leaf: Leaf) -> BagResult:
     reason = "" if leaf.digest != NO_RESULT else "nobody can run it"
     return BagResult(index=leaf.index, digest=leaf.digest, location=leaf.location, agreed=leaf.agreed, reason=reason)
-
-
-def addresses(workers: Sequence[KeySigner]) -> tuple[Address, ...]:
-    """Who the workers are."""
-    return tuple(worker.address for worker in workers)

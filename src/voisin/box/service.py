@@ -110,58 +110,49 @@ async def _services(
     async with (
         serve_app(create_storage_app(store), host=settings.host, port=settings.port_of(STORAGE_PORT)) as storage_url,
         _vault(settings, rpc_url, deployment) as vault_url,
+        open_market(_market_settings(settings, rpc_url, deployment)) as market,
+        serve_app(market.app, host=settings.host, port=settings.port_of(MARKET_PORT)) as market_url,
+        open_index(_index_settings(settings, rpc_url, deployment, storage_url)) as index,
+        serve_app(index.app, host=settings.host, port=settings.port_of(INDEX_PORT)) as index_url,
     ):
-        market_settings = MarketSettings(
-            database_url=f"sqlite:///{settings.folder / 'market.db'}",
+        pool_settings = PoolSettings(
+            database_url=f"sqlite:///{settings.folder / 'pool.db'}",
             rpc_url=rpc_url,
             hub=deployment.hub,
-            start_block=deployment.block,
+            workerpool=workerpool,
+            storage_url=storage_url,
+            market_url=market_url,
+            index_url=index_url,
+            vault_url=vault_url,
             allow_simulated=True,
+            price=settings.price,
+            categories=tuple(number for number in settings.sold_categories if number < len(settings.categories)),
+            start_block=deployment.block,
         )
         async with (
-            open_market(market_settings) as market,
-            serve_app(market.app, host=settings.host, port=settings.port_of(MARKET_PORT)) as market_url,
-            open_index(_index_settings(settings, rpc_url, deployment, storage_url)) as index,
-            serve_app(index.app, host=settings.host, port=settings.port_of(INDEX_PORT)) as index_url,
+            open_pool(pool_settings, wallets.signers[SCHEDULER]) as pool,
+            serve_app(pool.app, host=settings.host, port=settings.port_of(POOL_PORT)) as pool_url,
+            announced(pool_settings, chain.domain, wallets.signers[SCHEDULER], pool_url, wall=time.time, duty=pool.service.lead),
+            _broker(settings, rpc_url, deployment, market_url, wallets) as broker_url,
         ):
-            pool_settings = PoolSettings(
-                database_url=f"sqlite:///{settings.folder / 'pool.db'}",
+            pool.service.answer_at(pool_url)
+            yield Network(
+                chain_id=settings.chain_id,
                 rpc_url=rpc_url,
                 hub=deployment.hub,
-                workerpool=workerpool,
-                storage_url=storage_url,
                 market_url=market_url,
+                storage_url=storage_url,
+                pool_url=pool_url,
                 index_url=index_url,
                 vault_url=vault_url,
-                allow_simulated=True,
-                price=settings.price,
-                categories=tuple(number for number in settings.sold_categories if number < len(settings.categories)),
-                start_block=deployment.block,
+                broker_url=broker_url,
+                workerpool=workerpool,
+                wallets={role: str(wallets.path(role).relative_to(settings.home)) for role in (REQUESTER, SCHEDULER)},
+                password_file=str(wallets.password_file.relative_to(settings.home)),
+                first_block=deployment.block,
+                bag_window_s=settings.bag_window_s,
+                pid=os.getpid(),
             )
-            async with (
-                open_pool(pool_settings, wallets.signers[SCHEDULER]) as pool,
-                serve_app(pool.app, host=settings.host, port=settings.port_of(POOL_PORT)) as pool_url,
-                announced(pool_settings, chain.domain, wallets.signers[SCHEDULER], pool_url, wall=time.time, duty=pool.service.lead),
-                _broker(settings, rpc_url, deployment, market_url, wallets) as broker_url,
-            ):
-                pool.service.answer_at(pool_url)
-                yield Network(
-                    chain_id=settings.chain_id,
-                    rpc_url=rpc_url,
-                    hub=deployment.hub,
-                    market_url=market_url,
-                    storage_url=storage_url,
-                    pool_url=pool_url,
-                    index_url=index_url,
-                    vault_url=vault_url,
-                    broker_url=broker_url,
-                    workerpool=workerpool,
-                    wallets={role: str(wallets.path(role).relative_to(settings.home)) for role in (REQUESTER, SCHEDULER)},
-                    password_file=str(wallets.password_file.relative_to(settings.home)),
-                    first_block=deployment.block,
-                    bag_window_s=settings.bag_window_s,
-                    pid=os.getpid(),
-                )
 
 
 @asynccontextmanager
@@ -176,6 +167,16 @@ async def _broker(settings: BoxSettings, rpc_url: str, deployment: Deployment, m
         serve_app(broker.app, host=settings.host, port=settings.port_of(BROKER_PORT)) as broker_url,
     ):
         yield broker_url
+
+
+def _market_settings(settings: BoxSettings, rpc_url: str, deployment: Deployment) -> MarketSettings:
+    return MarketSettings(
+        database_url=f"sqlite:///{settings.folder / 'market.db'}",
+        rpc_url=rpc_url,
+        hub=deployment.hub,
+        start_block=deployment.block,
+        allow_simulated=True,
+    )
 
 
 def _index_settings(settings: BoxSettings, rpc_url: str, deployment: Deployment, storage_url: str) -> IndexSettings:

@@ -1,8 +1,8 @@
 """
 A job: the tasks of one run, spread over one or more deals, on the way to their results.
 
-Results are fetched as tasks finish. A bag is guarded until its money has moved (`bags.guard`). Of other deals, a task that its pool has not finished by the deal's final deadline is claimed, which
-gives its price back.
+Results are fetched as tasks finish. A bag is guarded until its money has moved (`bags.guard`). Of other deals, a task that its
+pool has not finished by the deal's final deadline is claimed, which gives its price back.
 """
 
 from __future__ import annotations
