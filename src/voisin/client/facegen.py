@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 TARGET = HERE / "faces.py"
 
 FACES = {
-    "AsyncJob": ("job.py", "JobFace", ("result", "results", "invoices")),
+    "AsyncJob": ("job.py", "JobFace", ("result", "results", "checked", "settled", "invoices")),
     "AsyncCloud": (
         "cloud.py",
         "CloudFace",

@@ -59,6 +59,14 @@ class JobFace(Face[AsyncJob]):
         """
         return self._wait(self._inner.results)
 
+    def checked(self) -> None:
+        """Wait until the leaves of every bag are posted and looked at, or the bag is over."""
+        self._wait(self._inner.checked)
+
+    def settled(self) -> None:
+        """Wait until nothing more can be done about any task or bag: everything is paid, or refunded."""
+        self._wait(self._inner.settled)
+
     def invoices(self) -> list[Invoice]:
         """
         Write the invoice of each deal.
