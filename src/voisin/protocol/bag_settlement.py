@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 import msgspec
-from eth_utils import keccak
 
 from voisin.errors import InputError
 from voisin.protocol.eip712 import Domain, domain_separator
+from voisin.protocol.hashing import keccak
 from voisin.protocol.ids import ZERO_HASH, Address, DealId, Hash32, from_hex, task_id, uint_bytes
 from voisin.protocol.merkle import MerkleTree
 from voisin.protocol.results import result_hash
@@ -31,9 +31,9 @@ NO_RESULT: Final = ZERO_HASH
 _PREFIX = b'{"voisin_window":"'
 _DIGITS = 6
 _NOBODY = bytes(20)
-_CONTRIBUTION = keccak(text="Contribution(bytes32 dealid,uint256 index,bytes32 resultHash)")
-_RECEIPT = keccak(text="Receipt(bytes32 dealid,uint256 index,address worker,bytes32 resultHash)")
-_EARNED = keccak(text="Earned(bytes32 dealid,address worker,uint256 amount)")
+_CONTRIBUTION = keccak(b"Contribution(bytes32 dealid,uint256 index,bytes32 resultHash)")
+_RECEIPT = keccak(b"Receipt(bytes32 dealid,uint256 index,address worker,bytes32 resultHash)")
+_EARNED = keccak(b"Earned(bytes32 dealid,address worker,uint256 amount)")
 
 
 class Dissent(msgspec.Struct, frozen=True, order=True):

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eth_utils import keccak
-
 from voisin.errors import InputError
+from voisin.protocol.hashing import keccak
 
 ZERO_NODE = bytes(32)
 
