@@ -13,7 +13,9 @@ from voisin.protocol.ids import Hash32
 from voisin.protocol.trust import group_weight, is_agreed, worker_weight
 
 
-def more_replicas(trust: int, contributed: Mapping[Hash32, Sequence[int]], pending: Sequence[int], candidates: Sequence[int]) -> int:
+def more_replicas(
+    trust: int, contributed: Mapping[Hash32, Sequence[int]], pending: Sequence[int], candidates: Sequence[int], *, against: int = 0
+) -> int:
     """
     Count the further workers that a task should get now.
 
@@ -25,6 +27,7 @@ def more_replicas(trust: int, contributed: Mapping[Hash32, Sequence[int]], pendi
         contributed: For each result hash, the weights of the workers that gave it.
         pending: Weights of the workers that are working on the task.
         candidates: Weights of the workers that could be assigned, in the order in which they would be.
+        against: Weight of contributions that count against every result.
 
     Returns:
         How many of the candidates to assign, from the first.
@@ -32,7 +35,7 @@ def more_replicas(trust: int, contributed: Mapping[Hash32, Sequence[int]], pendi
     groups = sorted((group_weight(weights) for weights in contributed.values()), reverse=True)
     best, others = (groups[0], sum(groups[1:])) if groups else (0, 0)
     for count in range(len(candidates)):
-        if _would_agree(best, others, [*pending, *candidates[:count]], trust):
+        if _would_agree(best, others + against, [*pending, *candidates[:count]], trust):
             return count
     return len(candidates)
 

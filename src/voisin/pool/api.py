@@ -9,6 +9,7 @@ The pool's wire: HTTP with JSON for whoever asks, a WebSocket for workers; probl
 | GET /v1/tasks/{task_id}/logs | `TaskLogs`: what its apps printed, for the requester, once for each signature (`Voisin-Consent`) |
 | GET /v1/tasks/{task_id}/logs/stream | the same while it is printed, as Server-Sent Events |
 | GET /v1/deals/{deal_id} | the same for each task of a deal, by index |
+| GET /v1/bags/{deal_id}?after=&wait= | `BagView`: how far a bag is, and its results after so many; waits up to so long [s] for a new one |
 | GET /v1/health | `PoolHealth` |
 | GET /metrics | figures for Prometheus |
 | WS /v1/worker | the dialogue of `voisin.protocol.wire` |
@@ -31,10 +32,11 @@ from litestar.exceptions import WebSocketDisconnect
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.params import FromPath, HeaderParameter, SkipValidation
+from litestar.params import FromPath, HeaderParameter, QueryParameter, SkipValidation
 from litestar.response import Stream
 
 from voisin.pool import views
+from voisin.pool.bags.views import MAX_WAIT_S
 from voisin.pool.desk import ClosedError
 from voisin.pool.ecosystem import ecosystem_routes
 from voisin.pool.logs import AppLog
@@ -42,6 +44,7 @@ from voisin.pool.records import DealRecord
 from voisin.pool.service import PoolService
 from voisin.pool.words import PoolWorkerView
 from voisin.protocol.api import PoolTaskView, PoolView, PrintedText, Problem, TaskLogs, WorkerLog
+from voisin.protocol.bag_api import BagView
 from voisin.protocol.codec import encode
 from voisin.protocol.consent import CONSENT_HEADER, read_consent
 from voisin.protocol.ids import DealId, TaskId, as_hash32
@@ -107,6 +110,17 @@ async def show_deal(service: Service, deal_id: FromPath[str]) -> list[PoolTaskVi
     return await views.deal_views(service, DealId(as_hash32(deal_id)))
 
 
+@get("/v1/bags/{deal_id:str}", responses=PROBLEMS)
+async def show_bag(
+    service: Service,
+    deal_id: FromPath[str],
+    after: Annotated[int, QueryParameter(ge=0, description="How many results are known already.")] = 0,
+    wait: Annotated[float, QueryParameter(ge=0, le=MAX_WAIT_S, description="How long to wait for a new one [s].")] = 0,
+) -> BagView:
+    """Show how far a bag is, and its results as they come."""
+    return await views.bag_view(service, DealId(as_hash32(deal_id)), after=after, wait_s=wait)
+
+
 @get("/v1/health", responses=PROBLEMS)
 async def show_health(service: Service) -> views.PoolHealth:
     """Tell how the pool is; 503 when the chain does not answer."""
@@ -165,6 +179,7 @@ def create_app(service: PoolService) -> Litestar:
             show_logs,
             stream_logs,
             show_deal,
+            show_bag,
             show_health,
             show_metrics,
             serve_worker,

@@ -14,7 +14,6 @@ from voisin.pool.book import Book, DealState, TaskState, UploadState
 from voisin.pool.commands import Tell
 from voisin.pool.facts import DealFound, Instant
 from voisin.pool.records import ENDS, DealRecord, Outcome, Phase, ReplicaRecord, TaskRecord
-from voisin.protocol.bag_settlement import window_of
 from voisin.protocol.events import (
     AccurateContribution,
     ConsensusReached,
@@ -38,8 +37,8 @@ from voisin.units import UnixSeconds
 
 
 def deal_found(book: Book, fact: DealFound, at: Instant) -> None:
-    """Turn a deal into tasks."""
-    if fact.deal_id in book.deals:
+    """Turn a deal into tasks; those of one that is settled as a bag are `voisin.pool.bags`' own."""
+    if fact.deal_id in book.deals or fact.record.is_bag:
         return
     record = fact.record
     deal = DealState(record, params_of(record), is_certain=book.is_live)
@@ -80,16 +79,7 @@ def _refusal(book: Book, record: DealRecord) -> str:
         return "the deal asks for an enclave, and this pool has none; simulated ones are not allowed here (setting allow_simulated)"
     if needs_enclave(deal.tag) and not book.settings.vault_url:
         return "the deal asks for an enclave, and this pool has no vault for its secrets (setting vault_url)"
-    if _is_bag(record):
-        return "the deal asks to be settled as a bag, and this pool settles task by task"
     return ""
-
-
-def _is_bag(record: DealRecord) -> bool:
-    try:
-        return window_of(record.deal.params, record.deal.tag) is not None
-    except InputError:
-        return True
 
 
 def fail(book: Book, task: TaskState, at: Instant, reason: str) -> None:

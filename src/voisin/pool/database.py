@@ -15,7 +15,8 @@ from voisin.protocol.eip712 import Domain
 from voisin.protocol.ids import Address
 from voisin.service.databases import Records
 
-RECORDS = Records("pool", Path(__file__).parent / "migrations", is_replayable=True)
+RECORDS = Records("pool", Path(__file__).parent / "migrations")
+"""What workers of bags were promised stands nowhere else, so SQLite syncs its file at every commit."""
 
 _ONLY = 1
 

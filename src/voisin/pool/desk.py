@@ -18,6 +18,8 @@ import structlog
 from anyio.streams.memory import MemoryObjectSendStream
 
 from voisin.errors import InputError, StateError, TrustError, UnavailableError, VoisinError
+from voisin.pool.bags.desk import read_words
+from voisin.pool.bags.facts import BagWorkerFact
 from voisin.pool.commands import AssignReplica
 from voisin.pool.facts import (
     HoldingTold,
@@ -152,7 +154,7 @@ class WorkerDesk:
         ledger: Ledger,
         scheduler: Signer,
         *,
-        tell: Callable[[WorkerFact], None],
+        tell: Callable[[WorkerFact | BagWorkerFact], None],
         print_out: Callable[[Address, Printed], None] = lambda _worker, _printed: None,
     ) -> None:
         """
@@ -266,7 +268,15 @@ class WorkerDesk:
             self.notes[hello.worker] = "; ".join(lacks)
             slots = min(hello.resources.slots, MAX_SLOTS)
             enclave = hello.resources.enclave
-            return WorkerJoined(worker=hello.worker, name=hello.name, slots=slots, score=score, holding=hello.holding, enclave=enclave)
+            return WorkerJoined(
+                worker=hello.worker,
+                name=hello.name,
+                slots=slots,
+                score=score,
+                holding=hello.holding,
+                enclave=enclave,
+                version=hello.version,
+            )
         raise UnavailableError("the pool is still starting", hint="try again in a moment")
 
     # --- the talk ---
@@ -325,7 +335,7 @@ class WorkerDesk:
                 data = await socket.receive()
                 if not allowance.take():
                     raise StateError("too many messages", hint=f"send at most {self._settings.messages_per_s:g} a second")
-                self._tell(self._fact(connection.worker, data))
+                self._tell(await self._fact(connection.worker, data))
             except ClosedError:
                 return
             except VoisinError as error:
@@ -333,7 +343,7 @@ class WorkerDesk:
                 await _refuse(socket, error)
                 return
 
-    def _fact(self, worker: Address, data: str | bytes) -> WorkerFact:
+    async def _fact(self, worker: Address, data: str | bytes) -> WorkerFact | BagWorkerFact:
         message = self._decode(data)
         match message:
             case Heartbeat():
@@ -354,7 +364,7 @@ class WorkerDesk:
             case Hello():
                 raise InputError("the worker greeted already", hint="open another connection")
             case Contributions() | Digests() | GaveUp() | HoldsBag():
-                raise InputError("the worker speaks of a bag that it has no part in", hint="say nothing of deals that were not given")
+                return await read_words(message, worker, self._ledger.domain)
 
     def _decode(self, data: str | bytes) -> FromWorker:
         size = len(data.encode()) if isinstance(data, str) else len(data)

@@ -23,7 +23,7 @@ from voisin.protocol.events import (
 )
 from voisin.protocol.ids import Address, DealId, TaskId
 from voisin.protocol.records import Deal
-from voisin.protocol.wire import Held, Takes
+from voisin.protocol.wire import WIRE_VERSION, Held, Takes
 from voisin.protocol.wire_words import EnclaveKind, MachineFailure, ReplicaStage
 from voisin.units import UnixSeconds
 
@@ -128,7 +128,7 @@ class ChallengeFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerJoined:
-    """A worker proved its address and is connected; `holding` is what it still has on disk."""
+    """A worker proved its address and is connected; `holding` is what it still has on disk, `version` that of the wire it speaks."""
 
     worker: Address
     name: str
@@ -136,6 +136,7 @@ class WorkerJoined:
     score: int
     holding: tuple[Held, ...] = ()
     enclave: EnclaveKind = EnclaveKind.NONE
+    version: int = WIRE_VERSION
 
 
 @dataclass(frozen=True, slots=True)

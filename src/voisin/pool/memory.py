@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from voisin.errors import StateError
+from voisin.pool.bags.memory import MemoryBagStore
 from voisin.pool.claims import Company, Lease, Peer
 from voisin.pool.logs import AppLog
 from voisin.pool.records import ENDS, Changes, DealRecord, Position, Snapshot, Taken, TaskFile, TaskRecord
@@ -27,6 +28,7 @@ class MemoryStore:
         self._logs: dict[tuple[TaskId, Address], AppLog] = {}
         self._nonces: dict[tuple[Address, Hash32], UnixSeconds] = {}
         self.claims = SoleClaims(self)
+        self.bags = MemoryBagStore(self.claims.forget)
 
     async def load(self, *, with_deals: bool = True) -> Snapshot:
         """Give everything that is not at an end, or only the place on the chain and the workers."""

@@ -17,6 +17,7 @@ from voisin.chain import Chain, Sender, open_chain
 from voisin.errors import InputError
 from voisin.pool.announcing import announced
 from voisin.pool.api import create_app
+from voisin.pool.bags.ledger import ChainBagLedger
 from voisin.pool.keeper import OfferKeeper
 from voisin.pool.ledger import ChainLedger
 from voisin.pool.market import HttpMarket
@@ -75,8 +76,10 @@ async def open_pool(settings: PoolSettings, scheduler: KeySigner) -> AsyncIterat
         open_store(settings.database_url, chain.domain, settings.workerpool, settings.start_block) as store,
     ):
         await _require_owner(chain, settings, scheduler)
+        sender = Sender(chain, scheduler)
         around = Surroundings(
-            ledger=ChainLedger(chain, Sender(chain, scheduler)),
+            ledger=ChainLedger(chain, sender),
+            bags=ChainBagLedger(chain, sender),
             store=store,
             results=HttpResults(http, settings.storage_url),
             wall=time.time,

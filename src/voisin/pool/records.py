@@ -12,7 +12,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from voisin.errors import InputError
 from voisin.protocol.api import Moment
+from voisin.protocol.bag_settlement import window_of
 from voisin.protocol.ids import Address, DealId, Hash32, TaskId
 from voisin.protocol.records import Deal
 from voisin.protocol.wire_words import EnclaveKind, ReplicaStage
@@ -71,6 +73,14 @@ class DealRecord:
     block: int
     time_ref_s: int
     deal: Deal
+
+    @property
+    def is_bag(self) -> bool:
+        """Whether its tasks are settled together; also if its window makes no sense, so that they cannot be settled at all."""
+        try:
+            return window_of(self.deal.params, self.deal.tag) is not None
+        except InputError:
+            return True
 
     @property
     def indexes(self) -> range:

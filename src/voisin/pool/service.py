@@ -22,6 +22,9 @@ from anyio.abc import TaskGroup
 
 from voisin.chain import EventRange
 from voisin.errors import StateError, UnavailableError, VoisinError
+from voisin.pool.bags.facts import BagWorkerFact
+from voisin.pool.bags.ledger import BagLedger
+from voisin.pool.bags.service import BagService, BagSurroundings
 from voisin.pool.catching_up import events_between
 from voisin.pool.claims import Company
 from voisin.pool.clock import PoolClock
@@ -93,7 +96,7 @@ _log = structlog.get_logger()
 class _Item:
     """Something for the loop: facts of one moment, and how far they take the place on the chain."""
 
-    facts: tuple[Fact, ...]
+    facts: tuple[Fact | BagWorkerFact, ...]
     at: Instant
     position: Position | None = None
 
@@ -108,6 +111,7 @@ class Surroundings:
     store: PoolStore
     results: ResultStore
     wall: Callable[[], float]
+    bags: BagLedger
     vault: Challenges | None = None
 
 
@@ -127,6 +131,7 @@ class PoolService:
     Attributes:
         machine: Its decisions.
         desk: Its workers' connections.
+        bags: The deals that are settled as a bag.
         logs: What apps printed.
         readers: Lets requesters read it.
         metrics: Its figures.
@@ -156,6 +161,17 @@ class PoolService:
         self.logs = LogBook(around.store, log_chars=settings.log_chars)
         self.readers = Readers(around.ledger, around.store, settings.workerpool, challenge_s=settings.log_challenge_s)
         self.desk = WorkerDesk(settings, around.ledger, scheduler, tell=self.tell, print_out=self._print_out)
+        bags = BagSurroundings(
+            scheduler=scheduler,
+            domain=around.ledger.domain,
+            ledger=around.bags,
+            store=around.store.bags,
+            results=around.results,
+            tenure=self.tenure,
+            now=self.clock.now,
+            say=self.desk.say,
+        )
+        self.bags = BagService(self.machine.book, bags)
         self.keeper: OfferKeeper | None = None
         self._results = around.results
         self._vault = around.vault
@@ -171,7 +187,7 @@ class PoolService:
         self._position: Position | None = None
         self._changed = anyio.Event()
 
-    def tell(self, fact: Fact) -> None:
+    def tell(self, fact: Fact | BagWorkerFact) -> None:
         """Take a fact in, in its turn; a pool that is closed takes none, and hears of it again when it starts."""
         with suppress(anyio.ClosedResourceError, anyio.BrokenResourceError):
             self._inbox.send_nowait(_Item((fact,), self.clock.now()))
@@ -210,6 +226,7 @@ class PoolService:
                 await self._take_over(taken)
             tasks.start_soon(self._follow, start, head)
             tasks.start_soon(self._tick)
+            tasks.start_soon(self.bags.run)
             tasks.start_soon(self._keep_records)
             tasks.start_soon(self._forget_logs)
             if self.keeper is not None:
@@ -247,6 +264,7 @@ class PoolService:
             async with self._feeding:
                 self._seen_block = True
                 facts: list[Fact] = [*await self._facts_of(stretch)]
+                self.bags.hear(logged.event for logged in stretch.events)
                 if stretch.first <= head <= stretch.last:
                     facts.append(CaughtUp())
                 self._inbox.send_nowait(_Item(tuple(facts), self.clock.now(), Position(stretch.last + 1, stretch.last_hash)))
@@ -284,6 +302,12 @@ class PoolService:
         Go on with deals that were written down, once this scheduler has read the chain as far as whoever wrote about them: what happened
         between there and here is told first, and what comes next by the follower, so that nothing is told twice or left out.
         """
+        for each in taken:
+            if each.deal.is_bag:
+                self.bags.adopt(each.deal)
+        taken = [each for each in taken if not each.deal.is_bag]
+        if not taken:
+            return
         furthest = max(each.from_block for each in taken)
         while True:
             async with self._feeding:
@@ -350,10 +374,12 @@ class PoolService:
 
     async def _work(self, tasks: TaskGroup) -> None:
         async for item in self._waiting:
-            for fact in item.facts:
+            facts = [fact for fact in item.facts if not isinstance(fact, BagWorkerFact)]
+            for fact in facts:
                 self._note(fact, item.at)
-            for command in self.machine.handle(*item.facts, at=item.at):
+            for command in self.machine.handle(*facts, at=item.at):
                 self._carry_out(command, tasks)
+            self._tell_bags(item)
             if item.position is not None:
                 self._ahead.release()
                 self._position = item.position
@@ -361,6 +387,19 @@ class PoolService:
                 self.metrics.next_block.set(item.position.next_block)
             if self.machine.has_changes:
                 self._changed.set()
+
+    def _tell_bags(self, item: _Item) -> None:
+        """Hand on what is about bags, once the pool's own book knows of it."""
+        for fact in item.facts:
+            if isinstance(fact, BagWorkerFact):
+                self.machine.book.worker(fact.worker).heard_at = item.at.wall
+                self.bags.tell(fact)
+            elif isinstance(fact, WorkerJoined | WorkerLeft | Ticked):
+                self.bags.tell(fact)
+            elif isinstance(fact, DealFound) and fact.record.is_bag:
+                self.bags.adopt(fact.record, is_new=self.condition.is_live)
+            elif isinstance(fact, DealsLost):
+                self.bags.drop(fact.deals)
 
     def _note(self, fact: Fact, at: Instant) -> None:
         """Keep condition and figures up to date, and have the offers looked at."""

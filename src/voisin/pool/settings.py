@@ -63,7 +63,7 @@ class PoolSettings(BaseSettings):
     login_s: float = Field(10.0, gt=0, description="Time for a worker to prove its address [s].")
     reconnect_s: float = Field(10.0, ge=0, description="How long replicas wait for their workers after a restart of the pool [s].")
     max_workers: int = Field(1000, ge=1, description="Most connections at a time [connections].")
-    max_message_bytes: int = Field(65_536, ge=1024, description="Longest message of a worker [bytes].")
+    max_message_bytes: int = Field(2**20, ge=1024, description="Longest message of a worker [bytes].")
     messages_per_s: float = Field(100.0, gt=0, description="Messages that one worker may send over a long time [messages/s].")
     message_burst: int = Field(1000, ge=1, description="Messages that one worker may send at once [messages].")
     max_queued_messages: int = Field(10_000, ge=1, description="Messages to a worker that does not read them, before it is dropped.")
@@ -74,6 +74,9 @@ class PoolSettings(BaseSettings):
     max_upload_bytes: int = Field(256 * 2**20, ge=1, description="Largest result that is accepted [bytes].")
     max_checked_bytes: int = Field(
         16 * 2**20, ge=0, description="Largest result that is read and compared with the agreed digest [bytes]; 0 for none."
+    )
+    bag_patience_s: float = Field(
+        60.0, ge=0, description="How long the rest of a bag waits for a worker that can do it, before it is given back [s]."
     )
     initialize_chunk: int = Field(20, ge=1, le=50, description="Tasks opened by one transaction [tasks].")
     initialize_ahead: int = Field(40, ge=1, description="Open tasks that may wait for a worker before no more are opened [tasks].")

@@ -18,6 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from voisin.pool import schema
+from voisin.pool.bags.store import BagStore, SqlBagStore
 from voisin.pool.claims import Claims, Lease, SqlClaims, fence
 from voisin.pool.database import RECORDS, open_database
 from voisin.pool.logs import AppLog
@@ -47,6 +48,11 @@ class PoolStore(Protocol):
     @property
     def claims(self) -> Claims:
         """Who works on which deal."""
+        ...
+
+    @property
+    def bags(self) -> BagStore:
+        """Where bags are remembered."""
         ...
 
     async def load(self, *, with_deals: bool = True) -> Snapshot:
@@ -120,11 +126,17 @@ class SqlStore:
         self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
         self._upserts = {table.name: _upsert(self._insert(table)) for table in (schema.tasks, schema.replicas, schema.workers, schema.logs)}
         self._claims = SqlClaims(engine)
+        self._bags = SqlBagStore(engine)
 
     @property
     def claims(self) -> Claims:
         """Who works on which deal."""
         return self._claims
+
+    @property
+    def bags(self) -> BagStore:
+        """Where bags are remembered."""
+        return self._bags
 
     async def load(self, *, with_deals: bool = True) -> Snapshot:
         """Give everything that is not at an end, or only the place on the chain and the workers."""

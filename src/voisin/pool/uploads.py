@@ -20,6 +20,7 @@ from voisin.pool.commands import CheckUpload
 from voisin.pool.settings import PoolSettings
 from voisin.protocol.archive import open_archive
 from voisin.protocol.cid import Cid, cid_of, parse_cid
+from voisin.storage import StorageClient
 
 ATTEMPTS = 4
 PAUSE_S = 0.25
@@ -48,6 +49,15 @@ class ResultStore(Protocol):
 
         Raises:
             UnavailableError: The storage does not answer.
+        """
+        ...
+
+    async def store(self, data: bytes) -> Cid:
+        """
+        Store bytes.
+
+        Raises:
+            UnavailableError: The storage does not answer, or is full.
         """
         ...
 
@@ -126,6 +136,11 @@ class HttpResults:
             raise UnavailableError(f"the storage at {self._url} does not answer: {error or type(error).__name__}") from None
         return Stored(len(data), data)
 
+    async def store(self, data: bytes) -> Cid:
+        """Store bytes."""
+        async with StorageClient(self._url) as storage:
+            return await storage.put_bytes(data)
+
     def _size(self, answer: httpx.Response, cid: Cid) -> int:
         if not answer.is_success:
             raise UnavailableError(f"the storage at {self._url} answers {answer.status_code}")
@@ -153,6 +168,12 @@ class TwinResults:
         cid = cid_of(data)
         self.blobs[cid] = data
         return cid
+
+    async def store(self, data: bytes) -> Cid:
+        """Store bytes."""
+        if self.is_away:
+            raise UnavailableError("the storage does not answer")
+        return self.put(data)
 
     async def fetch(self, cid: Cid, *, max_bytes: int) -> Stored | None:
         """Fetch a result."""

@@ -8,11 +8,15 @@ import anyio
 import msgspec
 
 from voisin.errors import StateError, UnavailableError
+from voisin.pool.bags.views import bag_task, bag_task_views
+from voisin.pool.bags.views import bag_view as view_of_bag
+from voisin.pool.bags.views import task_view as bag_task_view
 from voisin.pool.book import TaskState
 from voisin.pool.records import ENDS, DealRecord, TaskFile
 from voisin.pool.service import PoolService
 from voisin.pool.words import PoolWorkerView, closed_task_view, open_task_view, worker_view
 from voisin.protocol.api import PoolTaskView, PoolView
+from voisin.protocol.bag_api import BagView
 from voisin.protocol.ids import Address, DealId, TaskId
 
 CHAIN_WAIT_S = 5
@@ -89,6 +93,8 @@ async def task_view(service: PoolService, task_id: TaskId) -> PoolTaskView:
         return open_task_view(service.machine.book, task, service.clock.now().chain)
     closed = service.machine.book.closed.get(task_id)
     file = _file_of(closed) if closed is not None else await service.store.task(task_id)
+    if file is None and (found := await bag_task(service.bags, task_id)) is not None:
+        return bag_task_view(found[0], found[2])
     if file is None:
         raise UnknownError(f"task {task_id} is not known here", hint="check the id, and that its deal is with this pool")
     return closed_task_view(service.machine.book, file)
@@ -105,6 +111,8 @@ async def task_file(service: PoolService, task_id: TaskId) -> tuple[TaskFile, De
     if task is not None:
         return _file_of(task), task.deal.record
     file = await service.store.task(task_id)
+    if file is None and (found := await bag_task(service.bags, task_id)) is not None:
+        return found[:2]
     deal = None if file is None else await service.store.deal_record(file.task.deal_id)
     if file is None or deal is None:
         raise UnknownError(f"task {task_id} is not known here", hint="check the id, and that its deal is with this pool")
@@ -124,9 +132,25 @@ async def deal_views(service: PoolService, deal_id: DealId) -> list[PoolTaskView
     views |= {task.record.index: closed_task_view(book, _file_of(task)) for task in book.closed.values() if task.record.deal_id == deal_id}
     if deal_id in book.deals:
         views |= {index: open_task_view(book, task, now) for index, task in book.deals[deal_id].tasks.items()}
+    if not views and (of_bag := await bag_task_views(service.bags, deal_id)):
+        return of_bag
     if not views:
         raise UnknownError(f"deal {deal_id} is not known here", hint="check the id, and that it is with this pool")
     return [views[index] for index in sorted(views)]
+
+
+async def bag_view(service: PoolService, deal_id: DealId, *, after: int, wait_s: float) -> BagView:
+    """
+    Describe a bag.
+
+    Raises:
+        UnknownError: It is not this pool's, not yet, or no bag.
+    """
+    found = await view_of_bag(service.bags, deal_id, after=after, wait_s=wait_s)
+    if found is None:
+        hint = "check the id, and that its deal is with this pool and is settled as a bag"
+        raise UnknownError(f"deal {deal_id} is not known here as a bag", hint=hint)
+    return found
 
 
 def _file_of(task: TaskState) -> TaskFile:

@@ -15,7 +15,7 @@ import msgspec
 from voisin.errors import InputError
 from voisin.protocol.eip712 import Domain, domain_separator
 from voisin.protocol.hashing import keccak
-from voisin.protocol.ids import ZERO_HASH, Address, DealId, Hash32, from_hex, task_id, uint_bytes
+from voisin.protocol.ids import ZERO_HASH, Address, DealId, Hash32, as_address, from_hex, task_id, to_hex, uint_bytes
 from voisin.protocol.merkle import MerkleTree
 from voisin.protocol.results import result_hash
 from voisin.protocol.tags import Tag, needs_enclave
@@ -31,6 +31,7 @@ NO_RESULT: Final = ZERO_HASH
 _PREFIX = b'{"voisin_window":"'
 _DIGITS = 6
 _NOBODY = bytes(20)
+_WORKER_BYTES, _PAYOUT_BYTES = 20, 36
 _CONTRIBUTION = keccak(b"Contribution(bytes32 dealid,uint256 index,bytes32 resultHash)")
 _RECEIPT = keccak(b"Receipt(bytes32 dealid,uint256 index,address worker,bytes32 resultHash)")
 _EARNED = keccak(b"Earned(bytes32 dealid,address worker,uint256 amount)")
@@ -177,6 +178,19 @@ def pack_payouts(amounts: dict[Address, NRLC]) -> bytes:
     if len(amounts) > MAX_WORKERS:
         raise InputError(f"a bag pays at most {MAX_WORKERS} workers, not {len(amounts)}", hint="let fewer workers share a deal")
     return b"".join(from_hex(worker) + amounts[worker].to_bytes(16, "big") for worker in in_order(amounts))
+
+
+def unpack_payouts(payouts: bytes) -> dict[Address, NRLC]:
+    """
+    Read a list of payouts [nRLC].
+
+    Raises:
+        InputError: Its length is no multiple of a worker's 36 bytes.
+    """
+    if len(payouts) % _PAYOUT_BYTES:
+        raise InputError(f"a list of payouts has {_PAYOUT_BYTES} bytes for each worker, and this one {len(payouts)} in all")
+    rows = [payouts[at : at + _PAYOUT_BYTES] for at in range(0, len(payouts), _PAYOUT_BYTES)]
+    return {as_address(to_hex(row[:_WORKER_BYTES])): NRLC(int.from_bytes(row[_WORKER_BYTES:], "big")) for row in rows}
 
 
 def bag_hash(bag: PostedBag) -> bytes:

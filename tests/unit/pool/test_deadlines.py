@@ -115,8 +115,6 @@ def test_somebody_else_claims_first(scene: Scene) -> None:
     [
         ({"workerpool": Resource(as_address("0x" + "11" * 20), as_address("0x" + "22" * 20), 0)}, "owner of that time"),
         ({"tag": as_tag("tee,tdx")}, "enclave"),
-        ({"params": '{"voisin_window":"000600"}'}, "settled as a bag"),
-        ({"params": '{"voisin_window":"a while"}'}, "settled as a bag"),
     ],
 )
 def test_deals_that_this_pool_cannot_do_fail_at_once(scene: Scene, changes: dict, words: str) -> None:

@@ -15,6 +15,7 @@ from tests.support.pool_worker import DEADLINE_S, TestWorker, TwinHand, TwinSock
 from tests.unit.pool.conftest import START, make_deal
 from voisin.errors import RevertError, StateError, UnavailableError
 from voisin.pool import PoolSettings, run_pool
+from voisin.pool.bags.twin import TwinBagLedger
 from voisin.pool.desk import Socket
 from voisin.pool.memory import MemoryStore
 from voisin.pool.opening import Pool
@@ -54,7 +55,9 @@ class World:
     async def pool(self, **changes: object) -> AsyncIterator[Pool]:
         """Run the pool until the context ends, as sudden as that may be."""
         settings = PoolSettings(workerpool=POOL, heartbeat_s=1000, tick_s=0.01, step_pause_s=0.01, **changes)
-        around = Surroundings(ledger=self.ledger, store=self.store, results=self.results, wall=lambda: self.now)
+        around = Surroundings(
+            ledger=self.ledger, bags=TwinBagLedger(lambda: self.now), store=self.store, results=self.results, wall=lambda: self.now
+        )
         async with run_pool(settings, SCHEDULER, around, None) as pool:
             yield pool
 

@@ -1,0 +1,63 @@
+"""
+When the workers of a bag's task agree enough, and how many more of them it needs.
+
+Every worker weighs 2. Who said the agreed result and never showed it counts as one who said something else: the leaf has it there.
+
+Source: contracts/SPEC.md 18.3.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+
+from voisin.policy import more_replicas
+from voisin.protocol.bag_settlement import MAX_VOTES
+from voisin.protocol.ids import Address, Hash32
+from voisin.protocol.trust import LOWEST_WEIGHT, is_agreed
+
+NOBODY: frozenset[Address] = frozenset()
+
+
+def agreed_on(trust: int, votes: Mapping[Address, Hash32], silent: Collection[Address] = NOBODY) -> Hash32 | None:
+    """
+    Find the result that a task's workers agree on.
+
+    Args:
+        trust: What the deal asks.
+        votes: What each worker said.
+        silent: Those that were asked to show their result, and did not.
+    """
+    if not votes:
+        return None
+    groups, quiet = _groups(votes, silent)
+    for said, count in groups.items():
+        others = {**{each: groups[each] + quiet[each] for each in groups.keys() | quiet.keys()}, said: quiet[said]}
+        if is_agreed(1 << count, sum(1 << each for each in others.values() if each), trust):
+            return said
+    return None
+
+
+def wanted(trust: int, votes: Mapping[Address, Hash32], silent: Collection[Address], pending: int) -> int:
+    """
+    Count the further workers that an undecided task should get now.
+
+    Args:
+        trust: What the deal asks.
+        votes: What each worker said.
+        silent: Those of them that did not show their result.
+        pending: Number of workers that are computing it.
+    """
+    room = MAX_VOTES - len(votes) - pending
+    if not votes:
+        return more_replicas(trust, {}, [LOWEST_WEIGHT] * pending, [LOWEST_WEIGHT] * max(room, 0))
+    groups, quiet = _groups(votes, silent)
+    weights = {said: [LOWEST_WEIGHT] * count for said, count in groups.items()}
+    against = sum(1 << count for count in quiet.values())
+    count = more_replicas(trust, weights, [LOWEST_WEIGHT] * pending, [LOWEST_WEIGHT] * max(room, 0), against=against)
+    return max(count, 0 if pending or room <= 0 else 1)
+
+
+def _groups(votes: Mapping[Address, Hash32], silent: Collection[Address]) -> tuple[Counter[Hash32], Counter[Hash32]]:
+    groups = Counter(said for worker, said in votes.items() if worker not in silent)
+    return groups, Counter(votes[worker] for worker in silent if worker in votes)
