@@ -16,8 +16,8 @@ from voisin.pool import PoolSettings, run_pool
 from voisin.pool.bags.twin import TwinBagLedger
 from voisin.pool.memory import MemoryStore
 from voisin.pool.opening import Pool
-from voisin.pool.service import Surroundings
 from voisin.pool.store import PoolStore
+from voisin.pool.surroundings import Surroundings
 from voisin.pool.twin import TWIN_DOMAIN, TwinLedger
 from voisin.pool.uploads import TwinResults
 from voisin.protocol.ids import ZERO_ADDRESS, DealId, Hash32, as_address

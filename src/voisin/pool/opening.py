@@ -22,9 +22,10 @@ from voisin.pool.keeper import OfferKeeper
 from voisin.pool.ledger import ChainLedger
 from voisin.pool.market import HttpMarket
 from voisin.pool.offers import MarketBook
-from voisin.pool.service import PoolService, Surroundings
+from voisin.pool.service import PoolService
 from voisin.pool.settings import PoolSettings
 from voisin.pool.store import open_store
+from voisin.pool.surroundings import Surroundings
 from voisin.pool.uploads import HttpResults
 from voisin.protocol.ids import ZERO_ADDRESS
 from voisin.protocol.signatures import KeySigner, Signer

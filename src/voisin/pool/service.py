@@ -10,7 +10,7 @@ and every command may be carried out twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +23,6 @@ from anyio.abc import TaskGroup
 from voisin.chain import EventRange
 from voisin.errors import StateError, UnavailableError, VoisinError
 from voisin.pool.bags.facts import BagWorkerFact
-from voisin.pool.bags.ledger import BagLedger
 from voisin.pool.bags.service import BagService, BagSurroundings
 from voisin.pool.catching_up import events_between
 from voisin.pool.claims import Company
@@ -60,7 +59,6 @@ from voisin.pool.facts import (
     WorkerLeft,
 )
 from voisin.pool.keeper import OfferKeeper
-from voisin.pool.ledger import Ledger
 from voisin.pool.logs import LogBook
 from voisin.pool.machine import PoolMachine
 from voisin.pool.metrics import PoolMetrics
@@ -68,14 +66,13 @@ from voisin.pool.readers import Readers
 from voisin.pool.records import ENDS, Position, Taken
 from voisin.pool.settings import PoolSettings
 from voisin.pool.steps import StepRunner
-from voisin.pool.store import PoolStore
+from voisin.pool.surroundings import Condition, Surroundings
 from voisin.pool.tenure import Duty, Listener, Tenure
-from voisin.pool.uploads import ResultStore, check_upload
+from voisin.pool.uploads import check_upload
 from voisin.protocol.events import Logged, SchedulerNotice, TaskFinalized
 from voisin.protocol.ids import Address, DealId, TaskId
 from voisin.protocol.signatures import Signer
 from voisin.protocol.wire import Printed, Release
-from voisin.service.vaults import Challenges
 from voisin.units import UnixSeconds
 
 AHEAD = 4
@@ -99,29 +96,6 @@ class _Item:
     facts: tuple[Fact | BagWorkerFact, ...]
     at: Instant
     position: Position | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Surroundings:
-    """
-    What a pool works with: its chain, its records, the storage of results, this machine's clock [Unix s], and the vault, if it has one.
-    """
-
-    ledger: Ledger
-    store: PoolStore
-    results: ResultStore
-    wall: Callable[[], float]
-    bags: BagLedger
-    vault: Challenges | None = None
-
-
-@dataclass(slots=True)
-class Condition:
-    """How a pool is: how far it has read the chain, whether it acts, and what stands in its way."""
-
-    next_block: int = 0
-    is_live: bool = False
-    step_trouble: str = ""
 
 
 class PoolService:

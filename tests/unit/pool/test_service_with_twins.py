@@ -20,7 +20,7 @@ from voisin.pool.desk import Socket
 from voisin.pool.memory import MemoryStore
 from voisin.pool.opening import Pool
 from voisin.pool.records import Changes, Position
-from voisin.pool.service import Surroundings
+from voisin.pool.surroundings import Surroundings
 from voisin.pool.twin import TwinLedger
 from voisin.pool.uploads import TwinResults
 from voisin.pool.views import UnknownError, task_view, worker_views
