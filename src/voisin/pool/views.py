@@ -70,6 +70,7 @@ def pool_view(service: PoolService) -> PoolView:
         open_tasks=service.machine.book.open_count(),
         rpc_url=service.settings.public_rpc_url,
         faucet_url=service.settings.faucet_url,
+        settles_bags=service.bags.is_able,
     )
 
 

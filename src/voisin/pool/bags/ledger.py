@@ -25,6 +25,10 @@ class BagLedger(Protocol):
     pay the gas, `UnavailableError` when the node does not answer.
     """
 
+    async def is_able(self) -> bool:
+        """Tell whether the hub settles bags at all: an original does not."""
+        ...
+
     async def history(self, terms: DealRecord) -> list[BagChainFact]:
         """Tell what has happened to a bag on the chain, in order."""
         ...
@@ -65,6 +69,10 @@ class ChainBagLedger:
         """
         self._chain = chain
         self._sender = sender
+
+    async def is_able(self) -> bool:
+        """Tell whether the hub settles bags at all."""
+        return await bags.settles_bags(self._chain.rpc, self._hub)
 
     async def history(self, terms: DealRecord) -> list[BagChainFact]:
         """Tell what has happened to a bag on the chain, in order."""

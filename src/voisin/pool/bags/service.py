@@ -78,6 +78,7 @@ class BagService:
     Attributes:
         machine: Their decisions.
         store: Their records.
+        is_able: Whether the hub settles bags at all, as far as that is known.
     """
 
     def __init__(self, classic: Book, around: BagSurroundings) -> None:
@@ -88,6 +89,7 @@ class BagService:
         """
         self.machine = BagMachine(classic)
         self.store = around.store
+        self.is_able = False
         self._settings = classic.settings
         self._around = around
         self._steps = BagSteps(around.ledger, around.store, around.results, self.tell)
@@ -166,6 +168,7 @@ class BagService:
             UnavailableError: The database failed.
         """
         async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._ask_hub)
             while True:
                 await self._came.wait()
                 self._came = anyio.Event()
@@ -237,6 +240,15 @@ class BagService:
             if problem:
                 _log.warning("archive_refused", deal_id=command.deal_id, location=archive.location, reason=problem)
         self.tell(ArchivesChecked(command.deal_id, problems))
+
+    async def _ask_hub(self) -> None:
+        while True:
+            try:
+                self.is_able = await self._around.ledger.is_able()
+                return
+            except VoisinError as error:
+                _log.warning("hub_not_asked", reason=error.message)
+                await anyio.sleep(RETRY_S)
 
     async def _take_over(self, terms: DealRecord) -> None:
         """Read what is known of a bag, here and on the chain."""
