@@ -15,15 +15,26 @@ from dataclasses import dataclass
 
 import msgspec
 
+from voisin.box.faucet import Faucet, create_faucet_app
 from voisin.box.founding import deployed, found_market
 from voisin.box.keys import hub_owner
 from voisin.box.lock import only_one
 from voisin.box.readiness import wait_until_ready
-from voisin.box.settings import BROKER_PORT, CHAIN_PORT, INDEX_PORT, MARKET_PORT, POOL_PORT, STORAGE_PORT, VAULT_PORT, BoxSettings
+from voisin.box.settings import (
+    BROKER_PORT,
+    CHAIN_PORT,
+    FAUCET_PORT,
+    INDEX_PORT,
+    MARKET_PORT,
+    POOL_PORT,
+    STORAGE_PORT,
+    VAULT_PORT,
+    BoxSettings,
+)
 from voisin.box.wallets import BROKER, REQUESTER, SCHEDULER, VAULT_KEY_FILE, WALLETS_FOLDER, Wallets, open_wallets, worker_role
 from voisin.box.workers import Employed, WorkerSpec, keep_running
 from voisin.broker import BrokerSettings, open_broker
-from voisin.chain import Chain, Deployment, open_chain
+from voisin.chain import Chain, Deployment, Sender, open_chain
 from voisin.chain.devnet import DevnetSettings, serve_devnet
 from voisin.client.network import Network, save_network
 from voisin.index import IndexSettings, open_index
@@ -114,6 +125,7 @@ async def _services(
         serve_app(market.app, host=settings.host, port=settings.port_of(MARKET_PORT)) as market_url,
         open_index(_index_settings(settings, rpc_url, deployment, storage_url)) as index,
         serve_app(index.app, host=settings.host, port=settings.port_of(INDEX_PORT)) as index_url,
+        _faucet(settings, chain) as faucet_url,
     ):
         pool_settings = PoolSettings(
             database_url=f"sqlite:///{settings.folder / 'pool.db'}",
@@ -128,6 +140,8 @@ async def _services(
             price=settings.price,
             categories=tuple(number for number in settings.sold_categories if number < len(settings.categories)),
             start_block=deployment.block,
+            public_rpc_url=rpc_url,
+            faucet_url=faucet_url,
         )
         async with (
             open_pool(pool_settings, wallets.signers[SCHEDULER]) as pool,
@@ -153,6 +167,14 @@ async def _services(
                 bag_window_s=settings.bag_window_s,
                 pid=os.getpid(),
             )
+
+
+@asynccontextmanager
+async def _faucet(settings: BoxSettings, chain: Chain) -> AsyncIterator[str]:
+    """Give wallets that come from outside what the box's own workers had at first."""
+    faucet = Faucet(chain, Sender(chain, hub_owner()), settings.worker_rlc)
+    async with serve_app(create_faucet_app(faucet), host=settings.host, port=settings.port_of(FAUCET_PORT)) as url:
+        yield url
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from voisin.protocol.records import Category
 from voisin.protocol.rules import DEFAULT_CATEGORIES
 from voisin.units import NRLC, NRLC_PER_RLC
 
-CHAIN_PORT, MARKET_PORT, POOL_PORT, STORAGE_PORT, VAULT_PORT, INDEX_PORT, BROKER_PORT = range(7)
+CHAIN_PORT, MARKET_PORT, POOL_PORT, STORAGE_PORT, VAULT_PORT, INDEX_PORT, BROKER_PORT, FAUCET_PORT = range(8)
 """Places of the services' ports after the first one."""
 
 
@@ -24,7 +24,7 @@ class BoxSettings:
         workers: Number of worker processes.
         slots: Tasks that each worker runs at a time.
         host: Address that all services listen on; anything but loopback opens the box to the network.
-        port: Port of the chain; market, pool, storage, vault, index and broker take the six after it. 0 takes free ones
+        port: Port of the chain; market, pool, storage, vault, index, broker and faucet take the seven after it. 0 takes free ones
             anew at each start.
         chain_id: Id of the embedded chain.
         broker: Whether published requests are filled while their requesters are away. Without, a request waits in the book until

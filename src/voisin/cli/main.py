@@ -34,6 +34,7 @@ from voisin.cli import (
     storage_commands,
     vault_commands,
     wallet_commands,
+    worker_commands,
 )
 from voisin.cli.session import Globals, HomeOption, JsonOption, NetworkOption, PasswordOption, WalletOption
 from voisin.errors import VoisinError
@@ -65,7 +66,7 @@ app.add_typer(order_commands.app)
 app.add_typer(market_commands.app)
 app.add_typer(deal_commands.deals)
 app.add_typer(deal_commands.tasks)
-app.add_typer(serve_commands.workers)
+app.add_typer(worker_commands.app)
 app.add_typer(serve_commands.pools)
 app.add_typer(broker_commands.app)
 app.add_typer(storage_commands.app)

@@ -1,4 +1,4 @@
-"""Running a worker or a pool from the command line, until the process is asked to stop."""
+"""Running a pool from the command line, until the process is asked to stop."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from voisin.protocol.ids import Address
 from voisin.protocol.signatures import KeySigner
 from voisin.service.serving import serve_app
 from voisin.units import NRLC
-from voisin.worker import WorkerSettings, run_worker
 
 
 class PoolChoices(TypedDict):
@@ -28,24 +27,6 @@ class PoolChoices(TypedDict):
     categories: tuple[int, ...]
     host: str
     port: int
-
-
-def run_joined(session: Session, settings: WorkerSettings) -> None:
-    """Work for a pool until asked to stop."""
-    wallet = session.signer
-    session.start_logs()
-
-    async def work() -> None:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(run_worker, settings, wallet)
-            document = {"worker": wallet.address, "name": settings.name, "pool": settings.pool_url, "slots": settings.slots}
-            words = f"ready: {settings.name} ({wallet.address}) works for {settings.pool_url}; Ctrl-C stops"
-            session.answer(document, lambda out: out.print(words))
-            sys.stdout.flush()
-            await until_signal()
-            tasks.cancel_scope.cancel()
-
-    anyio.run(work)
 
 
 def run_own_pool(session: Session, description: str, choices: PoolChoices) -> None:

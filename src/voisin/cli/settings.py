@@ -30,7 +30,7 @@ class CliSettings(BaseSettings):
     replicas: int = Field(2, ge=1, description="How many workers must agree on each result [workers].")
     max_price: str | None = Field(None, description='Most that one task may cost in all [RLC], for example "0.1 RLC".')
     workers: int = Field(3, ge=0, le=64, description="Worker processes of a box [processes].")
-    port: int = Field(8545, ge=0, le=65_530, description="First of the six ports of a box; 0 takes free ones.")
+    port: int = Field(8545, ge=0, le=65_530, description="First of the eight ports of a box; 0 takes free ones.")
 
     @classmethod
     def settings_customise_sources(

@@ -48,6 +48,7 @@ class Steward:
         self._seen: tuple[int, int, int] | None = None
         self._rules = Rules()
         self._is_loaded = False
+        self._running = 0
         self._changed = anyio.Event()
         self.rules_file = settings.rules or settings.folder / RULES_FILE
         self.rules_trouble = ""
@@ -80,7 +81,8 @@ class Steward:
         while True:
             self._changed = anyio.Event()
             await anyio.to_thread.run_sync(self._read)
-            self.takes = self._judge(running())
+            self._running = running()
+            self.takes = self._judge(self._running)
             if (self.takes, self.is_urgent) != said:
                 said = self.takes, self.is_urgent
                 log.info("worker_takes", slots=self.takes.slots, why=self.takes.why)
@@ -110,14 +112,17 @@ class Steward:
 
     def leave(self, *, is_urgent: bool) -> None:
         """Take nothing new until the worker stops; the next time it starts, it works."""
-        self.stance, self.is_urgent = Stance.LEAVING, is_urgent or self.is_urgent
         self._pause_file.unlink(missing_ok=True)
-        self._changed.set()
+        self._stand(Stance.LEAVING, is_urgent=is_urgent or self.is_urgent)
 
     def _set(self, stance: Stance, *, is_urgent: bool) -> None:
         if self.stance in (Stance.LEAVING, Stance.LEFT):
             raise StateError("the worker is leaving", hint="wait until it is gone, and join again")
+        self._stand(stance, is_urgent=is_urgent)
+
+    def _stand(self, stance: Stance, *, is_urgent: bool) -> None:
         self.stance, self.is_urgent = stance, is_urgent
+        self.takes = self._judge(self._running)
         self._changed.set()
 
     # --- what follows from all of it ---
