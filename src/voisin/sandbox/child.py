@@ -12,23 +12,32 @@ import os
 import signal
 import socket
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 from voisin.sandbox import confine
 from voisin.sandbox.engine import BadModuleError, Machine, StaleModuleError
+from voisin.sandbox.job import Cause
 from voisin.sandbox.wire import (
     COMPILED_NAME,
+    CONTENTS,
     FILES_PER_MESSAGE,
     LENGTH,
     REQUESTS,
+    SERIES_BYTES,
+    SERIES_S,
     Answer,
     Broken,
     Compile,
     Compiled,
     OtherHash,
+    Ran,
     Ready,
     Request,
     Run,
+    RunSeries,
+    Short,
     Stale,
     Started,
     encode,
@@ -114,15 +123,53 @@ def _run(request: Run, parent: Parent, machines: dict[bool, Machine]) -> Answer:
     inputs = parent.receive_files(len(request.inputs))
     try:
         confine.allow_run(file_bytes=max(request.output_bytes, request.log_bytes), time_s=request.time_s)
-        if request.canonical_nan not in machines:
-            machines[request.canonical_nan] = Machine(canonical_nan=request.canonical_nan)
-        machine = machines[request.canonical_nan]
-        return machine.run(request, inputs, Path.cwd(), on_start=lambda: parent.send(Started()))
+        return _machine(request, machines).run(request, inputs, Path.cwd(), on_start=lambda: parent.send(Started()))
     except StaleModuleError as error:
         return Stale(str(error))
     finally:
         for descriptor in inputs:
             os.close(descriptor)
+
+
+def _run_series(request: RunSeries, parent: Parent, machines: dict[bool, Machine]) -> Answer:
+    """Run a series until a guest fails, the first pause is due, or the end."""
+    shared = Run(**request.run)  # type: ignore[arg-type]  # the parent writes what `Run` has
+    inputs = parent.receive_files(len(shared.inputs))
+    runs: list[Short] = []
+    began, size = time.monotonic(), 0
+    try:
+        confine.allow_run(file_bytes=max(shared.output_bytes, shared.log_bytes), time_s=shared.time_s + SERIES_S)
+        machine = _machine(shared, machines)
+        contents = Path.cwd() / CONTENTS
+        contents.mkdir(exist_ok=True)
+        for args, env, seed_hex in request.turns:
+            run = replace(shared, args=tuple(args), env={**shared.env, **env}, seed_hex=seed_hex)
+            runs.append(short := machine.run_short(run, inputs, contents))
+            size += len(short.stdout) + len(short.stderr) + sum(map(len, short.files.values()))
+            if short.cause not in ("", Cause.EXIT_CODE) or size > SERIES_BYTES or time.monotonic() - began > SERIES_S:
+                break
+    except StaleModuleError as error:
+        return Stale(str(error))
+    finally:
+        for descriptor in inputs:
+            os.close(descriptor)
+    return Ran(tuple(runs), time.monotonic() - began)
+
+
+def _machine(run: Run, machines: dict[bool, Machine]) -> Machine:
+    if run.canonical_nan not in machines:
+        machines[run.canonical_nan] = Machine(canonical_nan=run.canonical_nan)
+    return machines[run.canonical_nan]
+
+
+def _answer(request: Request, parent: Parent, machines: dict[bool, Machine]) -> Answer:
+    match request:
+        case Compile():
+            return _compile(request, parent)
+        case RunSeries():
+            return _run_series(request, parent, machines)
+        case Run():
+            return _run(request, parent, machines)
 
 
 def main() -> None:
@@ -135,7 +182,7 @@ def main() -> None:
     parent.send(Ready(layers))
     while (request := parent.receive()) is not None:
         try:
-            answer = _compile(request, parent) if isinstance(request, Compile) else _run(request, parent, machines)
+            answer = _answer(request, parent, machines)
         except Exception as error:  # noqa: BLE001  the top of the service loop: the parent gets to know and replaces us
             answer = Broken(one_line(f"{type(error).__name__}: {error}"))
         parent.send(answer)

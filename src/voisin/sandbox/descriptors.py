@@ -52,8 +52,30 @@ class Log:
         """
         kept = view[: self._left]
         self._left -= len(kept)
+        self._keep(kept)
+
+    def _keep(self, kept: memoryview) -> None:
         while len(kept):
             kept = kept[os.write(self._descriptor, kept) :]
+
+
+class MemoryLog(Log):
+    """
+    Where a standard stream of a short run goes: into memory.
+
+    Args:
+        max_bytes: What is kept.
+
+    Attributes:
+        data: What was kept.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(-1, max_bytes)
+        self.data = bytearray()
+
+    def _keep(self, kept: memoryview) -> None:
+        self.data += kept
 
 
 class Descriptor:

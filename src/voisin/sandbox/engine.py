@@ -9,13 +9,13 @@ from pathlib import Path
 from wasmtime import Config, Engine, Func, FuncType, InstancePre, Linker, Memory, MemoryType, Module, Store, Trap, TrapCode, WasmtimeError
 
 from voisin.sandbox.calls import SystemCalls
-from voisin.sandbox.descriptors import Log
-from voisin.sandbox.files import File, Folder, Quota, walk
+from voisin.sandbox.descriptors import Log, MemoryLog
+from voisin.sandbox.files import File, Folder, Quota, read_outputs, remove_outputs, walk
 from voisin.sandbox.guest import Guest
 from voisin.sandbox.job import Cause
 from voisin.sandbox.memory import GuestMemory, MemoryPlan
 from voisin.sandbox.meter import Meter, StopError, out_of_instructions
-from voisin.sandbox.wire import Done, Run, one_line
+from voisin.sandbox.wire import CONTENTS, SHORT_BYTES, Done, Run, Short, one_line
 
 MAX_LOADED_MODULES = 16
 MAX_STACK_BYTES = 2 << 20
@@ -151,8 +151,10 @@ class Machine:
         store = Store(self._engine)
         streams = [os.open(scratch / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600) for name in ("stdout", "stderr")]
         try:
-            store.set_limits(table_elements=MAX_TABLE_ELEMENTS, instances=1, tables=MAX_TABLES, memories=1)
-            guest = self._welcome(run, store, inputs, streams=streams, contents=scratch / "contents")
+            contents = scratch / CONTENTS
+            contents.mkdir()
+            stdout, stderr = (Log(stream, run.log_bytes) for stream in streams)
+            guest = self._welcome(run, store, inputs, streams=(stdout, stderr), contents=contents)
             try:
                 on_start()
                 stop = self._execute(module, store, guest)
@@ -173,12 +175,55 @@ class Machine:
             for stream in streams:
                 os.close(stream)
 
-    def _welcome(self, run: Run, store: Store, inputs: Sequence[int], *, streams: Sequence[int], contents: Path) -> Guest:
-        contents.mkdir()
-        stdout, stderr = (Log(stream, run.log_bytes) for stream in streams)
+    def run_short(self, run: Run, inputs: Sequence[int], contents: Path) -> Short:
+        """
+        Run a guest of a series to its end.
+
+        Args:
+            run: As in `run`.
+            inputs: As in `run`.
+            contents: Host folder for the contents of its files; is as empty afterwards as it was.
+
+        Returns:
+            How it ended, and what it left behind.
+
+        Raises:
+            StaleModuleError: The compiled module must be made anew.
+            Exception: Anything else is a failure of this machine.
+        """
+        module = self.load(run.compiled)
+        self._plan.reset(run.memory_bytes)
+        store = Store(self._engine)
+        stdout, stderr = MemoryLog(run.log_bytes), MemoryLog(run.log_bytes)
+        try:
+            guest = self._welcome(run, store, inputs, streams=(stdout, stderr), contents=contents)
+            try:
+                stop = self._execute(module, store, guest)
+                files = read_outputs(guest.outputs, SHORT_BYTES) if stop.cause is None else {}
+            finally:
+                guest.close_all()
+                remove_outputs(guest.outputs)
+            return Short(
+                cause=stop.cause or "",
+                detail=stop.detail,
+                exit_code=stop.exit_code,
+                instructions=guest.meter.used(),
+                peak_memory_bytes=self._plan.peak_bytes,
+                stdout=bytes(stdout.data),
+                stderr=bytes(stderr.data),
+                entries=guest.entries if stop.cause is None else 0,
+                files=files or {},
+                is_whole=files is not None,
+            )
+        finally:
+            self._calls.guest = None
+            store.close()
+
+    def _welcome(self, run: Run, store: Store, inputs: Sequence[int], *, streams: tuple[Log, Log], contents: Path) -> Guest:
+        store.set_limits(table_elements=MAX_TABLE_ELEMENTS, instances=1, tables=MAX_TABLES, memories=1)
         guest = Guest(
             Meter(store, instructions=run.instructions, time_s=run.time_s),
-            streams=(stdout, stderr),
+            streams=streams,
             contents=contents,
             quota=Quota(run.output_bytes, run.output_files),
             clock_unix_ns=run.clock_unix_s * 10**9,

@@ -180,6 +180,11 @@ class File(Node):
             done += os.pwrite(self._descriptor, view[done:], offset + done)
         return done
 
+    def content(self) -> bytes:
+        """Read an output whole."""
+        assert self.path is not None
+        return self.path.read_bytes()
+
     def truncate(self, size: int) -> None:
         """
         Cut or extend the file.
@@ -336,3 +341,31 @@ def walk(folder: Folder, prefix: str = "") -> Iterator[tuple[str, Node]]:
         yield prefix + name, node
         if isinstance(node, Folder):
             yield from walk(node, f"{prefix}{name}/")
+
+
+def read_outputs(folder: Folder, max_bytes: int) -> dict[str, bytes] | None:
+    """
+    Read all files of a tree.
+
+    Args:
+        folder: Its root.
+        max_bytes: Of all files and their paths together.
+
+    Returns:
+        The bytes by path; None when there are more than that.
+    """
+    found, left = {}, max_bytes
+    for path, node in walk(folder):
+        if isinstance(node, File):
+            left -= node.size + len(path.encode())
+            if left < 0:
+                return None
+            found[path] = node.content()
+    return found
+
+
+def remove_outputs(folder: Folder) -> None:
+    """Remove the contents of all files of a tree that nobody has open."""
+    for _, node in walk(folder):
+        if isinstance(node, File) and node.path is not None:
+            node.path.unlink()

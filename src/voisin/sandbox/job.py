@@ -65,6 +65,38 @@ class Job:
     clock_unix_s: int = DEFAULT_CLOCK_UNIX_S
 
 
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """
+    What one run of a series has of its own.
+
+    Attributes:
+        args: Arguments after the program's name.
+        env: Environment variables beside those of the series.
+        seed: Where the guest's random numbers come from.
+    """
+
+    args: tuple[str, ...]
+    env: Mapping[str, str]
+    seed: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """
+    Short runs of one module, one after the other in one process. What they write is small and comes back in memory.
+
+    A run alone costs folders, messages and changes of threads, which for a guest of a millisecond are most of its price.
+
+    Attributes:
+        job: What they have in common; its output folder, arguments and seed are not used.
+        turns: The runs.
+    """
+
+    job: Job
+    turns: tuple[Turn, ...]
+
+
 class Cause(StrEnum):
     """Why a guest failed. Honest machines agree on all of them but `TIME_LIMIT`, which also depends on how fast they are."""
 
@@ -110,3 +142,19 @@ class Outcome:
     def is_success(self) -> bool:
         """Whether the guest ended by itself with exit code 0."""
         return self.cause is None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShortRun:
+    """
+    What came of one run of a series.
+
+    Attributes:
+        outcome: How it ended.
+        files: The bytes of each file below `/iexec_out`, by its path.
+        is_whole: Whether its files are all there; when they are too large, none is, and the job is to be run alone.
+    """
+
+    outcome: Outcome
+    files: Mapping[str, bytes]
+    is_whole: bool = True

@@ -50,6 +50,11 @@ class PathCalls(DescriptorCalls):
             folder = below
         folder.entries[name] = File(self._inode(), self._clock_unix_ns, descriptor=descriptor)
 
+    @property
+    def entries(self) -> int:
+        """Files and folders that the guest has made and not removed."""
+        return self._quota.files_used
+
     def _inode(self) -> int:
         self._next_inode += 1
         return self._next_inode

@@ -144,12 +144,13 @@ class Child:
                 for descriptor in descriptors:
                     os.close(descriptor)
 
-    async def answer(self, timeout_s: float) -> Answer:
+    async def answer(self, timeout_s: float, *, max_bytes: int = MAX_ANSWER_BYTES) -> Answer:
         """
         Wait for the next answer.
 
         Args:
             timeout_s: How long [s].
+            max_bytes: How long it may be.
 
         Returns:
             What it says.
@@ -160,7 +161,7 @@ class Child:
         """
         with anyio.fail_after(timeout_s):
             (size,) = LENGTH.unpack(await self._exactly(LENGTH.size))
-            if size > MAX_ANSWER_BYTES:
+            if size > max_bytes:
                 raise self.died("answered nonsense")
             body = await self._exactly(size)
         try:

@@ -17,12 +17,13 @@ from voisin.errors import GuestError, StateError
 from voisin.protocol.wire_words import Stream
 from voisin.sandbox.compiler import Compiler
 from voisin.sandbox.folders import Scratch, harvest, prepare, read_from
-from voisin.sandbox.job import Cause, Job, Outcome
+from voisin.sandbox.job import Cause, Job, Outcome, Series, ShortRun
 from voisin.sandbox.process import Child, ChildDiedError
-from voisin.sandbox.wire import Answer, Done, Run, Stale, Started, one_line
+from voisin.sandbox.short import ask_series, check_turns, hit_a_wall, read_series
+from voisin.sandbox.wire import MAX_SERIES_ANSWER_BYTES, Answer, Done, Ran, Run, Stale, Started, one_line
 
 LOAD_TIMEOUT_S = 60.0
-RUNS_PER_CHILD = 1_000
+RUNS_PER_CHILD = 4_000
 LISTEN_S = 0.2
 """How often what a guest prints is looked at while it runs [s]."""
 
@@ -130,6 +131,57 @@ class Sandbox:
                 self._compiler.drop(compiled)
         raise ChildDiedError("a new process cannot load what another compiled", hint="check that only one wasmtime is installed")
 
+    async def run_series(self, series: Series) -> list[ShortRun]:
+        """
+        Run the first runs of a series; waits for a free slot first. Cancelling it kills the guest.
+
+        Args:
+            series: What to run.
+
+        Returns:
+            The runs that have ended, at least one; the series makes a pause after a quarter of a second, or when a guest was stopped.
+            None at all if a run took longer than it may: which of them is found out by running each alone.
+
+        Raises:
+            InputError: The series cannot be run as it is.
+            StateError: The sandbox is not open.
+            UnavailableError: The machine failed; the same series may succeed when it is run again.
+        """
+        if not self._is_open:
+            raise StateError("the sandbox is not open", hint="use it with `async with`")
+        check_turns(series)
+        job = series.job
+        inputs = await anyio.to_thread.run_sync(prepare, job)
+        async with self._slots:
+            for _ in range(2):
+                compiled, refusal = await self._compiler.ready(job.module, job.module_sha256)
+                if refusal:
+                    return [ShortRun(outcome=Outcome(cause=Cause.BAD_MODULE, detail=f"the module {refusal}"), files={})]
+                runs = await self._run_turns(series, compiled, inputs)
+                if runs is not None:
+                    return runs
+                self._compiler.drop(compiled)
+        raise ChildDiedError("a new process cannot load what another compiled", hint="check that only one wasmtime is installed")
+
+    async def _run_turns(self, series: Series, compiled: Path, inputs: dict[str, Path]) -> list[ShortRun] | None:
+        """Run a series in a warm process; None when the compiled module must be made anew."""
+        async with self._warm_child() as child:
+            child.runs += len(series.turns)
+            try:
+                await child.ask(ask_series(self._request(series.job, compiled, inputs), series.turns), list(inputs.values()))
+                answer = await child.answer(series.job.limits.time_s + LOAD_TIMEOUT_S, max_bytes=MAX_SERIES_ANSWER_BYTES)
+            except TimeoutError:
+                await child.stop()
+                return []
+            if isinstance(answer, Stale):
+                return None
+            runs = read_series(answer, series) if isinstance(answer, Ran) else None
+            if runs is None:
+                raise child.died("answered nonsense")
+            if hit_a_wall(runs):
+                await child.stop()
+            return runs
+
     @asynccontextmanager
     async def _warm_child(self) -> AsyncIterator[Child]:
         """Lend a process; one that is still alive afterwards, and did not raise, is kept for the next."""
@@ -175,8 +227,17 @@ class Sandbox:
             return await self._outcome(child, job, done, wall_s=wall_s)
 
     async def _start(self, child: Child, job: Job, compiled: Path, *, inputs: dict[str, Path]) -> Started | None:
+        await child.ask(self._request(job, compiled, inputs), list(inputs.values()))
+        answer = await child.answer(LOAD_TIMEOUT_S)
+        if isinstance(answer, Stale):
+            return None
+        if not isinstance(answer, Started):
+            raise child.died("answered out of turn")
+        return answer
+
+    def _request(self, job: Job, compiled: Path, inputs: dict[str, Path]) -> Run:
         limits = job.limits
-        request = Run(
+        return Run(
             compiled=str(compiled),
             canonical_nan=self._canonical_nan,
             args=job.args,
@@ -191,13 +252,6 @@ class Sandbox:
             output_files=limits.output_files,
             log_bytes=limits.log_bytes,
         )
-        await child.ask(request, list(inputs.values()))
-        answer = await child.answer(LOAD_TIMEOUT_S)
-        if isinstance(answer, Stale):
-            return None
-        if not isinstance(answer, Started):
-            raise child.died("answered out of turn")
-        return answer
 
     async def _outcome(self, child: Child, job: Job, done: object, *, wall_s: float) -> Outcome:
         """Turn an answer into an outcome, believing nothing that can be checked."""

@@ -7,14 +7,23 @@ every field of what a child says (`voisin.sandbox.process`).
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import struct
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 LENGTH = struct.Struct("<I")
 MAX_ANSWER_BYTES = 64 << 10
 COMPILED_NAME = "module.cwasm"
+CONTENTS = "contents"
+SERIES_S = 0.25
+"""A series makes a pause after this [s], so that nobody waits long for its first results."""
+SHORT_BYTES = 64 << 10
+"""Most output of a run in a series [bytes]."""
+SERIES_BYTES = 1 << 20
+"""A series makes a pause when its outputs are as large as this together [bytes]."""
+MAX_SERIES_ANSWER_BYTES = 4 << 20
 FILES_PER_MESSAGE = 64
 """Descriptors travel in groups of at most this many; the system's own limit is 253."""
 
@@ -44,6 +53,14 @@ class Run:
     output_bytes: int
     output_files: int
     log_bytes: int
+
+
+@dataclass(frozen=True)
+class RunSeries:
+    """Run a module several times; the descriptors of its inputs follow. `run` is a `Run`, each turn its own args, env and seed."""
+
+    run: dict[str, object]
+    turns: tuple[tuple[tuple[str, ...], dict[str, str], str], ...]
 
 
 @dataclass(frozen=True)
@@ -82,6 +99,30 @@ class Done:
 
 
 @dataclass(frozen=True)
+class Short:
+    """One run of a series that has ended: as `Done`, with all that it left behind in base64; `is_whole` as in `ShortRun`."""
+
+    cause: str
+    detail: str
+    exit_code: int
+    instructions: int
+    peak_memory_bytes: int
+    stdout: bytes
+    stderr: bytes
+    entries: int
+    files: dict[str, bytes]
+    is_whole: bool
+
+
+@dataclass(frozen=True)
+class Ran:
+    """The first runs of a series, and how long they took [s]; the rest is to be asked for again."""
+
+    runs: tuple[Short, ...]
+    took_s: float
+
+
+@dataclass(frozen=True)
 class Stale:
     """The compiled module does not fit this engine and must be made anew."""
 
@@ -95,10 +136,10 @@ class Broken:
     detail: str
 
 
-Request = Compile | Run
-Answer = Ready | Compiled | OtherHash | Started | Done | Stale | Broken
-REQUESTS: dict[str, type[Request]] = {kind.__name__: kind for kind in (Compile, Run)}
-ANSWERS: dict[str, type[Answer]] = {kind.__name__: kind for kind in (Ready, Compiled, OtherHash, Started, Done, Stale, Broken)}
+Request = Compile | Run | RunSeries
+Answer = Ready | Compiled | OtherHash | Started | Done | Ran | Stale | Broken
+REQUESTS: dict[str, type[Request]] = {kind.__name__: kind for kind in (Compile, Run, RunSeries)}
+ANSWERS: dict[str, type[Answer]] = {kind.__name__: kind for kind in (Ready, Compiled, OtherHash, Started, Done, Ran, Stale, Broken)}
 
 
 def encode(message: Request | Answer) -> bytes:
@@ -111,8 +152,23 @@ def encode(message: Request | Answer) -> bytes:
     Returns:
         Its length and its body.
     """
-    body = json.dumps({"kind": type(message).__name__} | asdict(message)).encode()
+    fields = _fields_of_series(message) if isinstance(message, Ran) else vars(message)
+    body = json.dumps({"kind": type(message).__name__, **fields}).encode()
     return LENGTH.pack(len(body)) + body
+
+
+def _fields_of_series(ran: Ran) -> dict[str, object]:
+    runs = []
+    for short in ran.runs:
+        fields: dict[str, object] = dict(vars(short))
+        fields["stdout"], fields["stderr"] = _text(short.stdout), _text(short.stderr)
+        fields["files"] = {path: _text(data) for path, data in short.files.items()}
+        runs.append(fields)
+    return {"runs": runs, "took_s": ran.took_s}
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 def one_line(text: str, *, limit: int = 200) -> str:
