@@ -14,7 +14,10 @@ from enum import IntEnum
 from typing import Final
 
 from voisin.chain.calls import Call
-from voisin.chain.functions import AbiArgument, function
+from voisin.chain.connection import Chain
+from voisin.chain.functions import AbiArgument, events_by_topic, function
+from voisin.chain.logs import decode_logs
+from voisin.chain.node_values import RawLog
 from voisin.chain.reading import Read, read, read_many
 from voisin.chain.rpc import Rpc
 from voisin.errors import InputError
@@ -25,6 +28,7 @@ from voisin.protocol.ids import MAX_UINT256, ZERO_HASH, Address, DealId, Hash32,
 from voisin.protocol.merkle import MerkleTree
 from voisin.units import NRLC, UnixSeconds
 
+_BLOCKS_AT_A_TIME: Final = 2_000
 _HASH_BYTES: Final = 30
 """How much of a bag's hash the hub keeps."""
 _NO_LEAF: Final = Leaf(index=0, digest=NO_RESULT, location=ZERO_HASH, done=0)
@@ -272,6 +276,31 @@ async def settles_bags(rpc: Rpc, hub: Address) -> bool:
         return await read(rpc, question)
     except InputError:
         return False  # the original for native coin takes any call for a deposit, and answers nothing
+
+
+async def find_posted(chain: Chain, deal: DealId, *, window_s: int, since_block: int) -> PostedBag | None:
+    """
+    Find the bag that was posted for a deal.
+
+    Args:
+        chain: The chain.
+        deal: The deal.
+        window_s: How long its bag may be challenged [s].
+        since_block: A block before it can have been posted.
+
+    Returns:
+        The bag; None if none was posted since then.
+    """
+    topic = next(topic for topic, entries in events_by_topic("Hub").items() if entries[0].name == "BagPosted")
+    height = await chain.block_number()
+    for first in range(since_block, height + 1, _BLOCKS_AT_A_TIME):
+        last = min(height, first + _BLOCKS_AT_A_TIME - 1)
+        filter_ = {"fromBlock": hex(first), "toBlock": hex(last), "address": chain.hub_address, "topics": [to_hex(topic), deal]}
+        (logs,) = await chain.rpc.ask([("eth_getLogs", (filter_,))])
+        for logged in decode_logs(logs.read(tuple[RawLog, ...]), sources=(chain.hub_address,)):
+            if isinstance(logged.event, BagPosted) and logged.event.deal_id == deal:
+                return posted_bag(logged.event, window_s)
+    return None
 
 
 def _state(status: int, demands: int, hashed: str) -> BagState:

@@ -5,6 +5,7 @@ The storage as an HTTP service: files, folders and blobs are put by anybody who 
 | --- | --- |
 | GET, HEAD /ipfs/{cid}[/path] | a file, whole or a range; a folder as a page; with `?format=raw` the block itself |
 | POST /v1/blobs | 201 and `StoredBlob`: the body is stored; `?cid=` says what it must be, `?keep=` why it is kept |
+| POST /v1/blobs/batch | 201 and a list of `StoredBlob`: many small blobs at once, see `voisin.storage.batches` |
 | GET /v1/health | `StorageHealth` |
 | POST /api/v0/... | what clients of an IPFS node need, see `voisin.storage.kubo` |
 | GET /schema/openapi.json | all but the last, for programs |
@@ -40,6 +41,7 @@ from voisin.protocol.api import Problem
 from voisin.protocol.cid import Cid, digest_of, parse_cid
 from voisin.protocol.ipld import Codec, Name, parse_name
 from voisin.service.problems import PROBLEM_TYPE, AnyRequest, Problems
+from voisin.storage.batches import MAX_BATCH_BYTES, split_blobs
 from voisin.storage.catalog import Keep
 from voisin.storage.faults import STATUSES, ContentTooLargeError
 from voisin.storage.kubo import (  # noqa: F401  (the routes of this service, for its page in docs/reference)
@@ -166,6 +168,21 @@ async def keep(request: AnyRequest, cid: FromQuery[str | None] = None, keep: Fro
     return StoredBlob(stored, writer.size)
 
 
+@post("/v1/blobs/batch", request_max_body_size=None, operation_class=KeepOperation, responses=PROBLEMS)
+async def keep_batch(request: AnyRequest, keep: FromQuery[str | None] = None) -> list[StoredBlob]:
+    """Store several small blobs at once: of each its length, as four bytes with the highest first, and its bytes; `keep` as for one."""
+    library, why = _library(request), _reason(keep)
+    most = min(MAX_BATCH_BYTES, library.store.max_blob_bytes)
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > most:
+            raise ContentTooLargeError(f"the batch is larger than {most} bytes", hint="send several smaller ones")
+    blobs = split_blobs(bytes(body))
+    stored = await anyio.to_thread.run_sync(library.put_blobs, blobs, why)
+    return [StoredBlob(cid, len(blob)) for cid, blob in zip(stored, blobs, strict=True)]
+
+
 @get("/v1/health", responses=PROBLEMS)
 async def health(request: AnyRequest) -> StorageHealth:
     """Say that the service is alive, and how full it is."""
@@ -198,7 +215,7 @@ def create_storage_app(store: BlobStore, rules: RetentionRules | None = None, *,
             library.close()
 
     return Litestar(
-        [fetch, fetch_inside, keep, health, kubo_routes()],
+        [fetch, fetch_inside, keep, keep_batch, health, kubo_routes()],
         state=State({"library": library, "allow_removal": allow_removal}),
         lifespan=[running],
         cors_config=CORSConfig(allow_origins=["*"], expose_headers=["etag", "content-range", "accept-ranges"]),

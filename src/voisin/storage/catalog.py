@@ -39,6 +39,16 @@ AND NOT EXISTS (SELECT 1 FROM links WHERE child = blocks.digest) ORDER BY digest
 """
 
 
+_NOTE = (
+    "INSERT INTO blocks VALUES (?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET "
+    "is_node = max(is_node, excluded.is_node), noted_unix_s = excluded.noted_unix_s"
+)
+_KEEP = (
+    "INSERT INTO roots VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET kind = max(kind, excluded.kind), "
+    "codec = max(codec, excluded.codec), kept_unix_s = excluded.kept_unix_s, used_unix_s = excluded.used_unix_s"
+)
+
+
 class Keep(IntEnum):
     """Why a root is kept; a stronger reason takes the place of a weaker one."""
 
@@ -117,12 +127,18 @@ class Catalog:
         """
         line = (name.digest, size, name.codec is Codec.DAG_PB, now)
         with self._writing():
-            self._db.execute(
-                "INSERT INTO blocks VALUES (?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET "
-                "is_node = max(is_node, excluded.is_node), noted_unix_s = excluded.noted_unix_s",
-                line,
-            )
+            self._db.execute(_NOTE, line)
             self._db.executemany("INSERT OR IGNORE INTO links VALUES (?, ?)", ((name.digest, child) for child in links))
+
+    def note_all(self, blobs: Iterable[tuple[Name, int]], now: float) -> None:
+        """Write several raw blocks down with their lengths [bytes], in one go."""
+        with self._writing():
+            self._db.executemany(_NOTE, ((name.digest, size, False, now) for name, size in blobs))
+
+    def keep_all(self, names: Iterable[Name], keep: Keep, now: float) -> None:
+        """Keep several roots, in one go."""
+        with self._writing():
+            self._db.executemany(_KEEP, ((name.digest, name.codec, name.version, keep, now, now) for name in names))
 
     def is_node(self, digest: bytes) -> bool | None:
         """Tell whether a block was stored as a node; None when it is not here."""
@@ -142,11 +158,7 @@ class Catalog:
     def keep(self, name: Name, keep: Keep, now: float) -> None:
         """Keep a root, or keep it for a stronger reason, from now on."""
         with self._writing():
-            self._db.execute(
-                "INSERT INTO roots VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE SET kind = max(kind, excluded.kind), "
-                "codec = max(codec, excluded.codec), kept_unix_s = excluded.kept_unix_s, used_unix_s = excluded.used_unix_s",
-                (name.digest, name.codec, name.version, keep, now, now),
-            )
+            self._db.execute(_KEEP, (name.digest, name.codec, name.version, keep, now, now))
 
     def loosen(self, digest: bytes, now: float) -> bool:
         """Make a pinned root a loose one; tells whether it was pinned."""

@@ -7,7 +7,7 @@ import os
 import random
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +24,7 @@ from voisin.protocol.codec import decode
 from voisin.protocol.ipld import Name
 from voisin.protocol.unixfs import CHUNK_BYTES, FileTree, Layout
 from voisin.storage.answers import PassingError, fault_of
+from voisin.storage.batches import join_blobs
 from voisin.storage.faults import ContentTooLargeError
 
 UPLOAD_CHUNK_BYTES = 1 << 18
@@ -32,6 +33,7 @@ LONGEST_PAUSE_S = 5.0
 SLOWEST_BYTES_PER_S = 32 << 10
 _SILENCE_S = 30.0
 _MAX_ANSWER_BYTES = 1 << 16
+_MAX_BATCH_ANSWER_BYTES = 1 << 20
 _ResultT = TypeVar("_ResultT")
 
 
@@ -156,6 +158,31 @@ class StorageClient:
         """
         cid, size = await self._read(_hash_file, path)
         return await self._put(cid, size, lambda: _chunks(path), keep="result")
+
+    async def put_results(self, blobs: Sequence[bytes]) -> None:
+        """
+        Store several small results at once, as `put_result` stores one.
+
+        Args:
+            blobs: The bytes of each; together at most `batches.MAX_BATCH_BYTES`.
+
+        Raises:
+            InputError: They are more than the storage takes.
+            TrustError: The storage claims to have stored something else.
+            UnavailableError: The storage does not answer, or is full.
+        """
+        body, wanted = join_blobs(blobs), [cid_of(blob) for blob in blobs]
+
+        async def _attempt() -> None:
+            url, headers = f"{self.base_url}/v1/blobs/batch", {"content-type": "application/octet-stream"}
+            async with self._http.stream("POST", url, params={"keep": "result"}, content=body, headers=headers) as response:
+                answer = await _start_of(response, _MAX_BATCH_ANSWER_BYTES)
+            if response.status_code != HTTPStatus.CREATED:
+                raise fault_of(response.status_code, answer)
+            if [stored.cid for stored in decode(answer, list[_Stored], "the storage's answer")] != wanted:
+                raise TrustError(f"the storage at {self.base_url} stored something else than it was sent", hint="use another storage")
+
+        await self._retry(_attempt, size=len(body))
 
     async def add_file(self, path: Path) -> Name:
         """
@@ -348,11 +375,11 @@ async def _chunks(path: Path) -> AsyncIterator[bytes]:
             yield chunk
 
 
-async def _start_of(response: httpx.Response) -> bytes:
+async def _start_of(response: httpx.Response, max_bytes: int = _MAX_ANSWER_BYTES) -> bytes:
     data = bytearray()
-    async for chunk in response.aiter_raw(_MAX_ANSWER_BYTES):
+    async for chunk in response.aiter_raw(max_bytes):
         data += chunk
-        if len(data) >= _MAX_ANSWER_BYTES:
+        if len(data) >= max_bytes:
             break
     return bytes(data)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from voisin.errors import InputError, TrustError, UnavailableError
-from voisin.protocol.cid import Cid, digest_of
+from voisin.protocol.cid import Cid, cid_of, digest_of
 from voisin.protocol.dagpb import MAX_NODE_BYTES, Link
 from voisin.protocol.ipld import Codec, Name
 from voisin.protocol.unixfs import Entry, Kind, read_entry
@@ -161,6 +161,38 @@ class Library:
         """
         self.note(name, len(block), links)
         self.store.put_bytes(block)
+
+    def put_blobs(self, blobs: Sequence[bytes], keep: Keep) -> list[Cid]:
+        """
+        Store several small blobs and keep them; one that is there already is not written again.
+
+        Args:
+            blobs: The bytes of each.
+            keep: Why they are kept.
+
+        Returns:
+            Their identifiers.
+
+        Raises:
+            StorageFullError: There is no room.
+            ContentTooLargeError: One is too long.
+            UnavailableError: One has been deleted meanwhile.
+        """
+        by_cid = {cid_of(blob): blob for blob in blobs}
+        names = {cid: Name(digest_of(cid), Codec.RAW) for cid in by_cid}
+        with self.adding():
+            self._note_all([(name, len(by_cid[cid])) for cid, name in names.items()])
+            self.store.put_many([blob for cid, blob in by_cid.items() if not self.store.has(cid)])
+            with self._lock:
+                for name in names.values():
+                    if not self.store.has(name.cid):
+                        raise UnavailableError(f"{name} was deleted while it was stored", hint="store it again")
+                self.catalog.keep_all(list(names.values()), keep, self.now())
+        return [cid_of(blob) for blob in blobs]
+
+    def _note_all(self, blobs: Sequence[tuple[Name, int]]) -> None:
+        with self._lock:
+            self.catalog.note_all(blobs, self.now())
 
     def note(self, name: Name, size: int, links: Iterable[Link] = ()) -> None:
         """Write a block down that is stored, or will be at once; the sweeper leaves it alone as long as its adding goes on."""

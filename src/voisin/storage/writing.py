@@ -76,9 +76,14 @@ class BlobWriter:
         cid = cid_from_digest(self._hash.digest())
         if expected is not None and cid != expected:
             raise TrustError(f"the bytes are {cid}, not {expected}", hint="send the bytes unchanged and completely")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
+        self.sync()
         self._store.adopt(self._temporary, cid)
         self._is_committed = True
         return cid
+
+    def sync(self) -> None:
+        """Make sure that the bytes are on the disk; `commit` does it, unless many blobs do it together before."""
+        if not self._file.closed:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,7 @@ from voisin.protocol.ids import ZERO_HASH, Address, Hash32, TaskId, to_hex
 from voisin.protocol.sessions import SessionKey, SessionWish, TaskSecrets, request_session, seal_secrets
 from voisin.protocol.signatures import KeySigner, Signer
 from voisin.protocol.wire_words import Stream
-from voisin.sandbox import Job, OnOutput, Outcome
+from voisin.sandbox import Job, OnOutput, Outcome, Series, ShortRun
 from voisin.service.vaults import Session
 from voisin.storage import ContentTooLargeError
 from voisin.units import UnixSeconds
@@ -79,6 +80,14 @@ class MemoryStorage:
             raise UnavailableError("the storage does not answer")
         return self.add(await anyio.to_thread.run_sync(path.read_bytes))
 
+    async def put_results(self, blobs: Sequence[bytes]) -> None:
+        """Store several results."""
+        await anyio.lowlevel.checkpoint()
+        if self.is_silent:
+            raise UnavailableError("the storage does not answer")
+        for blob in blobs:
+            self.add(blob)
+
 
 Guest = Callable[[Job], Awaitable[Outcome | Mapping[str, bytes]]]
 """An app in Python: answers the files it leaves behind, or how it failed."""
@@ -92,12 +101,14 @@ class ScriptedRunner:
     Attributes:
         guest: The function.
         jobs: Every job it was given.
+        series: Every series.
         running: How many run now.
         most_running: How many ran at the same time at most.
     """
 
     guest: Guest
     jobs: list[Job] = field(default_factory=list)
+    series: list[Series] = field(default_factory=list)
     running: int = 0
     most_running: int = 0
 
@@ -120,6 +131,19 @@ class ScriptedRunner:
             await anyio.to_thread.run_sync(lambda path=path: path.parent.mkdir(parents=True, exist_ok=True))  # type: ignore[misc]
             await anyio.to_thread.run_sync(path.write_bytes, data)
         return Outcome(cause=None, instructions=1)
+
+    async def run_series(self, series: Series) -> list[ShortRun]:
+        """Run the function for each turn."""
+        self.series.append(series)
+        runs = []
+        for turn in series.turns:
+            job = dataclasses.replace(series.job, args=turn.args, env={**series.job.env, **turn.env}, seed=turn.seed)
+            answer = await self.guest(job)
+            if isinstance(answer, Outcome):
+                runs.append(ShortRun(outcome=answer, files={}))
+            else:
+                runs.append(ShortRun(outcome=Outcome(cause=None, instructions=1), files=dict(answer)))
+        return runs
 
 
 @dataclass

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from voisin.chain import Admission
+from voisin.chain.bags import BagState, ShownLeaf, SignedReceipt
+from voisin.protocol.bag_settlement import PostedBag
 from voisin.protocol.cid import Cid
+from voisin.protocol.eip712 import Domain
 from voisin.protocol.ids import Address, DealId, Hash32, TaskId
 from voisin.protocol.records import Account, AppInfo, Contribution, DatasetInfo, Deal, Task
-from voisin.sandbox import Job, OnOutput, Outcome
+from voisin.sandbox import Job, OnOutput, Outcome, Series, ShortRun
 from voisin.service.vaults import Sessions
 from voisin.units import NRLC, UnixSeconds
 from voisin.worker.enclave.words import Finished, Order, Refused
@@ -97,6 +100,67 @@ class Ledger(Protocol):
         ...
 
 
+class BagLedger(Protocol):
+    """
+    The hub's functions for bags, as one worker uses them.
+
+    Reads raise `UnavailableError` when the chain does not answer. Acts return once they are on the chain, and raise `RevertError` when it
+    refuses, `FundsError` when the wallet cannot pay the gas.
+    """
+
+    @property
+    def domain(self) -> Domain:
+        """Which hub on which chain signed words are for."""
+        ...
+
+    async def block(self) -> int:
+        """Tell the number of the newest block."""
+        ...
+
+    async def category_s(self, number: int) -> int:
+        """Tell the reference time of a category [s]."""
+        ...
+
+    async def bag_state(self, deal_id: DealId) -> BagState:
+        """Tell how far a deal's bag is."""
+        ...
+
+    async def posted_bag(self, deal_id: DealId, *, window_s: int, since_block: int) -> PostedBag | None:
+        """
+        Find the bag that was posted for a deal; None if there is none, or it was given back without one.
+
+        Args:
+            deal_id: The deal.
+            window_s: How long it may be challenged [s].
+            since_block: A block before it can have been posted.
+        """
+        ...
+
+    async def prove_contradiction(self, bag: PostedBag, shown: ShownLeaf, receipt: SignedReceipt) -> None:
+        """Prove that a leaf says something else of this worker than a receipt."""
+        ...
+
+    async def prove_underpayment(self, bag: PostedBag, amount: NRLC, signature: str) -> None:
+        """Prove that a bag pays this worker less than it was told [nRLC]."""
+        ...
+
+    async def demand_leaf(self, bag: PostedBag, index: int, receipt: SignedReceipt) -> None:
+        """Demand a task's leaf, with a receipt, under a bond of the task's price."""
+        ...
+
+    async def expire_demand(self, bag: PostedBag, index: int) -> None:
+        """End a bag whose scheduler did not show a leaf in time."""
+        ...
+
+    async def release_demand(self, deal_id: DealId, index: int) -> None:
+        """Get the bond back of a demand for a leaf of a bag that has ended."""
+        ...
+
+    async def settle_bag(self, bag: PostedBag) -> None:
+        """Have everybody of a bag paid."""
+        ...
+
+
 class Storage(Protocol):
     """Content-addressed storage; whatever it hands out has been checked against its address."""
 
@@ -112,12 +176,20 @@ class Storage(Protocol):
         """Store a result, which may go when its time is over; answers its address."""
         ...
 
+    async def put_results(self, blobs: Sequence[bytes]) -> None:
+        """Store several small results at once."""
+        ...
+
 
 class Runner(Protocol):
     """Runs untrusted apps; `voisin.sandbox.Sandbox` is one."""
 
     async def run(self, job: Job, *, on_output: OnOutput | None = None) -> Outcome:
         """Run an app to its end; what it prints meanwhile is told to `on_output`."""
+        ...
+
+    async def run_series(self, series: Series) -> list[ShortRun]:
+        """Run the first runs of a series; none if one of them took too long."""
         ...
 
 
@@ -168,6 +240,7 @@ class Parts:
 
     Attributes:
         ledger: The chain.
+        bag_ledger: Its part for deals that are settled as a bag.
         runner: What runs apps.
         open_storage: Opens the storage that the pool names.
         sessions: Opens the vault at an address.
@@ -177,6 +250,7 @@ class Parts:
     """
 
     ledger: Ledger
+    bag_ledger: BagLedger
     runner: Runner
     open_storage: OpenStorage
     sessions: Callable[[str], Sessions]
