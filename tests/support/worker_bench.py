@@ -22,6 +22,7 @@ from voisin.protocol.signatures import KeySigner
 from voisin.sandbox import Job
 from voisin.units import NRLC
 from voisin.worker import News, Parts, Worker, WorkerSettings
+from voisin.worker.memory_bags import MemoryBags
 from voisin.worker.memory_hub import MemoryHub, make_deal
 from voisin.worker.memory_world import MemoryEnclaves, MemoryStorage, MemoryVault, MemoryWeb, ScriptedRunner
 from voisin.worker.store import WorkerFolder
@@ -68,6 +69,7 @@ class Bench:
         """Make the vault for this worker, and enclaves that run the same apps."""
         self.vault = MemoryVault(self.wallet, VaultId(vault=key("vault").address, chain_id=self.hub.chain_id, hub=self.hub.address))
         self.enclaves = MemoryEnclaves(self.runner)
+        self.bags = MemoryBags(self.hub)
 
     @property
     def me(self) -> Address:
@@ -109,6 +111,7 @@ class Bench:
         """The worker's world."""
         return Parts(
             ledger=self.hub.ledger(self.me),
+            bag_ledger=self.bags.ledger(self.me),
             runner=self.runner,
             open_storage=self.storage.open,
             sessions=self.vault.open,

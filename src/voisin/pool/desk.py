@@ -34,9 +34,9 @@ from voisin.pool.facts import (
 )
 from voisin.pool.ledger import Ledger
 from voisin.pool.settings import PoolSettings
-from voisin.protocol.bag_wire import Contributions, Digests, GaveUp, HoldsBag
+from voisin.protocol.bag_wire import Contributions, Digests, GaveUp, HoldsBag, Prints
 from voisin.protocol.codec import encode
-from voisin.protocol.ids import Address, TaskId, as_address, as_hash32, to_hex
+from voisin.protocol.ids import Address, DealId, TaskId, as_address, as_hash32, as_uint, task_id, to_hex
 from voisin.protocol.results import sign_authorization
 from voisin.protocol.signatures import Signer, message_digest, recover_signer
 from voisin.protocol.wire import (
@@ -363,6 +363,12 @@ class WorkerDesk:
                 return TakesChanged(worker, _checked_rules(message))
             case Hello():
                 raise InputError("the worker greeted already", hint="open another connection")
+            case Prints():
+                deal_id = DealId(as_hash32(message.deal_id))
+                for piece in message.pieces:
+                    name = task_id(deal_id, as_uint(piece.index, "the task's index"))
+                    self._print_out(worker, Printed(task_id=name, stream=piece.stream, start=0, text=piece.text))
+                return WorkerHeard(worker)
             case Contributions() | Digests() | GaveUp() | HoldsBag():
                 return await read_words(message, worker, self._ledger.domain)
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import msgspec
 
 from voisin.protocol.ids import DealId, Hash32
-from voisin.protocol.wire_words import MachineFailure
+from voisin.protocol.wire_words import MachineFailure, Stream
 from voisin.units import NRLC
 
 # --- from the pool ---------------------------------------------------------------------------------------------------
@@ -130,9 +130,24 @@ class GaveUp(msgspec.Struct, frozen=True, kw_only=True, tag="gave-up"):
     detail: str
 
 
+class Print(msgspec.Struct, frozen=True, array_like=True):
+    """The start of what the app of a short task has printed in all: task, stream, text."""
+
+    index: int
+    stream: Stream
+    text: str
+
+
+class Prints(msgspec.Struct, frozen=True, tag="prints"):
+    """What the apps of several tasks have printed; some may be left out."""
+
+    deal_id: DealId
+    pieces: tuple[Print, ...]
+
+
 class HoldsBag(msgspec.Struct, frozen=True, kw_only=True, tag="holds-bag"):
     """
-    What a worker has of a deal, told after each greeting.
+    What a worker has of a deal, told after each greeting; in several messages if it is much, with the tasks that wait in the first.
 
     Attributes:
         deal_id: The deal.
@@ -147,4 +162,4 @@ class HoldsBag(msgspec.Struct, frozen=True, kw_only=True, tag="holds-bag"):
     earned: NRLC
 
 
-BagFromWorker = Contributions | Digests | GaveUp | HoldsBag
+BagFromWorker = Contributions | Digests | GaveUp | HoldsBag | Prints

@@ -53,3 +53,5 @@ class MachineFailure(StrEnum):
     """The worker takes nothing for now."""
     NOT_WANTED = "not-wanted"
     """The rules of the worker's owner exclude the task."""
+    UNPAID = "unpaid"
+    """The pool owes the worker its signed word for what it has earned."""

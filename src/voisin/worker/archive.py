@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -14,7 +15,7 @@ from voisin.protocol.archive import Opener, check_path, open_archive, write_arch
 from voisin.protocol.codec import encode
 from voisin.protocol.ids import Hash32
 from voisin.protocol.results import ERROR_FILE, STDERR_FILE, STDOUT_FILE, GuestFailure
-from voisin.sandbox import Cause, Outcome
+from voisin.sandbox import Cause, Outcome, ShortRun
 from voisin.worker.store import sync_folder
 
 BAD_OUTPUT: Final = "bad-output"
@@ -83,16 +84,66 @@ def pack_failure(failure: GuestFailure, target: Path, *, has_callback: bool, log
     return _write({**files, ERROR_FILE: _memory(encode(failure))}, target, has_callback=has_callback)
 
 
+@lru_cache(maxsize=64)
+def pack_in_memory(failure: GuestFailure | None, files: tuple[tuple[str, bytes], ...], *, has_callback: bool) -> tuple[Packed, bytes]:
+    """
+    Make a small result, without a disk; equal runs are packed once.
+
+    Args:
+        failure: Why the app failed; None for a success.
+        files: All files of the result by path, with what the app printed, in order.
+        has_callback: Whether the deal has a callback.
+
+    Returns:
+        What the worker commits to, but for the exit code, and the archive.
+    """
+    if failure is None:
+        try:
+            return _fill_bytes({check_path(path): _memory(data) for path, data in files}, has_callback=has_callback)
+        except InputError as error:
+            failure = GuestFailure(BAD_OUTPUT, error.message.partition(": ")[0])
+    logs = {path: _memory(data) for path, data in files if path in (STDOUT_FILE, STDERR_FILE)}
+    return _fill_bytes({**logs, ERROR_FILE: _memory(encode(failure))}, has_callback=has_callback)
+
+
+def pack_short(run: ShortRun, *, has_callback: bool) -> tuple[Packed, bytes]:
+    """
+    Make the result of a run of a series.
+
+    Args:
+        run: The run.
+        has_callback: Whether the deal has a callback.
+
+    Returns:
+        What the worker commits to, and the archive.
+    """
+    outcome = run.outcome
+    logs = [(name, data) for name, data in ((STDOUT_FILE, outcome.stdout), (STDERR_FILE, outcome.stderr)) if data]
+    files = {**dict(logs), **run.files}
+    packed, archive = pack_in_memory(failure_of_run(outcome), tuple(sorted(files.items())), has_callback=has_callback)
+    return replace(packed, exit_code=outcome.exit_code if outcome.cause in (None, Cause.EXIT_CODE) else None), archive
+
+
+def _fill_bytes(files: dict[str, Opener], *, has_callback: bool) -> tuple[Packed, bytes]:
+    file = BytesIO()
+    packed = _fill(file, files, has_callback=has_callback)
+    return packed, file.getvalue()
+
+
+def _fill(file: BinaryIO, files: dict[str, Opener], *, has_callback: bool) -> Packed:
+    write_archive(file, files)
+    archive = open_archive(file)
+    digest = archive.digest(has_callback=has_callback)
+    return Packed(digest=digest, callback_data=archive.callback_data() if has_callback else b"", failure=archive.failure())
+
+
 def _write(files: dict[str, Opener], target: Path, *, has_callback: bool) -> Packed:
     partial = target.with_suffix(".part")
     try:
         with partial.open("w+b") as file:
-            write_archive(file, files)
+            packed = _fill(file, files, has_callback=has_callback)
             file.flush()
             os.fsync(file.fileno())
-            archive = open_archive(file)
-            digest = archive.digest(has_callback=has_callback)
-            packed = Packed(digest=digest, callback_data=archive.callback_data() if has_callback else b"", failure=archive.failure())
         partial.replace(target)
         sync_folder(target.parent)
     finally:

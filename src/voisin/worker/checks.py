@@ -88,7 +88,8 @@ async def check_task(
         raise RefusalError(MachineFailure.TASK_NOT_ACTIVE, error.message) from None
     except UnavailableError as error:
         raise RefusalError(MachineFailure.CHAIN_UNREACHABLE, error.message) from None
-    return _terms(deal, task, app, settings, takes)
+    deadlines = task.contribution_deadline, task.final_deadline
+    return terms_of(deal, app, settings, takes, time_ref_s=task.time_ref_s, deadlines=deadlines)
 
 
 def require_active(task: Task) -> None:
@@ -155,13 +156,29 @@ def _check_tag(deal: Deal, replica: Replica, settings: WorkerSettings) -> None:
         raise RefusalError(MachineFailure.CHAIN_REFUSED, "the pool wants the task finished by one worker, and it is not for one")
 
 
-def _terms(deal: Deal, task: Task, entry: AppInfo, settings: WorkerSettings, takes: Takes) -> Terms:
+def terms_of(
+    deal: Deal, entry: AppInfo, settings: WorkerSettings, takes: Takes, *, time_ref_s: int, deadlines: tuple[UnixSeconds, UnixSeconds]
+) -> Terms:
+    """
+    Say what a deal's tasks are and what they may use.
+
+    Args:
+        deal: The deal.
+        entry: Its app's entry.
+        settings: What this worker can do.
+        takes: What its owner wants it to do.
+        time_ref_s: Reference time of the deal's category [s].
+        deadlines: Until when it may be contributed, and from when it may be claimed [Unix s].
+
+    Raises:
+        RefusalError: This worker cannot do them.
+    """
     app = _app(entry)
     try:
         params, fault = read_params(deal.params, in_enclave=needs_enclave(deal.tag)), ""
     except RequestError as error:
         params, fault = None, error.message
-    limits = plan_limits(params or DealParams(), task.time_ref_s)
+    limits = plan_limits(params or DealParams(), time_ref_s)
     if limits.memory_bytes > takes.memory_bytes:
         detail = f"the task may use {limits.memory_bytes} bytes of memory, and this worker offers {takes.memory_bytes}"
         raise RefusalError(MachineFailure.NO_RESOURCES, detail)
@@ -174,8 +191,8 @@ def _terms(deal: Deal, task: Task, entry: AppInfo, settings: WorkerSettings, tak
         params=params,
         fault=fault,
         limits=limits,
-        contribution_deadline=task.contribution_deadline,
-        final_deadline=task.final_deadline,
+        contribution_deadline=deadlines[0],
+        final_deadline=deadlines[1],
     )
 
 

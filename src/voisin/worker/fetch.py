@@ -15,7 +15,7 @@ import structlog
 
 from voisin.errors import TrustError, UnavailableError, VoisinError
 from voisin.protocol.cid import Cid
-from voisin.protocol.ids import ZERO_ADDRESS, Address, from_hex
+from voisin.protocol.ids import ZERO_ADDRESS, Address, Hash32, TaskId, from_hex
 from voisin.protocol.ipld import Name
 from voisin.protocol.orders import DatasetOrder
 from voisin.protocol.params import Bag
@@ -28,6 +28,7 @@ from voisin.worker.content import Content, entry_content, fetch_content
 from voisin.worker.disk import Disk
 from voisin.worker.pauses import Pauses
 from voisin.worker.plan import (
+    Inputs,
     RequestError,
     bag_cid,
     bag_entry,
@@ -107,18 +108,15 @@ class Fetcher:
         """
         if terms.params is None:
             raise RequestError(terms.fault)
-        entry = bag_entry(await self._bag(bag_cid(terms.params), storage), replica.index)
+        entry = bag_entry(await self.bag(bag_cid(terms.params), storage), replica.index)
         inputs = plan_inputs(terms.params, entry, allow_web=terms.deal.trust <= 1)
         bulk = await self._bulk(terms.params.bulk_cid, replica, storage)
         environment = plan_environment(replica.task_id, replica.deal_id, terms.deal, index=replica.index, inputs=inputs)
         environment |= bulk_environment(bulk) if terms.params.bulk_cid else {}
         args = plan_args(terms.params, entry)
         check_texts(args, environment)
-        module = await self._module(terms, storage, holds)
-        files = {**inputs.files, **await self._dataset(terms)}
-        left_bytes = await self._lay_out(replica, files, storage, holds=holds)
-        for name, url in inputs.web.items():
-            left_bytes -= await self._fetch_web(replica, name, url, left_bytes)
+        module = await self.module(terms, storage, holds)
+        left_bytes = await self.lay_out(replica.task_id, terms, inputs, storage, holds=holds)
         for order in bulk:
             left_bytes -= await self._lay_bulk(replica, order.dataset, storage, left_bytes=left_bytes, holds=holds)
         job = Job(
@@ -169,7 +167,8 @@ class Fetcher:
         self._disk.add(replica.task_id, size)
         return size
 
-    async def _bag(self, cid: Cid | None, storage: Storage) -> Bag | None:
+    async def bag(self, cid: Cid | None, storage: Storage) -> Bag | None:
+        """Get a bag of tasks; None without one. Raises `RefusalError` when it cannot be had, `RequestError` when it is malformed."""
         if cid is None:
             return None
         data = await self._patiently(
@@ -177,7 +176,8 @@ class Fetcher:
         )
         return read_bag(data)
 
-    async def _module(self, terms: Terms, storage: Storage, holds: ExitStack) -> Path:
+    async def module(self, terms: Terms, storage: Storage, holds: ExitStack) -> Path:
+        """Get an app's module; raises `RefusalError` when it cannot be had."""
         holds.enter_context(self._cache.use(terms.app.cid))
         return await self._patiently(
             lambda: self._cache.fetch(terms.app, storage, max_bytes=MAX_MODULE_BYTES, verify=True),
@@ -196,9 +196,30 @@ class Fetcher:
             raise RefusalError(MachineFailure.INPUT_UNAVAILABLE, detail)
         return {pointer: content}
 
-    async def _lay_out(self, replica: Replica, files: dict[str, Content], storage: Storage, *, holds: ExitStack) -> int:
-        """Put every input under its name into the task's input folder; answers how much more it may hold [bytes]."""
-        folder, left_bytes = self._folder.inputs(replica.task_id), self._max_input_bytes
+    async def lay_out(self, name: Hash32, terms: Terms, inputs: Inputs, storage: Storage, *, holds: ExitStack) -> int:
+        """
+        Put every input under its name into an input folder.
+
+        Args:
+            name: The task, or the deal whose tasks share the folder.
+            terms: What the chain says of it.
+            inputs: What is wanted beside the deal's dataset.
+            storage: Where content comes from.
+            holds: Takes what must be given back after the run.
+
+        Returns:
+            How much more the folder may hold [bytes].
+
+        Raises:
+            RefusalError: This machine could not get it.
+        """
+        left_bytes = await self._lay_files(name, {**inputs.files, **await self._dataset(terms)}, storage, holds=holds)
+        for web_name, url in inputs.web.items():
+            left_bytes -= await self._fetch_web(name, web_name, url, left_bytes)
+        return left_bytes
+
+    async def _lay_files(self, place: Hash32, files: dict[str, Content], storage: Storage, *, holds: ExitStack) -> int:
+        folder, left_bytes = self._folder.inputs(TaskId(place)), self._max_input_bytes
         await anyio.to_thread.run_sync(_make_empty, folder)
         for name, content in files.items():
             holds.enter_context(self._cache.use(content.cid))
@@ -212,17 +233,17 @@ class Fetcher:
             if size > left_bytes:
                 detail = f"the inputs are larger than the {self._max_input_bytes} bytes that this worker takes"
                 raise RefusalError(MachineFailure.NO_RESOURCES, detail, hint="raise max_input_bytes")
-            self._disk.add(replica.task_id, size)
+            self._disk.add(place, size)
             left_bytes -= size
         return left_bytes
 
-    async def _fetch_web(self, replica: Replica, name: str, url: str, left_bytes: int) -> int:
+    async def _fetch_web(self, place: Hash32, name: str, url: str, left_bytes: int) -> int:
         """Fetch an input from the web; answers its size [bytes]."""
-        target, allowed = self._folder.inputs(replica.task_id) / name, min(left_bytes, self._disk.free_bytes)
+        target, allowed = self._folder.inputs(TaskId(place)) / name, min(left_bytes, self._disk.free_bytes)
         size = await self._patiently(
             lambda: self._web.fetch(url, target, max_bytes=allowed), MachineFailure.INPUT_UNAVAILABLE, f"the input {url[:200]!r}"
         )
-        self._disk.add(replica.task_id, size)
+        self._disk.add(place, size)
         return size
 
     async def _patiently(self, get: Callable[[], Awaitable[T]], failure: MachineFailure, what: str) -> T:

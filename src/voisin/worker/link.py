@@ -7,7 +7,7 @@ A pool can stay away, talk nonsense or talk too much; none of it stops the worke
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
@@ -20,7 +20,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
 from voisin.errors import InputError, TrustError, UnavailableError, VoisinError
-from voisin.protocol.bag_wire import BagFromPool
+from voisin.protocol.bag_wire import AskDigests, BagFromPool, GiveTasks, Receipts, Statement, TakeBack
 from voisin.protocol.codec import encode
 from voisin.protocol.ids import DealId, TaskId, as_address, as_hash32, as_uint, from_hex
 from voisin.protocol.signatures import Signer, sign_message
@@ -50,6 +50,8 @@ MAX_NONSENSE: Final = 16
 MAX_UNSENT: Final = 1_000
 """Messages that may wait for a pool that does not read."""
 CLOSE_S: Final = 1.0
+MAX_INDEX: Final = 2**63 - 1
+"""Highest index of a task of a bag that this worker keeps records of."""
 _HEARTBEAT_S = (0.05, 300.0)
 
 log = structlog.get_logger(__name__)
@@ -116,7 +118,7 @@ def read_message(data: bytes | str) -> FromPool:
     if isinstance(message, Challenge | Welcome | Refused | Schedulers | AskHolding):
         return message
     if isinstance(message, BagFromPool):
-        raise InputError("the pool speaks of a bag that this worker has no part in")
+        return _bag_message(message)
     named = replace(message, task_id=TaskId(as_hash32(message.task_id)))
     if not isinstance(named, Assign):
         return named
@@ -125,6 +127,28 @@ def read_message(data: bytes | str) -> FromPool:
     from_hex(named.authorization)
     as_uint(named.index, "the task's index")
     return replace(named, deal_id=DealId(as_hash32(named.deal_id)), enclave_challenge=as_address(named.enclave_challenge))
+
+
+def _bag_message(message: BagFromPool) -> BagFromPool:
+    """Make the deal's id canonical, and refuse indexes and hashes that are none."""
+    named = replace(message, deal_id=DealId(as_hash32(message.deal_id)))
+    match named:
+        case GiveTasks(indexes=indexes) | AskDigests(indexes=indexes) | TakeBack(indexes=indexes):
+            _check_indexes(indexes)
+        case Receipts(receipts=receipts):
+            _check_indexes(receipt.index for receipt in receipts)
+            if any(len(receipt.signature) > MAX_SIGNATURE_CHARACTERS for receipt in receipts):
+                raise InputError("a receipt of the pool is too long")
+        case Statement(signature=signature) if len(signature) > MAX_SIGNATURE_CHARACTERS:
+            raise InputError("the pool's statement is too long")
+        case _:
+            pass
+    return named
+
+
+def _check_indexes(indexes: Iterable[int]) -> None:
+    if not all(0 <= index <= MAX_INDEX for index in indexes):
+        raise InputError("the index of a task is out of range")
 
 
 def _plain(text: str) -> str:

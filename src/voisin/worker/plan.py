@@ -205,9 +205,8 @@ def plan_environment(task_id: TaskId, deal_id: str, deal: Deal, *, index: int, i
     Source: pool-semantics.md 2.5.
     """
     return {
-        "IEXEC_TASK_ID": task_id,
+        **own_environment(task_id, index),
         "IEXEC_DEAL_ID": deal_id,
-        "IEXEC_TASK_INDEX": str(index),
         "IEXEC_IN": IN,
         "IEXEC_OUT": OUT,
         "IEXEC_DATASET_ADDRESS": deal.dataset.pointer,
@@ -217,8 +216,12 @@ def plan_environment(task_id: TaskId, deal_id: str, deal: Deal, *, index: int, i
         **{f"IEXEC_INPUT_FILE_NAME_{number}": name for number, name in enumerate(inputs.listed, 1)},
         "IEXEC_BOT_SIZE": str(deal.bot_size),
         "IEXEC_BOT_FIRST_INDEX": str(deal.bot_first),
-        "IEXEC_BOT_TASK_INDEX": str(index),
     }
+
+
+def own_environment(task_id: TaskId, index: int) -> dict[str, str]:
+    """Give the variables in which the tasks of a deal with the same inputs differ."""
+    return {"IEXEC_TASK_ID": task_id, "IEXEC_TASK_INDEX": str(index), "IEXEC_BOT_TASK_INDEX": str(index)}
 
 
 def check_texts(args: tuple[str, ...], environment: Mapping[str, str]) -> None:

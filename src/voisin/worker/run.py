@@ -19,6 +19,7 @@ from voisin.protocol.signatures import KeySigner
 from voisin.sandbox import Sandbox
 from voisin.service.vaults import HttpVault
 from voisin.storage import StorageClient
+from voisin.worker.bags.ledger import ChainBagLedger
 from voisin.worker.enclave.outside import ProcessEnclaves
 from voisin.worker.ledger import ChainLedger
 from voisin.worker.life.control import controlled
@@ -115,10 +116,11 @@ async def open_parts(settings: WorkerSettings, wallet: KeySigner, *, folder: Wor
         chain = await _open_chain(settings, hub, stack)
         sandbox = Sandbox(folder.cache / "apps", slots=settings.slots, scratch_dir=folder.folder / "scratch")
         runner = await stack.enter_async_context(sandbox)
-        ledger = ChainLedger(chain, Sender(chain, wallet), wallet.address)
+        sender = Sender(chain, wallet)
         http = await stack.enter_async_context(httpx.AsyncClient(timeout=ASK_S))
         yield Parts(
-            ledger=ledger,
+            ledger=ChainLedger(chain, sender, wallet.address),
+            bag_ledger=ChainBagLedger(chain, sender),
             runner=runner,
             open_storage=StorageClient,
             sessions=lambda url: HttpVault(http, url, chain.domain, wallet),

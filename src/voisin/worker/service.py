@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 import anyio
@@ -14,11 +14,13 @@ import structlog
 from anyio.abc import TaskGroup
 
 from voisin.errors import StateError, UnavailableError, VoisinError
+from voisin.protocol.bag_wire import BagFromPool
 from voisin.protocol.ids import TaskId
 from voisin.protocol.signatures import Signer
 from voisin.protocol.wire import FromPool, Held, Resources, Takes
 from voisin.protocol.wire_words import EnclaveKind, MachineFailure
 from voisin.units import NRLC
+from voisin.worker.bags import Bags
 from voisin.worker.life.machine_use import ThisMachine
 from voisin.worker.life.steward import Steward
 from voisin.worker.life.words import Holding, Stance, WorkerStatus
@@ -28,6 +30,7 @@ from voisin.worker.membership import Membership, event_of
 from voisin.worker.pauses import Pauses
 from voisin.worker.ports import Parts, Storage
 from voisin.worker.refusal import RefusalError
+from voisin.worker.room import SharedRunner
 from voisin.worker.settings import WorkerSettings
 from voisin.worker.settle import Settlement
 from voisin.worker.store import WorkerFolder
@@ -36,6 +39,7 @@ from voisin.worker.vocabulary import (
     EARLY,
     STAGES,
     Activity,
+    BagEnded,
     Check,
     Claim,
     ClaimFailed,
@@ -82,6 +86,7 @@ _FACTS: dict[type[News], str] = {
     Moved: "replica_moved",
     Failed: "replica_failed",
     Settled: "task_settled",
+    BagEnded: "bag_ended",
 }
 """How the log calls the news."""
 _WATCHED = frozenset(Phase) - EARLY - {Phase.CONTRIBUTING, Phase.REVEALING, Phase.CLAIMING}
@@ -123,7 +128,8 @@ class Worker:
         self._settings = settings
         self._signer = signer
         self._folder = folder
-        self._parts = parts
+        self._runner = SharedRunner(parts.runner, settings.memory_bytes)
+        self._parts = parts = replace(parts, runner=self._runner)
         self._on_news = on_news
         self.steward = steward or Steward(settings, ThisMachine())
         self._treasury = Treasury(parts.ledger, folder, settings.deposit_cap if settings.hub else NRLC(0))
@@ -148,6 +154,20 @@ class Worker:
         self._storage_now: Storage | None = None
         self._membership = Membership(settings, signer, folder=folder, ledger=parts.ledger)
         self._link = self._make_link()
+        self._bags = Bags(
+            settings,
+            signer,
+            parts,
+            folder=folder,
+            fetcher=self._work.fetcher,
+            disk=self._work.disk,
+            storage=self._storage,
+            workerpool=lambda: self._membership.workerpool,
+            takes=lambda: self.steward.takes,
+            say=self._link.say,
+            tell=self._bag_ended,
+            pauses=self._pauses,
+        )
 
     async def run(self) -> None:
         """
@@ -177,6 +197,7 @@ class Worker:
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._handle_events, tasks)
                     tasks.start_soon(self._watch)
+                    await tasks.start(self._bags.run)
                     tasks.start_soon(self._link.run)
                     tasks.start_soon(self.steward.mind, self._running, self._limit)
         finally:
@@ -196,6 +217,7 @@ class Worker:
         with anyio.CancelScope(shield=True), anyio.move_on_after(GOODBYE_S):
             await self._inbox.send((Stopping(), None))
             await self._stopped.wait()
+            self._bags.stop()
             await self._link.flush()
 
     # --- events and commands ---
@@ -207,9 +229,16 @@ class Worker:
             await self._handle(event, tasks)
             if isinstance(event, Stopping):
                 self._stopped.set()
-            if self.steward.stance is Stance.LEAVING and self._state.closed and not self._state.replicas:
-                self.steward.stance = Stance.LEFT
-                self.left.set()
+            self._leave_if_done()
+
+    def _leave_if_done(self) -> None:
+        if self.steward.stance is Stance.LEAVING and self._state.closed and not self._state.replicas and self._bags.is_idle:
+            self.steward.stance = Stance.LEFT
+            self.left.set()
+
+    def _bag_ended(self, news: BagEnded) -> None:
+        self._tell(news)
+        self._leave_if_done()
 
     async def _handle(self, event: Event, tasks: TaskGroup) -> None:
         self._state, commands = step(self._state, event)
@@ -354,6 +383,8 @@ class Worker:
     async def _limit(self, takes: Takes, is_urgent: bool) -> None:
         """Go by what the owner wants from now on, and tell the pool."""
         self._link.say(takes)
+        self._runner.memory_bytes = takes.memory_bytes
+        self._bags.limit(takes.slots, takes.why, is_urgent=is_urgent)
         await self._inbox.send((Limited(takes.slots, takes.memory_bytes, takes.why, is_urgent), None))
 
     def status(self) -> WorkerStatus:
@@ -417,12 +448,16 @@ class Worker:
         self._link.say(self.steward.takes)
         self._tell(Connected(self._membership.workerpool, self._parts.ledger.hub))
         await self._inbox.send((Joined(), None))
+        self._bags.joined()
 
     def _lost(self, reason: str, retry_s: float) -> None:
         self._is_connected, self._trouble = False, reason
         self._tell(Disconnected(reason, round(retry_s, 3)))
 
     async def _heard(self, message: FromPool) -> None:
+        if isinstance(message, BagFromPool):
+            self._bags.heard(message)
+            return
         event = event_of(message)
         if event is not None:
             await self._inbox.send((event, None))

@@ -45,6 +45,9 @@ class WorkerSettings(BaseSettings):
         rules_s: How often rules, hours and the use of the machine are looked at [s].
         watch_s: How often the worker looks after its own contributions on the chain [s].
         margin_s: A task is given up when its result would come later than this before the deadline for contributions [s].
+        bag_window_s: A deal that is settled as a bag is passed by unless it can be challenged for at least as long [s].
+        bag_unpaid: Results of one such deal that may be shown before the pool has said what they earn.
+        statement_s: How long the pool may take to say it, before it gets no more of that deal done [s].
         handshake_s: How long the pool may take for each step of the greeting [s].
         retry_s: First pause after something did not answer [s]; each further pause is up to twice as long.
         max_retry_s: Longest pause [s].
@@ -75,6 +78,9 @@ class WorkerSettings(BaseSettings):
     rules_s: float = Field(default=2.0, gt=0)
     watch_s: float = Field(default=5.0, gt=0)
     margin_s: float = Field(default=30.0, ge=0)
+    bag_window_s: int = Field(default=5, ge=0)
+    bag_unpaid: int = Field(default=2_000, ge=0)
+    statement_s: float = Field(default=60.0, gt=0)
     handshake_s: float = Field(default=10.0, gt=0)
     retry_s: float = Field(default=0.5, gt=0)
     max_retry_s: float = Field(default=30.0, gt=0)

@@ -428,4 +428,13 @@ class Settled:
     outcome: str
 
 
-News = Connected | Disconnected | Moved | Failed | Settled
+@dataclass(frozen=True, slots=True)
+class BagEnded:
+    """A deal whose tasks are settled together is over: `settled` or not, and what it paid this worker [nRLC]."""
+
+    deal_id: DealId
+    outcome: str
+    amount: NRLC
+
+
+News = Connected | Disconnected | Moved | Failed | Settled | BagEnded

@@ -30,7 +30,7 @@ from voisin.worker.enclave.orders import EnclaveWork
 from voisin.worker.fetch import Fetcher, Prepared
 from voisin.worker.pauses import Pauses
 from voisin.worker.plan import BAD_REQUEST, RequestError
-from voisin.worker.ports import Parts, Storage
+from voisin.worker.ports import Parts, Runner, Storage
 from voisin.worker.printing import Printer
 from voisin.worker.refusal import RefusalError
 from voisin.worker.settings import WorkerSettings
@@ -70,6 +70,10 @@ class Work:
         folder: The worker's files.
         treasury: The worker's stake.
         ties: The rest of the worker.
+
+    Attributes:
+        disk: What tasks use of the disk.
+        fetcher: Gets apps and inputs.
     """
 
     def __init__(
@@ -88,12 +92,12 @@ class Work:
         self._folder = folder
         self._treasury = treasury
         self._ties = ties
-        self._disk = Disk(settings.disk_bytes)
+        self.disk = Disk(settings.disk_bytes)
         cache = ContentCache(folder.cache / "content", settings.cache_bytes)
-        self._fetcher = Fetcher(
+        self.fetcher = Fetcher(
             folder,
             cache,
-            disk=self._disk,
+            disk=self.disk,
             parts=parts,
             pauses=self._pauses,
             max_input_bytes=settings.max_input_bytes,
@@ -108,14 +112,14 @@ class Work:
 
     def adopt(self, task_id: TaskId, size_bytes: int) -> None:
         """Count the disk of a task that a restart brought back [bytes]."""
-        self._disk.settle(task_id, size_bytes)
+        self.disk.settle(task_id, size_bytes)
 
     def forget(self, task_id: TaskId) -> None:
         """Give back everything that is held for a task."""
         self._terms.pop(task_id, None)
         self._ready.pop(task_id, None)
         self._holds.pop(task_id, ExitStack()).close()
-        self._disk.free(task_id)
+        self.disk.free(task_id)
 
     async def check(self, replica: Replica, workerpool: Address) -> Approved:
         """
@@ -125,9 +129,9 @@ class Work:
             RefusalError: It is not, or there is too little.
         """
         takes = self._ties.takes()
-        self._disk.quota_bytes = takes.disk_bytes
+        self.disk.quota_bytes = takes.disk_bytes
         terms = await check_task(replica, self._ledger, self._settings, takes, worker=self._ties.worker, workerpool=workerpool)
-        self._disk.add(replica.task_id, 2 * terms.limits.output_bytes + BOOKKEEPING_BYTES)
+        self.disk.add(replica.task_id, 2 * terms.limits.output_bytes + BOOKKEEPING_BYTES)
         stake = NRLC(0) if replica.is_direct else terms.deal.worker_stake  # finishing at once locks nothing
         try:
             await self._treasury.reserve(replica.task_id, stake)
@@ -146,7 +150,7 @@ class Work:
         holds = self._holds.setdefault(replica.task_id, ExitStack())
         terms = self._terms[replica.task_id]
         try:
-            self._ready[replica.task_id] = await self._fetcher.job(replica, terms, await storage(), holds=holds)
+            self._ready[replica.task_id] = await self.fetcher.job(replica, terms, await storage(), holds=holds)
         except RequestError as error:
             self._ready[replica.task_id] = GuestFailure(BAD_REQUEST, error.message)
         except UnavailableError as error:
@@ -195,7 +199,7 @@ class Work:
     async def _computed(self, replica: Replica, packed: Packed, signature: str) -> Computed:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(self._folder.sweep, replica.task_id)
-            self._disk.settle(replica.task_id, await anyio.to_thread.run_sync(self._folder.size_bytes, replica.task_id))
+            self.disk.settle(replica.task_id, await anyio.to_thread.run_sync(self._folder.size_bytes, replica.task_id))
         enclave = "simulated" if self._terms[replica.task_id].in_enclave else "none"
         cause = packed.failure.cause if packed.failure else ""
         log.info("task_computed", task_id=replica.task_id, digest=packed.digest, cause=cause, enclave=enclave)
@@ -215,27 +219,39 @@ class Work:
         if isinstance(ready, GuestFailure):
             return await anyio.to_thread.run_sync(lambda: pack_failure(ready, target, has_callback=terms.has_callback))
         printer = Printer(replica.task_id, self._ties.print_out)
-        outcome = await self._run_twice(ready.job, printer.take)
+        outcome = await run_twice(self._runner, ready.job, printer.take)
         printer.finish(outcome.stdout, outcome.stderr)
         return await anyio.to_thread.run_sync(lambda: pack_run(outcome, ready.job.output_dir, target, has_callback=terms.has_callback))
 
-    async def _run_twice(self, job: Job, on_output: OnOutput) -> Outcome:
-        """Run an app; once more if the sandbox itself broke, and what is told of its output then begins at the end."""
-        try:
-            outcome = await self._run_once(job, on_output)
-        except UnavailableError as error:
-            log.warning("sandbox_broke", error=error.message)
-            try:
-                outcome = await self._run_once(job, None)
-            except VoisinError as again:
-                raise RefusalError(MachineFailure.SANDBOX_BROKEN, again.message) from None
-        except VoisinError as error:
-            raise RefusalError(MachineFailure.SANDBOX_BROKEN, error.message) from None
-        if outcome.cause is Cause.TIME_LIMIT and outcome.instructions == 0:
-            detail = f"this machine is too slow for the task: the app was not done after {job.limits.time_s:g} s"
-            raise RefusalError(MachineFailure.NO_RESOURCES, detail)
-        return outcome
 
-    async def _run_once(self, job: Job, on_output: OnOutput | None) -> Outcome:
-        await anyio.to_thread.run_sync(lambda: shutil.rmtree(job.output_dir, ignore_errors=True))
-        return await self._runner.run(job, on_output=on_output)
+async def run_twice(runner: Runner, job: Job, on_output: OnOutput) -> Outcome:
+    """
+    Run an app; once more if the sandbox itself broke, and what is told of its output then begins at the end.
+
+    Args:
+        runner: What runs apps.
+        job: The run; its output folder is emptied before.
+        on_output: Told what the app prints.
+
+    Raises:
+        RefusalError: This machine could not run it to its end.
+    """
+    try:
+        outcome = await _run_once(runner, job, on_output)
+    except UnavailableError as error:
+        log.warning("sandbox_broke", error=error.message)
+        try:
+            outcome = await _run_once(runner, job, None)
+        except VoisinError as again:
+            raise RefusalError(MachineFailure.SANDBOX_BROKEN, again.message) from None
+    except VoisinError as error:
+        raise RefusalError(MachineFailure.SANDBOX_BROKEN, error.message) from None
+    if outcome.cause is Cause.TIME_LIMIT and outcome.instructions == 0:
+        detail = f"this machine is too slow for the task: the app was not done after {job.limits.time_s:g} s"
+        raise RefusalError(MachineFailure.NO_RESOURCES, detail)
+    return outcome
+
+
+async def _run_once(runner: Runner, job: Job, on_output: OnOutput | None) -> Outcome:
+    await anyio.to_thread.run_sync(lambda: shutil.rmtree(job.output_dir, ignore_errors=True))
+    return await runner.run(job, on_output=on_output)
