@@ -15,7 +15,6 @@ from voisin.pool.bags.commands import GiveReceipts, GiveStatement
 from voisin.pool.bags.facts import BagWorkerFact, Contributed, Holding, Shown, TasksGivenUp
 from voisin.protocol.bag_settlement import contribution_digest, earned_digest, receipt_digest
 from voisin.protocol.bag_wire import (
-    BagFromWorker,
     Contribution,
     Contributions,
     Digests,
@@ -39,7 +38,7 @@ MAX_CALLBACK = 2 + 2 * 4096
 _SIGNATURE_BYTES = 65
 
 
-async def read_words(message: BagFromWorker, worker: Address, domain: Domain) -> BagWorkerFact:
+async def read_words(message: Contributions | Digests | GaveUp | HoldsBag, worker: Address, domain: Domain) -> BagWorkerFact:
     """
     Make a fact of what a worker says of a bag.
 
