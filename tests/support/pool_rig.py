@@ -13,6 +13,7 @@ from anyio.abc import TaskGroup
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from tests.support.bag_worker import BagWorker
 from tests.support.chain_rig import APP_PRICE, POOL_PRICE, RLC, Rig, open_rig
 from tests.support.pool_worker import DEADLINE_S, ChainHand, TestWorker
 from voisin.chain import calls, follow
@@ -141,8 +142,14 @@ class PoolRig:
     async def _put(self, data: bytes) -> str:
         return await self.storage.put_bytes(data)
 
-    async def deal(self, volume: int = 1, *, trust: int = 1, callback: Address = ZERO_ADDRESS, category: int = 0) -> list[TaskId]:
+    async def deal(
+        self, volume: int = 1, *, trust: int = 1, callback: Address = ZERO_ADDRESS, category: int = 0, params: str = "{}"
+    ) -> list[TaskId]:
         """Match orders of a fresh deal; answers its tasks."""
+        made = await self._match(volume, trust=trust, callback=callback, category=category, params=params)
+        return [task_id(made, index) for index in range(volume)]
+
+    async def _match(self, volume: int, *, trust: int, callback: Address, category: int, params: str) -> DealId:
         self.made += 1
         salt, domain, rig = Hash32(f"0x{self.made:064x}"), self.rig.chain.domain, self.rig
         app = AppOrder(app=self.app, appprice=APP_PRICE, volume=volume, salt=salt)
@@ -160,14 +167,23 @@ class PoolRig:
             trust=trust,
             beneficiary=rig.requester.address,
             callback=callback,
-            params="{}",
+            params=params,
             salt=salt,
         )
         orders = sign_order(app, domain, rig.app_owner), sign_order(pool, domain, rig.scheduler), sign_order(request, domain, rig.requester)
         call = calls.match_orders(rig.chain.hub_address, orders[0], None, orders[1], orders[2])
         receipt = await rig.send(rig.stranger, call)
-        made = next(logged.event.deal_id for logged in receipt.events if isinstance(logged.event, OrdersMatched))
-        return [task_id(DealId(made), index) for index in range(volume)]
+        return DealId(next(logged.event.deal_id for logged in receipt.events if isinstance(logged.event, OrdersMatched)))
+
+    async def bag(self, volume: int, *, window_s: int = 0, trust: int = 1, callback: Address = ZERO_ADDRESS) -> DealId:
+        """Match orders of a fresh deal that is settled as a bag."""
+        params = f'{{"voisin_window":"{window_s:06d}"}}'
+        return await self._match(volume, trust=trust, callback=callback, category=0, params=params)
+
+    def bag_worker(self, number: int, **changes: object) -> BagWorker:
+        """A worker of bags, with a wallet on the chain."""
+        wallet, domain = self.rig.workers[number], self.rig.chain.domain
+        return BagWorker(wallet, domain, self.rig.scheduler.address, self._put, name=f"worker-{number}", **changes)
 
     async def seen(self, kind: type[Event], *tasks: TaskId) -> None:
         """Wait until the hub has logged an event of a kind for each of some tasks."""
@@ -184,13 +200,13 @@ class PoolRig:
         await self.rig.chain.rpc.call("evm_mine")
 
 
-async def connected(worker: TestWorker, url: str) -> None:
+async def connected(worker: TestWorker | BagWorker, url: str) -> None:
     """Have a worker connect and work until its pool is gone."""
     async with connect(url.replace("http", "ws") + "/v1/worker", proxy=None) as socket:
         await worker.run(WsLine(socket))
 
 
-def join(tasks: TaskGroup, running: Running, *workers: TestWorker) -> None:
+def join(tasks: TaskGroup, running: Running, *workers: TestWorker | BagWorker) -> None:
     """Have workers connect."""
     for worker in workers:
         tasks.start_soon(connected, worker, running.url)

@@ -136,6 +136,8 @@ def _decided(bag: Bag, task: OpenTask, mail: Mail, at: Instant) -> None:
 
 def _ask(bag: Bag, task: OpenTask, worker: Address, mail: Mail, at: Instant) -> None:
     bag.member(worker).asked[task.index] = at.wall
+    if bag.is_forgetful:
+        mail.receipt(worker, bag.deal_id, task.index, task.votes[worker])  # it may have been saved and not sent
     mail.ask(worker, bag.deal_id, (task.index,))
 
 

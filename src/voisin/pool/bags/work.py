@@ -132,15 +132,16 @@ def holding(book: BagBook, bag: Bag, fact: Holding, mail: Mail, at: Instant) -> 
 
 
 def here(bag: Bag, worker: Address, mail: Mail, at: Instant) -> None:
-    """Ask a worker that came back for what it was asked before."""
+    """Ask a worker that came back for what it was asked before; the receipts may have been on their way when it went."""
     member = bag.members.get(worker)
     if member is None:
         return
     gone(bag, worker, at)
     member.left_at, member.not_before, member.failures, member.is_barred = 0, 0, 0, False
-    if member.asked:
-        member.asked = dict.fromkeys(member.asked, at.wall)
-        mail.ask(worker, bag.deal_id, member.asked)
+    member.asked = dict.fromkeys(member.asked, at.wall)
+    for index in member.asked:
+        mail.receipt(worker, bag.deal_id, index, bag.open[index].votes[worker])
+        mail.ask(worker, bag.deal_id, (index,))
 
 
 def gone(bag: Bag, worker: Address, at: Instant) -> None:
