@@ -25,6 +25,7 @@ from Crypto.PublicKey.ECC import EccKey
 from voisin.errors import InputError, TrustError
 from voisin.protocol.codec import decode, encode
 from voisin.protocol.consent import Consent, VaultId, canonical_consent, consent_digest, give_consent
+from voisin.protocol.evidence import Evidence, SimulatedEvidence
 from voisin.protocol.ids import Address, Hash32, TaskId, as_address, as_hash32, from_hex, hash32_of, to_hex
 from voisin.protocol.orders import DatasetOrder
 from voisin.protocol.signatures import KeySigner, Signer
@@ -38,14 +39,6 @@ MAX_BULK: Final = 100
 MIN_BULK_VOLUME: Final = 2**53 - 2
 """Volume from which on a dataset order is for lists; source: pool-semantics.md 3.3."""
 _INFO: Final = b"voisin task session 1"
-
-
-class SimulatedEvidence(msgspec.Struct, frozen=True, tag_field="kind", tag="simulated", forbid_unknown_fields=True):
-    """No evidence: the enclave is a plain process. A vault takes it only if it was told to allow simulated enclaves."""
-
-
-Evidence = SimulatedEvidence
-"""What an enclave shows for itself; a tagged union that has one member today."""
 
 
 class _Kind(msgspec.Struct, frozen=True):

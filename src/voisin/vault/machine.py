@@ -12,11 +12,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from voisin.errors import InputError, StateError, TrustError
+from voisin.protocol.evidence import Evidence, SimulatedEvidence
 from voisin.protocol.ids import ZERO_ADDRESS, Address, TaskId
 from voisin.protocol.params import parse_params
 from voisin.protocol.records import Deal, Task, TaskStatus
 from voisin.protocol.secrets import RESULT_KEY, SecretKind, SecretRef, checked_ref
-from voisin.protocol.sessions import Evidence, SimulatedEvidence, requester_secret_numbers
+from voisin.protocol.sessions import requester_secret_numbers
 from voisin.protocol.tags import needs_enclave
 from voisin.units import UnixSeconds
 
@@ -76,9 +77,10 @@ def require_evidence(evidence: Evidence, *, allow_simulated: bool) -> None:
     See that an enclave has shown enough.
 
     Raises:
-        TrustError: It is a simulated one, and the vault takes none.
+        TrustError: It is a simulated one, and the vault takes none; or it shows what no owner has told the vault to trust.
     """
-    assert isinstance(evidence, SimulatedEvidence)
+    if not isinstance(evidence, SimulatedEvidence):
+        raise TrustError("this vault was told of no program that it could trust in such an enclave", hint="ask a vault that knows it")
     if not allow_simulated:
         raise TrustError("this vault gives nothing to simulated enclaves", hint="run the task on a machine with a real one")
 

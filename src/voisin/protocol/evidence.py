@@ -1,0 +1,34 @@
+"""
+What an enclave shows for itself, as it goes over the wire and is kept with a task: a union tagged by `kind`.
+
+Binary members are base64. What is needed to verify it is not in it, but published by the maker of the hardware.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class SimulatedEvidence(msgspec.Struct, frozen=True, tag_field="kind", tag="simulated", forbid_unknown_fields=True):
+    """No evidence: the enclave is a plain process. A vault takes it only if it was told to allow simulated enclaves."""
+
+
+class IntelQuote(msgspec.Struct, frozen=True, tag_field="kind", tag="intel-quote", forbid_unknown_fields=True):
+    """A quote of an SGX enclave or a TDX machine."""
+
+    quote: bytes
+
+
+class SnpReport(msgspec.Struct, frozen=True, tag_field="kind", tag="amd-snp-report", forbid_unknown_fields=True):
+    """An attestation report of an SEV-SNP machine."""
+
+    report: bytes
+
+
+class NitroDocument(msgspec.Struct, frozen=True, tag_field="kind", tag="aws-nitro-document", forbid_unknown_fields=True):
+    """An attestation document of a Nitro enclave."""
+
+    document: bytes
+
+
+Evidence = SimulatedEvidence | IntelQuote | SnpReport | NitroDocument
