@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,12 +10,11 @@ from typing import Any
 import anyio
 import httpx
 
-from tests.interop.iexec.world import COMMAND_S, Wallet, World
-from tests.support.npm import package_path
+from tests.interop.iexec.typist import Typed, Typist
+from tests.interop.iexec.world import Wallet, World
 from voisin.chain import open_chain
 from voisin.protocol.ids import Address
 
-COMMANDS = package_path("iexec", "dist", "esm", "cli", "cmd")
 NO_WALLET = (
     "init,info,app init,app check-secret,category init,category show,category count,dataset init,dataset check-secret,dataset encrypt",
     "deal show,order show,order init,orderbook app,orderbook dataset,orderbook workerpool,orderbook requester,result decrypt",
@@ -34,20 +31,22 @@ class Cli:
 
     Attributes:
         world: The box.
+        typist: Who types.
         folder: Where the project's files are.
         wallet: Whose wallet lies there.
         used: Commands that did what they should.
     """
 
     world: World
+    typist: Typist
     folder: Path
     wallet: Wallet
     used: set[str] = field(default_factory=set)
 
     def run(self, command: str, *words: str) -> dict[str, Any]:
         """Run a command; answers what it prints for programs."""
-        done = self._start(command, words)
-        assert done.returncode == 0, f"iexec {command} {' '.join(words)}: {done.stdout}{done.stderr}"
+        done = self._type(command, words)
+        assert done.code == 0, f"iexec {command} {' '.join(words)}: {done.stdout}{done.stderr}"
         answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
         assert answer.pop("ok") is True
         assert "fail" not in answer, answer
@@ -56,20 +55,17 @@ class Cli:
 
     def refusal(self, command: str, *words: str) -> str:
         """Run a command that is refused; answers why."""
-        done = self._start(command, words)
-        assert done.returncode != 0, f"iexec {command} {' '.join(words)} was not refused: {done.stdout}"
+        done = self._type(command, words)
+        assert done.code != 0, f"iexec {command} {' '.join(words)} was not refused: {done.stdout}"
         failure = json.loads(done.stderr.splitlines()[-1])
         assert failure["ok"] is False
         return str(failure["error"]["message"])
 
-    def _start(self, command: str, words: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
+    def _type(self, command: str, words: tuple[str, ...]) -> Typed:
         group, _, rest = command.partition(" ")
-        script = COMMANDS / (f"iexec-{group}.js" if rest else "iexec.js")
         keystore = () if command in WITHOUT_WALLET or "--keystoredir" in words else ("--keystoredir", "local")
-        line = ["node", str(script), rest or group, *words, *keystore, "--raw"]
-        home = {"HOME": str(self.folder)}
-        env = os.environ | home
-        return subprocess.run(line, capture_output=True, text=True, cwd=self.folder, env=env, timeout=COMMAND_S, check=False)
+        line = (rest or group, *words, *keystore, "--raw")
+        return self.typist.type(f"iexec-{group}.js" if rest else "iexec.js", *line, folder=self.folder, HOME=str(self.folder))
 
     def read(self, name: str) -> Any:
         """Read a file of the project."""
@@ -83,11 +79,11 @@ class Cli:
         (self.folder / "iexec.json").write_text(json.dumps(project))
 
 
-def open_project(world: World, name: str, wallet: Wallet) -> Cli:
+def open_project(world: World, typist: Typist, name: str, wallet: Wallet) -> Cli:
     """Make a project as its user does: our command writes the chain's file, theirs the rest."""
     folder = world.folder / f"cli-{name}"
     folder.mkdir()
-    cli = Cli(world, folder, wallet)
+    cli = Cli(world, typist, folder, wallet)
     cli.run("init", "--skip-wallet")
     (folder / "chain.json").unlink()
     world.voisin("box", "config", "--for", "iexec", "--output", str(folder / "chain.json"))

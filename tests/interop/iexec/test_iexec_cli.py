@@ -8,6 +8,7 @@ import pytest
 
 from tests.interop.iexec import cli_market, cli_money, cli_run
 from tests.interop.iexec.cli import Cli, Eyes, open_project
+from tests.interop.iexec.typist import open_typist
 from tests.interop.iexec.world import Wallet, World
 
 STORIES: dict[str, Callable[[Cli, Eyes, Wallet], None]] = {**cli_money.STORIES, **cli_market.STORIES, **cli_run.STORIES}
@@ -18,8 +19,9 @@ def run_story(world: World, story: str) -> list[str]:
 
     def tell() -> list[str]:
         wallet, other = world.wallets(2)
-        cli = open_project(world, story, wallet)
-        STORIES[story](cli, Eyes(world), other)
+        with open_typist() as typist:
+            cli = open_project(world, typist, story, wallet)
+            STORIES[story](cli, Eyes(world), other)
         return sorted(cli.used)
 
     found: list[str] = world.once(f"story-{story}", tell)

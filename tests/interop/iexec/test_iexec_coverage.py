@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.interop.iexec.cli import COMMANDS
 from tests.interop.iexec.test_iexec_cli import STORIES, run_story
 from tests.interop.iexec.test_iexec_sdk import CHAPTERS, run_chapter
+from tests.interop.iexec.typist import COMMANDS, open_typist
 from tests.interop.iexec.world import World
 
 NOT_COVERED: dict[str, str] = {"utils.BN": "it is the class of a library of numbers, handed through"}
@@ -28,16 +25,13 @@ def sdk_methods(world: World) -> set[str]:
 def cli_commands(world: World) -> set[str]:
     """Every command, as the command line's own description lists it."""
 
-    def describe(script: str) -> list[str]:
-        env = os.environ | {"GENERATE_DOC": "1"}
-        done = subprocess.run(["node", str(COMMANDS / script)], capture_output=True, text=True, env=env, timeout=60, check=True)
-        found = json.loads(done.stdout)
-        group = found["name"].removeprefix("iexec").strip()
-        return [f"{group} {command['name']}".strip() for command in found["subCommands"]]
-
     def describe_all() -> list[str]:
-        with ThreadPoolExecutor(2) as threads:
-            names = [name for names in threads.map(describe, sorted(path.name for path in COMMANDS.glob("iexec*.js"))) for name in names]
+        names = []
+        with open_typist() as typist:
+            for path in sorted(COMMANDS.glob("iexec*.js")):
+                found = json.loads(typist.type(path.name, folder=world.folder, GENERATE_DOC="1").stdout)
+                group = found["name"].removeprefix("iexec").strip()
+                names += [f"{group} {command['name']}".strip() for command in found["subCommands"]]
         groups = {name.split()[0] for name in names if " " in name}
         return sorted(set(names) - groups)
 
