@@ -21,12 +21,12 @@ from voisin.sandbox.engine import BadModuleError, Machine, StaleModuleError
 from voisin.sandbox.job import Cause
 from voisin.sandbox.wire import (
     COMPILED_NAME,
-    CONTENTS,
     FILES_PER_MESSAGE,
     LENGTH,
     REQUESTS,
     SERIES_BYTES,
     SERIES_S,
+    SHORT_CONTENTS,
     Answer,
     Broken,
     Compile,
@@ -140,7 +140,7 @@ def _run_series(request: RunSeries, parent: Parent, machines: dict[bool, Machine
     try:
         confine.allow_run(file_bytes=max(shared.output_bytes, shared.log_bytes), time_s=shared.time_s + SERIES_S)
         machine = _machine(shared, machines)
-        contents = Path.cwd() / CONTENTS
+        contents = Path.cwd() / SHORT_CONTENTS
         contents.mkdir(exist_ok=True)
         for args, env, seed_hex in request.turns:
             run = replace(shared, args=tuple(args), env={**shared.env, **env}, seed_hex=seed_hex)

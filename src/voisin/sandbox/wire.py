@@ -16,7 +16,8 @@ from dataclasses import dataclass
 LENGTH = struct.Struct("<I")
 MAX_ANSWER_BYTES = 64 << 10
 COMPILED_NAME = "module.cwasm"
-CONTENTS = "contents"
+CONTENTS, SHORT_CONTENTS = "contents", "short"
+"""Where the contents of a guest's files are kept meanwhile; a process runs series and single guests in turn."""
 SERIES_S = 0.25
 """A series makes a pause after this [s], so that nobody waits long for its first results."""
 SHORT_BYTES = 64 << 10

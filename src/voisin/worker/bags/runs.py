@@ -62,12 +62,14 @@ class End:
         left: Tasks that were not begun.
         failed: Tasks that this machine cannot do.
         why: Why it cannot.
+        each_s: How long a task's app took [s].
     """
 
     results: list[Result] = field(default_factory=list)
     left: tuple[int, ...] = ()
     failed: tuple[int, ...] = ()
     why: RefusalError | None = None
+    each_s: float = 0.0
 
 
 class Runs:
@@ -110,6 +112,7 @@ class Runs:
         except RefusalError as error:
             end.failed, end.why = tuple(turns), error
             return end
+        end.each_s = sum(run.outcome.wall_s for run in runs) / max(1, len(runs))
         begun = list(zip(turns, runs, strict=False))
         whole = [(index, run) for index, run in begun if run.is_whole]
         kit.is_series = bool(runs) and len(whole) == len(begun) and not _is_too_slow(runs[-1])
@@ -135,7 +138,7 @@ class Runs:
         name = TaskId(task_id(kit.deal_id, index))
         try:
             with ExitStack() as holds:
-                return End([await self._alone(kit, index, storage, holds)])
+                return await self._alone(kit, index, storage, holds)
         except RequestError as error:
             return End([_unrunnable(kit, index, error)])
         except RefusalError as error:
@@ -146,7 +149,7 @@ class Runs:
             with anyio.CancelScope(shield=True):
                 await anyio.to_thread.run_sync(self._folder.drop, name)
 
-    async def _alone(self, kit: Kit, index: int, storage: Callable[[], Awaitable[Storage]], holds: ExitStack) -> Result:
+    async def _alone(self, kit: Kit, index: int, storage: Callable[[], Awaitable[Storage]], holds: ExitStack) -> End:
         if kit.has_own_inputs(index):
             job = await fetch_alone(kit, index, await storage(), fetcher=self._fetcher, folder=self._folder, holds=holds)
         else:
@@ -157,7 +160,7 @@ class Runs:
         target = self._store.folder(kit.deal_id) / f"{index}.zip"
         packed = await anyio.to_thread.run_sync(lambda: pack_run(outcome, job.output_dir, target, has_callback=kit.terms.has_callback))
         location, archive = await anyio.to_thread.run_sync(_adopt, self._store, kit, target)
-        return Result(index, packed, location, archive)
+        return End([Result(index, packed, location, archive)], each_s=outcome.wall_s)
 
     async def _run_series(self, series: Series) -> list[ShortRun]:
         """Run a series; once more if the sandbox itself broke."""

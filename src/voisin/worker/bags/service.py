@@ -242,7 +242,7 @@ class Bags:
     async def _compute(self, command: Command) -> None:
         """Run tasks, let go of the lane, and write down what came of them."""
         assert isinstance(command, Compute)
-        deal_id, began = command.deal_id, anyio.current_time()
+        deal_id = command.deal_id
         ran = Ran(deal_id, (), command.indexes, 0.0)
         failed: TasksFailed | None = None
         end: End | None = None
@@ -254,7 +254,7 @@ class Bags:
             if end is None:
                 return
             done = tuple(result.index for result in end.results)
-            ran = Ran(deal_id, done, end.left, (anyio.current_time() - began) / max(1, len(done)))
+            ran = Ran(deal_id, done, end.left, end.each_s)
             if end.why is not None:
                 failed = TasksFailed(deal_id, end.failed, end.why.failure, end.why.message)
         except Exception as error:

@@ -212,7 +212,7 @@ class Ran:
         deal_id: The deal.
         done: Tasks that have come to a result, which is being written down.
         left: Tasks that were not begun.
-        each_s: How long each took [s].
+        each_s: How long each app took, without what is around it [s].
     """
 
     deal_id: DealId
