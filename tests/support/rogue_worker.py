@@ -160,8 +160,9 @@ def main() -> None:
     parser.add_argument("--password-file", type=Path, required=True)
     parser.add_argument("--name", required=True)
     parser.add_argument("--slots", type=int, default=1)
+    parser.add_argument("--max-retry-s", type=float, default=30.0)
     given = parser.parse_args()
-    told: dict[str, Any] = {"name": given.name, "slots": given.slots}
+    told: dict[str, Any] = {"name": given.name, "slots": given.slots, "max_retry_s": given.max_retry_s}
     settings = WorkerSettings(pool_url=given.pool_url, rpc_url=given.rpc_url, hub=given.hub, folder=given.folder, watch_s=1.0, **told)
     wallet = load_keystore(given.keystore, given.password_file.read_text().strip())
     anyio.run(work, settings, wallet, given.mode)

@@ -19,6 +19,7 @@ from voisin.chain.logs import decode_logs
 from voisin.chain.node_values import RawLog
 from voisin.chain.rpc import NodeError, Rpc
 from voisin.chain.sender import Receipt, Sender, Submitted
+from voisin.chain.turns import OwnTurns, Turn, Turns
 
 __all__ = [
     "Admission",
@@ -31,12 +32,15 @@ __all__ = [
     "FollowSettings",
     "Follower",
     "NodeError",
+    "OwnTurns",
     "RawLog",
     "Receipt",
     "Rpc",
     "Sender",
     "SenderSettings",
     "Submitted",
+    "Turn",
+    "Turns",
     "calls",
     "connect",
     "decode_logs",

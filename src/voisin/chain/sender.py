@@ -25,6 +25,7 @@ from voisin.chain.refusals import KNOWN, OTHER_NONCE, TOO_CHEAP, in_words, says
 from voisin.chain.reverts import relabelled, revert_error
 from voisin.chain.rpc import Backoff, Json, NodeError, Request, Rpc
 from voisin.chain.transactions import Price, Transaction, sign_transaction
+from voisin.chain.turns import OwnTurns, Turns
 from voisin.errors import RevertError, UnavailableError, VoisinError
 from voisin.protocol.events import Logged
 from voisin.protocol.ids import Address, Hash32, to_hex
@@ -90,15 +91,16 @@ class Submitted:
 
 class Sender:
     """
-    Sends the transactions of one wallet; make one per wallet and process.
+    Sends the transactions of one wallet; make one per wallet and process, with turns if other processes send from it too.
 
     Args:
         chain: The chain; a bare node will do, but then any contract's look-alike events count as the market's.
         signer: The wallet.
         settings: How to behave.
+        turns: Says when this process may number and send a transaction; always, unless given.
     """
 
-    def __init__(self, chain: Chain | Rpc, signer: Signer, settings: SenderSettings | None = None) -> None:
+    def __init__(self, chain: Chain | Rpc, signer: Signer, settings: SenderSettings | None = None, *, turns: Turns | None = None) -> None:
         self.rpc = chain.rpc if isinstance(chain, Chain) else chain
         self._sources = chain.contracts if isinstance(chain, Chain) else None
         self._chain_id = chain.chain_id if isinstance(chain, Chain) else None
@@ -107,6 +109,7 @@ class Sender:
         self._fees = FeeMeter(self.rpc, ttl_s=self._settings.fee_ttl_s)
         self._flights = Flights(self.rpc, signer, self._fees, self._settings)
         self._turn = anyio.Lock()
+        self._turns = turns or OwnTurns()
         self._launches = 0
         self._next: int | None = None
         self._is_burst = False
@@ -158,7 +161,10 @@ class Sender:
         async with self._turn:
             await self._patiently(self._flights.tidy, deadline)
             await self._flights.make_room()
-            return Submitted(self, await self._launch(call, gas, deadline))
+            async with self._turns.take() as turn:
+                if not turn.is_in_a_row:
+                    self._next = self._reading = None
+                return Submitted(self, await self._launch(call, gas, deadline))
 
     async def receipt_of(self, flight: Flight) -> Receipt:
         """Wait for a transaction; see `Submitted.receipt`."""

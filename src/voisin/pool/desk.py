@@ -146,6 +146,7 @@ class WorkerDesk:
 
     Attributes:
         notes: For each worker, what its account lacks; empty when nothing.
+        url: Where this scheduler answers; empty while that is not known.
     """
 
     def __init__(
@@ -175,6 +176,7 @@ class WorkerDesk:
         self._is_live = anyio.Event()
         self._schedulers: tuple[str, ...] = ()
         self.notes: dict[Address, str] = {}
+        self.url = ""
 
     def go_live(self) -> None:
         """Let workers in; before, they wait at the door."""
@@ -296,6 +298,7 @@ class WorkerDesk:
                         storage_url=settings.storage_url,
                         heartbeat_s=settings.heartbeat_s,
                         vault_url=settings.vault_url,
+                        scheduler=self.url,
                         schedulers=self._schedulers,
                     )
                     outbox.send_nowait(welcome)

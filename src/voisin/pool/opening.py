@@ -77,7 +77,7 @@ async def open_pool(settings: PoolSettings, scheduler: KeySigner) -> AsyncIterat
         open_store(settings.database_url, chain.domain, settings.workerpool, settings.start_block) as store,
     ):
         await _require_owner(chain, settings, scheduler)
-        sender = Sender(chain, scheduler)
+        sender = Sender(chain, scheduler, turns=store.turns(scheduler.address))
         around = Surroundings(
             ledger=ChainLedger(chain, sender),
             bags=ChainBagLedger(chain, sender),

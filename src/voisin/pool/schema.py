@@ -59,9 +59,8 @@ turns = Table(
     metadata,
     Column("wallet", _ADDRESS, primary_key=True),
     Column("taken_by", String(64), nullable=False),
-    Column("next_nonce", BigInteger, nullable=False),
 )
-"""Who sent last from a wallet that several processes share, and with which nonce it would go on."""
+"""Which process was last to have the turn of a wallet that several send from."""
 
 deals = Table(
     "pool_deals",

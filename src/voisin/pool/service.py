@@ -295,7 +295,7 @@ class PoolService:
 
     def answer_at(self, url: str) -> None:
         """Say where workers and other schedulers reach this one."""
-        self.tenure.url = self.settings.public_url or url
+        self.tenure.url = self.desk.url = self.settings.public_url or url
 
     def _meet(self, company: Company) -> None:
         """Tell workers where all schedulers are, and do what only one of them does, or leave it."""
@@ -383,6 +383,7 @@ class PoolService:
             _log.info("pool_live", next_block=self.condition.next_block)
         if isinstance(fact, DealFound):
             self.metrics.deals.inc()
+            _log.info("deal_found", deal_id=fact.deal_id, tasks=fact.deal.bot_size, block=fact.block)
         if self.keeper is not None and isinstance(fact, DealFound | WorkerJoined | WorkerLeft):
             self.keeper.nudge()
         if isinstance(fact, TaskFinalized) and fact.task_id in self.machine.book.tasks and self.condition.is_live:
@@ -435,7 +436,7 @@ class PoolService:
                 self.metrics.ended.labels(task.phase.value).inc()
         self.machine.forget(changes)
         if lost:
-            _log.warning("deals_lost", deals=len(lost), session=self.tenure.lease.session)
+            _log.warning("deals_lost", deals=sorted(lost), session=self.tenure.lease.session)
             self.tenure.forget(lost)
             self.tell(DealsLost(tuple(lost)))
 

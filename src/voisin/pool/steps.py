@@ -56,6 +56,7 @@ class StepRunner:
         except VoisinError as error:
             return self._refuse(command, str(error))
         self.trouble = ""
+        _log.info("step", outcome=outcome, **_about(command))
         return outcome
 
     async def _send(self, command: ChainStep | ReadDeadline) -> str:
@@ -138,7 +139,7 @@ class StepRunner:
 
     def _refuse(self, command: ChainStep | ReadDeadline, reason: str) -> str:
         self.trouble = reason
-        _log.warning("step_refused", step=type(command).__name__, reason=reason)
+        _log.warning("step_refused", reason=reason, **_about(command))
         if not isinstance(command, ReadDeadline):
             self._tell(StepFailed(_STEPS[type(command)], command.deal_id, _indexes_of(command), reason))
         return "refused"
@@ -154,6 +155,14 @@ _STEPS: dict[type[ChainStep], Step] = {
 
 def _indexes_of(command: ChainStep) -> tuple[int, ...]:
     return command.indexes if isinstance(command, Initialize | Claim) else (command.index,)
+
+
+def _about(command: ChainStep | ReadDeadline) -> dict[str, object]:
+    """Say in a log what a step is about."""
+    told: dict[str, object] = {"step": type(command).__name__.lower()}
+    if isinstance(command, Initialize | Claim):
+        return told | {"deal_id": command.deal_id, "indexes": list(command.indexes)}
+    return told | {"task_id": command.task_id}
 
 
 def _is_open(task: Task | None) -> bool:

@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Insert, Table, case, delete, insert, selec
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from voisin.chain import Turns
 from voisin.pool import schema
 from voisin.pool.bags.store import BagStore, SqlBagStore
 from voisin.pool.claims import Claims, Lease, SqlClaims, fence
@@ -34,6 +35,7 @@ from voisin.pool.records import (
     WorkerRecord,
 )
 from voisin.pool.rows import deal_of_row, deal_row, line_row, plain, read_files, record_row, worker_of_row
+from voisin.pool.turns import turns_in
 from voisin.protocol.eip712 import Domain
 from voisin.protocol.ids import Address, DealId, Hash32, TaskId
 from voisin.service.databases import writing
@@ -127,6 +129,10 @@ class SqlStore:
         self._upserts = {table.name: _upsert(self._insert(table)) for table in (schema.tasks, schema.replicas, schema.workers, schema.logs)}
         self._claims = SqlClaims(engine)
         self._bags = SqlBagStore(engine)
+
+    def turns(self, wallet: Address) -> Turns:
+        """Give the turns of the scheduler's wallet, which all schedulers of the pool send from."""
+        return turns_in(self._engine, wallet)
 
     @property
     def claims(self) -> Claims:

@@ -68,6 +68,7 @@ class Tenure:
         self._ends_at = 0.0
         self._told: Company | None = None
         self._ending: set[DealId] = set()
+        self._asking = anyio.Lock()
         self.lease = Lease(0)
         self.company = Company(peers=(), held={}, leads=False, is_draining=False)
         self.url = ""
@@ -97,17 +98,21 @@ class Tenure:
 
     async def take(self) -> list[Taken]:
         """Take what nobody works on."""
-        found = await self._claims.take(self.lease.session)
-        self.lease.epochs |= {taken.deal.deal_id: taken.epoch for taken in found}
-        if found:
-            _log.info("deals_taken", deals=len(found), tasks=sum(len(taken.tasks) for taken in found))
+        async with self._asking:
+            found = await self._claims.take(self.lease.session)
+            self.lease.epochs |= {taken.deal.deal_id: taken.epoch for taken in found}
+        for taken in found:
+            _log.info("deal_taken", deal_id=taken.deal.deal_id, epoch=taken.epoch, from_block=taken.from_block, tasks=len(taken.tasks))
         return found
 
     async def find(self, deals: Sequence[DealRecord]) -> set[DealId]:
-        """Write new deals down, take those that are this scheduler's turn, and say which of them it holds."""
-        held = await self._claims.find(self.lease.session, deals, [deal.deal_id for deal in deals if self._is_mine(deal.deal_id)])
-        self.lease.epochs |= held
-        return set(held)
+        """Write new deals down, take those that are this scheduler's turn, and say which of them it holds since now."""
+        wanted = [deal.deal_id for deal in deals if self._is_mine(deal.deal_id)]
+        async with self._asking:
+            held = await self._claims.find(self.lease.session, deals, wanted)
+            new = {deal for deal, epoch in held.items() if self.lease.epochs.get(deal) != epoch}
+            self.lease.epochs |= held
+        return new
 
     async def run(self, listener: Listener) -> None:
         """
@@ -157,7 +162,7 @@ class Tenure:
         lost = [deal for deal in lost if deal not in self._ending]
         if lost:
             self.forget(lost)
-            _log.warning("deals_lost", deals=len(lost), session=self.lease.session)
+            _log.warning("deals_lost", deals=lost, session=self.lease.session)
             listener.lost(lost)
         if not was_valid:
             listener.renewed()

@@ -55,13 +55,15 @@ class Welcome(msgspec.Struct, frozen=True, kw_only=True, tag="welcome"):
     """
     The worker is in; where everything is (the vault only if the pool has one), and how often to send a heartbeat [s].
 
-    `schedulers` are where all schedulers of the pool answer, if they say so: a worker keeps a link to each.
+    `scheduler` is where the one that speaks answers, and `schedulers` where all of them do, if they say so: a worker keeps a link to
+    each.
     """
 
     hub: Address
     storage_url: str
     heartbeat_s: float
     vault_url: str = ""
+    scheduler: str = ""
     schedulers: tuple[str, ...] = ()
 
 

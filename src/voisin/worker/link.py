@@ -166,17 +166,28 @@ class PoolLink:
         listener: Who is told.
         pauses: How long to wait before each new attempt.
         handshake_s: How long each step of the greeting may take [s].
+        beat: Makes a sign of life.
 
     Raises:
         InputError: The address is not one.
     """
 
-    def __init__(self, pool_url: str, greeting: Greeting, listener: Listener, *, pauses: Pauses, handshake_s: float) -> None:
+    def __init__(
+        self,
+        pool_url: str,
+        greeting: Greeting,
+        listener: Listener,
+        *,
+        pauses: Pauses,
+        handshake_s: float,
+        beat: Callable[[], Heartbeat] = Heartbeat,
+    ) -> None:
         self._url = socket_url(pool_url)
         self._greeting = greeting
         self._listener = listener
         self._pauses = pauses
         self._handshake_s = handshake_s
+        self._beat = beat
         self._outbox: MemoryObjectSendStream[FromWorker | anyio.Event] | None = None
         self._session: anyio.CancelScope | None = None
 
@@ -195,6 +206,11 @@ class PoolLink:
             retry_s = self._pauses.next_s()
             self._listener.lost(_plain(reason), retry_s)
             await anyio.sleep(retry_s)
+
+    @property
+    def is_up(self) -> bool:
+        """Whether the pool is there."""
+        return self._outbox is not None
 
     def say(self, message: FromWorker) -> None:
         """Tell the pool something. Without a link it is dropped: the next greeting says what counts."""
@@ -274,7 +290,7 @@ class PoolLink:
 
         async def beat() -> None:
             while True:
-                self.say(Heartbeat())
+                self.say(self._beat())
                 await anyio.sleep(heartbeat_s)
 
         with outbox, unsent:

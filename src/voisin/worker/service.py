@@ -17,7 +17,7 @@ from voisin.errors import StateError, UnavailableError, VoisinError
 from voisin.protocol.bag_wire import BagFromPool
 from voisin.protocol.ids import TaskId
 from voisin.protocol.signatures import Signer
-from voisin.protocol.wire import FromPool, Held, Resources, Takes
+from voisin.protocol.wire import FromPool, Heartbeat, Held, Resources, Takes
 from voisin.protocol.wire_words import EnclaveKind, MachineFailure
 from voisin.units import NRLC
 from voisin.worker.bags import Bags
@@ -25,6 +25,7 @@ from voisin.worker.life.machine_use import ThisMachine
 from voisin.worker.life.steward import Steward
 from voisin.worker.life.words import Holding, Stance, WorkerStatus
 from voisin.worker.link import Greeting, Listener, PoolLink
+from voisin.worker.links import PoolLinks
 from voisin.worker.machine import State, step
 from voisin.worker.membership import Membership, event_of
 from voisin.worker.pauses import Pauses
@@ -242,6 +243,7 @@ class Worker:
 
     async def _handle(self, event: Event, tasks: TaskGroup) -> None:
         self._state, commands = step(self._state, event)
+        self._link.note_work()
         for command in commands:
             if isinstance(command, Save) and not await self._save(command.replica):
                 detail = "the disk does not take the task's record"
@@ -424,7 +426,7 @@ class Worker:
 
     # --- the pool ---
 
-    def _make_link(self) -> PoolLink:
+    def _make_link(self) -> PoolLinks:
         settings = self._settings
         resources = Resources(
             slots=settings.slots,
@@ -436,7 +438,14 @@ class Worker:
             signer=self._signer, name=settings.name, resources=resources, holding=self._holding, approve=self._membership.approve
         )
         listener = Listener(joined=self._joined, heard=self._heard, lost=self._lost)
-        return PoolLink(settings.pool_url, greeting, listener, pauses=self._pauses(), handshake_s=settings.handshake_s)
+        return PoolLinks(settings.pool_url, greeting, listener, make=self._make_one, busy=self._busy)
+
+    def _make_one(self, url: str, greeting: Greeting, listener: Listener, beat: Callable[[], Heartbeat]) -> PoolLink:
+        return PoolLink(url, greeting, listener, pauses=self._pauses(), handshake_s=self._settings.handshake_s, beat=beat)
+
+    def _busy(self) -> list[TaskId]:
+        """List the tasks that take slots."""
+        return [replica.task_id for replica in self._state.in_phase(*EARLY)]
 
     def _holding(self) -> tuple[Held, ...]:
         """List the replicas for the greeting; if they are too many for one message, those that somebody else could do instead first."""
@@ -451,7 +460,7 @@ class Worker:
         self._bags.joined()
 
     def _lost(self, reason: str, retry_s: float) -> None:
-        self._is_connected, self._trouble = False, reason
+        self._is_connected, self._trouble = self._link.is_up, reason
         self._tell(Disconnected(reason, round(retry_s, 3)))
 
     async def _heard(self, message: FromPool) -> None:

@@ -34,7 +34,6 @@ def upgrade() -> None:
         "pool_turns",
         sa.Column("wallet", sa.String(42), nullable=False),
         sa.Column("taken_by", sa.String(64), nullable=False),
-        sa.Column("next_nonce", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("wallet", name="pk_pool_turns"),
     )
     op.add_column("pool_position", sa.Column("is_draining", sa.Boolean(), nullable=False, server_default=sa.false()))
