@@ -4,7 +4,7 @@ BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 SOURCES := pyproject.toml hatch_build.py $(shell find contracts -name '*.vy' -o -name '*.vyi' 2>/dev/null)
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit night fuzz lint types format apps docs bench clean
+.PHONY: help demo test unit night chaos fuzz lint types format apps docs bench clean
 
 help:  ## say what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -20,6 +20,9 @@ unit: .venv/.dev  ## the fast tests alone
 
 night: .venv/.dev node_modules/.ready  ## random tests with many times the examples; our hub against the original: 2,800 sequences
 	$(BIN)/python -m pytest -n 2 --dist worksteal --hypothesis-profile=night --durations=10 tests/interop/differential tests/property
+
+chaos: .venv/.dev  ## a market of real processes that are killed at random, with 500 tasks; SEED=7 repeats a run
+	$(BIN)/python -m tests.support.chaos $(if $(SEED),--seed $(SEED))
 
 fuzz: .venv/.dev  ## foreign bytes for everything that reads them, for ten minutes
 	$(BIN)/python -m tests.fuzz --minutes 10

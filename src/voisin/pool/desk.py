@@ -220,6 +220,11 @@ class WorkerDesk:
             for worker in list(self._connections):
                 self.say(worker, Schedulers(urls))
 
+    def ask_holding(self) -> None:
+        """Ask all workers what they hold."""
+        for worker in list(self._connections):
+            self.say(worker, AskHolding())
+
     def drop(self, worker: Address, why: str) -> None:
         """Close a worker's connection."""
         connection = self._connections.get(worker)

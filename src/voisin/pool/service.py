@@ -279,6 +279,7 @@ class PoolService:
         for each in taken:
             if each.deal.is_bag:
                 self.bags.adopt(each.deal)
+                self.desk.ask_holding()
         taken = [each for each in taken if not each.deal.is_bag]
         if not taken:
             return

@@ -86,11 +86,13 @@ class Listener:
         joined: The pool let the worker in.
         heard: The pool said something; waiting in it makes the pool wait.
         lost: The link broke or could not be made, with the reason and the pause before the next attempt [s].
+        asked: A scheduler wants to hear what the worker has of bags.
     """
 
     joined: Callable[[], Awaitable[None]]
     heard: Callable[[FromPool], Awaitable[None]]
     lost: Callable[[str, float], None]
+    asked: Callable[[], None] = lambda: None
 
 
 def socket_url(pool_url: str) -> str:

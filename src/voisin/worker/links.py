@@ -140,6 +140,7 @@ class PoolLinks:
                 self._meet(urls[:MAX_SCHEDULERS])
             case AskHolding():
                 line.link.say(Holding(self._greeting.holding()))
+                self._listener.asked()
             case _:
                 self._route(line, message)
                 await self._listener.heard(message)

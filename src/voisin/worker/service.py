@@ -437,7 +437,7 @@ class Worker:
         greeting = Greeting(
             signer=self._signer, name=settings.name, resources=resources, holding=self._holding, approve=self._membership.approve
         )
-        listener = Listener(joined=self._joined, heard=self._heard, lost=self._lost)
+        listener = Listener(joined=self._joined, heard=self._heard, lost=self._lost, asked=lambda: self._bags.joined())
         return PoolLinks(settings.pool_url, greeting, listener, make=self._make_one, busy=self._busy)
 
     def _make_one(self, url: str, greeting: Greeting, listener: Listener, beat: Callable[[], Heartbeat]) -> PoolLink:
