@@ -6,14 +6,27 @@ Addresses and hashes are bytes here: tasks of a bag are read and written by the 
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Dialect, Index, Integer, LargeBinary, String, Table, Text
 
 from voisin.pool.schema import metadata
+
+
+class _Bytes(LargeBinary):
+    """Bytes as the drivers take and give them; SQLAlchemy would wrap each value, which costs more than writing it."""
+
+    cache_ok = True
+
+    def bind_processor(self, dialect: Dialect) -> None:
+        """Leave values as they are."""
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> None:
+        """Leave values as they are."""
+
 
 bags = Table(
     "pool_bags",
     metadata,
-    Column("deal", LargeBinary(32), primary_key=True),
+    Column("deal", _Bytes(32), primary_key=True),
     Column("terms", Text, nullable=False),
     Column("stage", String(16), nullable=False),
     Column("posted", Text),
@@ -26,11 +39,11 @@ bags = Table(
 votes = Table(
     "pool_bag_votes",
     metadata,
-    Column("deal", LargeBinary(32), primary_key=True),
+    Column("deal", _Bytes(32), primary_key=True),
     Column("index", BigInteger, primary_key=True, autoincrement=False),
-    Column("worker", LargeBinary(20), primary_key=True),
-    Column("said", LargeBinary(32), nullable=False),
-    Column("signature", LargeBinary(65), nullable=False),
+    Column("worker", _Bytes(20), primary_key=True),
+    Column("said", _Bytes(32), nullable=False),
+    Column("signature", _Bytes(65), nullable=False),
     sqlite_with_rowid=False,
 )
 """What workers have signed; each row is as good as a receipt, which the pool signs anew when it is asked."""
@@ -38,17 +51,17 @@ votes = Table(
 ended = Table(
     "pool_bag_tasks",
     metadata,
-    Column("deal", LargeBinary(32), primary_key=True),
+    Column("deal", _Bytes(32), primary_key=True),
     Column("index", BigInteger, primary_key=True, autoincrement=False),
     Column("place", BigInteger, nullable=False),
-    Column("task_id", LargeBinary(32), nullable=False),
-    Column("digest", LargeBinary(32), nullable=False),
-    Column("location", LargeBinary(32), nullable=False),
-    Column("agreed", LargeBinary, nullable=False),
-    Column("others", LargeBinary, nullable=False),
+    Column("task_id", _Bytes(32), nullable=False),
+    Column("digest", _Bytes(32), nullable=False),
+    Column("location", _Bytes(32), nullable=False),
+    Column("agreed", _Bytes, nullable=False),
+    Column("others", _Bytes, nullable=False),
     Column("exit_code", Integer),
     Column("reason", Text, nullable=False),
-    Column("callback_data", LargeBinary, nullable=False),
+    Column("callback_data", _Bytes, nullable=False),
     Index(None, "deal", "place"),
     Index(None, "task_id"),
     sqlite_with_rowid=False,
@@ -58,8 +71,8 @@ ended = Table(
 earned = Table(
     "pool_bag_earnings",
     metadata,
-    Column("deal", LargeBinary(32), primary_key=True),
-    Column("worker", LargeBinary(20), primary_key=True),
+    Column("deal", _Bytes(32), primary_key=True),
+    Column("worker", _Bytes(20), primary_key=True),
     Column("amount", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )

@@ -27,7 +27,7 @@ STRIKES_MAX = 3
 
 def look_at(book: BagBook, bag: Bag, task: OpenTask, mail: Mail, at: Instant) -> None:
     """See how far a task is, and do what is next."""
-    if task.agreed is None or agreed_on(bag.trust, task.votes, task.silent) != task.agreed:
+    if task.agreed is None or (task.silent and agreed_on(bag.trust, task.votes, task.silent) != task.agreed):
         task.agreed = agreed_on(bag.trust, task.votes, task.silent)
         if task.agreed is None:
             bag.feed(task)
@@ -36,9 +36,10 @@ def look_at(book: BagBook, bag: Bag, task: OpenTask, mail: Mail, at: Instant) ->
     winners = task.winners()
     if any(worker not in task.shown for worker in winners):
         return
-    archive = _good_archive(bag, task, mail)
+    archive = _good_archive(bag, task, winners, mail)
     if archive is not None:
-        _end_well(book, bag, task, archive, mail, at)
+        _end_well(book, bag, task, winners, archive, at)
+        _pay(book, bag, winners, mail)
 
 
 def share_of(bag: Bag, workers: int) -> NRLC:
@@ -155,9 +156,9 @@ def _archive(item: ShownDigest) -> Archive:
     return Archive(item.digest, item.location)
 
 
-def _good_archive(bag: Bag, task: OpenTask, mail: Mail) -> ShownDigest | None:
+def _good_archive(bag: Bag, task: OpenTask, winners: list[Address], mail: Mail) -> ShownDigest | None:
     """Find a result whose archive is good, or have the first one looked at."""
-    items = [task.shown[worker] for worker in task.winners()]
+    items = [task.shown[worker] for worker in winners]
     for item in items:
         if _archive(item) in bag.good:
             return item
@@ -169,22 +170,23 @@ def _good_archive(bag: Bag, task: OpenTask, mail: Mail) -> ShownDigest | None:
     return None
 
 
-def _end_well(book: BagBook, bag: Bag, task: OpenTask, item: ShownDigest, mail: Mail, at: Instant) -> None:
-    winners = task.winners()
-    agreed = in_order(winners)
-    others = dissents_in_order(Dissent(said, worker) for worker, said in task.votes.items() if worker not in winners)
+def _end_well(book: BagBook, bag: Bag, task: OpenTask, winners: list[Address], item: ShownDigest, at: Instant) -> None:
+    rest = [worker for worker in task.votes if worker not in winners]
     ended = EndedTask(
         index=task.index,
         place=bag.done + bag.undone + 1,
         digest=item.digest,
         location=item.location,
-        agreed=agreed,
-        others=others,
+        agreed=in_order(winners),
+        others=dissents_in_order(Dissent(task.votes[worker], worker) for worker in rest),
         exit_code=item.exit_code,
         callback_data=item.callback_data if bag.has_callback else "",
     )
     book.write_end(bag, task, ended, at)
-    share = share_of(bag, len(agreed))
-    for worker in agreed:
+
+
+def _pay(book: BagBook, bag: Bag, winners: list[Address], mail: Mail) -> None:
+    share = share_of(bag, len(winners))
+    for worker in winners:
         book.pay(bag, worker, share)
         mail.statement(worker, bag.deal_id, bag.earned[worker])

@@ -30,6 +30,9 @@ def agreed_on(trust: int, votes: Mapping[Address, Hash32], silent: Collection[Ad
     """
     if not votes:
         return None
+    first = next(iter(votes.values()))
+    if not silent and all(said == first for said in votes.values()):
+        return first if is_agreed(1 << len(votes), 0, trust) else None
     groups, quiet = _groups(votes, silent)
     for said, count in groups.items():
         others = {**{each: groups[each] + quiet[each] for each in groups.keys() | quiet.keys()}, said: quiet[said]}
