@@ -38,6 +38,11 @@ _TCB_TURIN = {"fmc": 0, "boot_loader": 1, "tee": 2, "snp": 3, "microcode": 7}
 _OID = "1.3.6.1.4.1.3704.1."
 _TCB_OIDS = {"boot_loader": "3.1", "tee": "3.2", "snp": "3.3", "microcode": "3.8", "fmc": "3.9"}
 _CHIP_OID = "4"
+_TCB_QUERY = {"boot_loader": "blSPL", "tee": "teeSPL", "snp": "snpSPL", "microcode": "ucodeSPL", "fmc": "fmcSPL"}
+WITH_CPUID: Final = 3
+"""Version of reports from which on they name the processor."""
+_FAMILIES = {(0x19, 0x0): "milan", (0x19, 0x1): "genoa", (0x19, 0xA): "genoa", (0x1A, 0x0): "turin", (0x1A, 0x1): "turin"}
+"""Products by family and extended model."""
 
 
 class SnpCollateral(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,8 +63,7 @@ def verify_snp(report: bytes, collateral: SnpCollateral, now: UnixSeconds) -> Cl
     Raises:
         TrustError: A byte of the report or the certificate is not AMD's, or it is expired; the message says what.
     """
-    if len(report) != LENGTH:
-        raise TrustError(f"a report has {LENGTH} bytes, not {len(report)}")
+    _require_length(report)
     vcek = read_der(collateral.vcek, "the chip's certificate")
     product, chain = _issued_by(vcek)
     require_chain(chain, chain[-1], now, "the chain of the chip's certificate")
@@ -76,6 +80,29 @@ def verify_snp(report: bytes, collateral: SnpCollateral, now: UnixSeconds) -> Cl
         weaknesses=_weaknesses(report),
         valid_until=expiry_of(chain),
     )
+
+
+def platform_of(report: bytes) -> tuple[str, str, str]:
+    """
+    Say which certificate a report needs: the product if it names it (reports of version 3 and later), the chip's number in hex, and
+    the versions of its firmware as AMD's service is asked for them.
+
+    Raises:
+        TrustError: It is no report.
+
+    Source: AMD VCEK certificate and KDS interface (57230), section 4.1; CPUID Fn0000_0001.
+    """
+    _require_length(report)
+    product = _FAMILIES.get((report[0x188], report[0x189] >> 4), "") if _number(report, 0, 4) >= WITH_CPUID else ""
+    chip = report[0x1A0:0x1E0]
+    versions = _versions(report[0x180:0x188], product)
+    query = "&".join(f"{_TCB_QUERY[name]}={version}" for name, version in versions.items())
+    return product, (chip[:8] if product == "turin" else chip).hex(), query
+
+
+def _require_length(report: bytes) -> None:
+    if len(report) != LENGTH:
+        raise TrustError(f"a report has {LENGTH} bytes, not {len(report)}")
 
 
 def _issued_by(vcek: x509.Certificate) -> tuple[str, list[x509.Certificate]]:
@@ -111,7 +138,8 @@ def _require_same_chip(report: bytes, vcek: x509.Certificate, versions: dict[str
             raise TrustError(f"the chip's certificate has no extension {_OID}{oid}")
         return found.value
 
-    if value(_CHIP_OID) != report[0x1A0:0x1E0]:
+    chip = value(_CHIP_OID)
+    if not chip or chip.ljust(64, b"\0") != report[0x1A0:0x1E0]:  # Turin's numbers are shorter
         raise TrustError("the chip's certificate is for another chip than the report")
     for name, version in versions.items():
         if value(_TCB_OIDS[name]) != _der_integer(version):

@@ -6,7 +6,11 @@ Binary members are base64. What is needed to verify it is not in it, but publish
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
+
+_TDX: Final = (0x81).to_bytes(4, "little")
 
 
 class SimulatedEvidence(msgspec.Struct, frozen=True, tag_field="kind", tag="simulated", forbid_unknown_fields=True):
@@ -17,6 +21,11 @@ class IntelQuote(msgspec.Struct, frozen=True, tag_field="kind", tag="intel-quote
     """A quote of an SGX enclave or a TDX machine."""
 
     quote: bytes
+
+    @property
+    def is_tdx(self) -> bool:
+        """Whether it is a machine's; what it says of itself, until it is verified."""
+        return self.quote[4:8] == _TDX
 
 
 class SnpReport(msgspec.Struct, frozen=True, tag_field="kind", tag="amd-snp-report", forbid_unknown_fields=True):

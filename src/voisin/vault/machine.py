@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from voisin.errors import InputError, StateError, TrustError
-from voisin.protocol.evidence import Evidence, SimulatedEvidence
+from voisin.errors import InputError, StateError
 from voisin.protocol.ids import ZERO_ADDRESS, Address, TaskId
 from voisin.protocol.params import parse_params
 from voisin.protocol.records import Deal, Task, TaskStatus
@@ -70,19 +69,6 @@ def require_enclave(task_id: TaskId, deal: Deal) -> None:
 def authorizer(deal: Deal, tee_broker: Address) -> Address:
     """Name whose signature lets a worker contribute to an enclave task."""
     return deal.workerpool.owner if tee_broker == ZERO_ADDRESS else tee_broker
-
-
-def require_evidence(evidence: Evidence, *, allow_simulated: bool) -> None:
-    """
-    See that an enclave has shown enough.
-
-    Raises:
-        TrustError: It is a simulated one, and the vault takes none; or it shows what no owner has told the vault to trust.
-    """
-    if not isinstance(evidence, SimulatedEvidence):
-        raise TrustError("this vault was told of no program that it could trust in such an enclave", hint="ask a vault that knows it")
-    if not allow_simulated:
-        raise TrustError("this vault gives nothing to simulated enclaves", hint="run the task on a machine with a real one")
 
 
 def grant_of(deal: Deal) -> Grant:

@@ -17,6 +17,7 @@ from voisin.errors import InputError, UnavailableError
 from voisin.protocol.ids import ZERO_ADDRESS
 from voisin.service.serving import serve_app, until_stopped
 from voisin.vault.api import create_app
+from voisin.vault.evidence import open_real_enclaves
 from voisin.vault.keys import open_keyring
 from voisin.vault.ledger import ChainLedger, Ledger
 from voisin.vault.service import VaultService, open_service
@@ -73,13 +74,13 @@ async def run_vault(settings: VaultSettings, ledger: Ledger, wall: Callable[[], 
         wall: This machine's clock [Unix s].
 
     Raises:
-        InputError: The database belongs to another hub, or the keys are missing or badly kept.
+        InputError: The database belongs to another hub, the keys are missing or badly kept, or the policy of enclaves cannot be used.
         TrustError: The keys do not open the records.
         UnavailableError: The database does not answer.
     """
     keyring = await anyio.to_thread.run_sync(open_keyring, settings)
-    async with open_store(settings.database_url, ledger.domain) as store:
-        service = await open_service(settings, store, keyring, ledger, wall)
+    async with open_store(settings.database_url, ledger.domain) as store, open_real_enclaves(settings) as real:
+        service = await open_service(settings, store, keyring, ledger, wall, real)
         if settings.allow_simulated:
             _log.warning("simulated_enclaves_allowed", vault=service.id.vault)
         async with _sweeping(service, settings.sweep_s):

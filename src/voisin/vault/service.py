@@ -14,6 +14,7 @@ from voisin.protocol.ids import Address
 from voisin.protocol.secrets import VaultView
 from voisin.vault.cabinet import Cabinet
 from voisin.vault.consents import Consents
+from voisin.vault.evidence import Attestor, RealEnclaves
 from voisin.vault.keyring import Keyring
 from voisin.vault.ledger import Ledger
 from voisin.vault.metrics import VaultMetrics
@@ -41,7 +42,15 @@ class VaultService:
         metrics: What it counts.
     """
 
-    def __init__(self, settings: VaultSettings, cabinet: Cabinet, ledger: Ledger, address: Address, wall: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        settings: VaultSettings,
+        cabinet: Cabinet,
+        ledger: Ledger,
+        address: Address,
+        wall: Callable[[], float],
+        real: RealEnclaves | None,
+    ) -> None:
         """
         Args:
             settings: How it is set up.
@@ -49,6 +58,7 @@ class VaultService:
             ledger: The chain.
             address: The address of the vault's own key.
             wall: This machine's clock [Unix s].
+            real: Judges real enclaves; None refuses them.
         """
         domain = ledger.domain
         self.settings = settings
@@ -59,7 +69,8 @@ class VaultService:
         consents = Consents(self.id, ledger, cabinet.store, wall=wall, ttl_s=settings.consent_ttl_s)
         self._consents = consents
         self.safe = Safe(cabinet, ledger, consents)
-        self.sessions = Sessions(cabinet, ledger, consents, allow_simulated=settings.allow_simulated)
+        attestor = Attestor(self.id, allow_simulated=settings.allow_simulated, real=real, now=consents.now)
+        self.sessions = Sessions(cabinet, ledger, consents, attestor)
 
     def view(self) -> VaultView:
         """Present the vault."""
@@ -89,7 +100,12 @@ class VaultService:
 
 
 async def open_service(
-    settings: VaultSettings, store: VaultStore, keyring: Keyring, ledger: Ledger, wall: Callable[[], float]
+    settings: VaultSettings,
+    store: VaultStore,
+    keyring: Keyring,
+    ledger: Ledger,
+    wall: Callable[[], float],
+    real: RealEnclaves | None = None,
 ) -> VaultService:
     """
     Open a vault's records and make it ready.
@@ -100,9 +116,10 @@ async def open_service(
         keyring: What they are sealed under.
         ledger: The chain.
         wall: This machine's clock [Unix s].
+        real: Judges real enclaves; None refuses them.
 
     Raises:
         TrustError: The keyring does not open the records.
     """
     cabinet = Cabinet(store, keyring, ledger.domain, secrets.token_bytes)
-    return VaultService(settings, cabinet, ledger, await cabinet.open(), wall)
+    return VaultService(settings, cabinet, ledger, await cabinet.open(), wall, real)

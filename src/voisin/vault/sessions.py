@@ -8,7 +8,6 @@ import structlog
 from msgspec.structs import replace
 
 from voisin.errors import InputError, StateError, TrustError
-from voisin.protocol.codec import encode
 from voisin.protocol.consent import Consent
 from voisin.protocol.ids import ZERO_ADDRESS, Address, Hash32, TaskId, to_hex
 from voisin.protocol.params import parse_params
@@ -31,8 +30,9 @@ from voisin.protocol.sessions import (
 from voisin.units import UnixSeconds
 from voisin.vault.cabinet import Cabinet, Held
 from voisin.vault.consents import Consents
+from voisin.vault.evidence import Attestor
 from voisin.vault.ledger import Ledger
-from voisin.vault.machine import authorizer, grant_of, require_enclave, require_evidence, require_live
+from voisin.vault.machine import authorizer, grant_of, require_enclave, require_live
 from voisin.vault.records import ReleaseRecord
 
 _log = structlog.get_logger()
@@ -41,18 +41,18 @@ _log = structlog.get_logger()
 class Sessions:
     """The vault as pools and workers deal with it."""
 
-    def __init__(self, cabinet: Cabinet, ledger: Ledger, consents: Consents, *, allow_simulated: bool) -> None:
+    def __init__(self, cabinet: Cabinet, ledger: Ledger, consents: Consents, attestor: Attestor) -> None:
         """
         Args:
             cabinet: The sealed records.
             ledger: The chain.
             consents: Takes consents.
-            allow_simulated: Whether simulated enclaves get secrets.
+            attestor: Decides whether an enclave has shown enough.
         """
         self._cabinet = cabinet
         self._ledger = ledger
         self._consents = consents
-        self._allow_simulated = allow_simulated
+        self._attestor = attestor
 
     async def challenge(self, task_id: TaskId, consent: Consent) -> TaskChallenge:
         """
@@ -82,17 +82,19 @@ class Sessions:
         Raises:
             StateError: The task is not live, its deal asks for no enclave, or a secret that the deal needs was never pushed.
             TrustError: The worker was not sent to this task with this challenge, did not sign, or its enclave shows too little.
+            UnavailableError: The service of the enclave's maker does not answer.
         """
-        require_evidence(request.evidence, allow_simulated=self._allow_simulated)
+        self._attestor.require_kind(request.evidence)
         task, deal = await self._live(request.task_id)
         await self._require_authorized(request, deal)
         await self._consents.take(request.consent, SESSION_ACT, session_lines(request), by=request.worker)
+        kept = await self._attestor.require(request)
         key = await self._cabinet.challenge_key(request.task_id, request.enclave)
         secrets, used = await self._collect(deal, Hash32(to_hex(key.expose_key())))
         bulk = await self._bulk(request, task, deal)
         secrets = replace(secrets, bulk_keys={entry: held.value.expose() for entry, held in bulk.items()})
         used += bulk.values()
-        await self._record(request, task, deal, used)
+        await self._record(request, task, deal, used, kept)
         return seal_secrets(secrets, request, self._consents.vault)
 
     async def _live(self, task_id: TaskId) -> tuple[Task, Deal]:
@@ -150,13 +152,13 @@ class Sessions:
             raise StateError(f"the deal needs the {ref}, which this vault does not have", hint="its owner pushes it first")
         return held
 
-    async def _record(self, request: SessionRequest, task: Task, deal: Deal, used: list[Held]) -> None:
+    async def _record(self, request: SessionRequest, task: Task, deal: Deal, used: list[Held], kept: str) -> None:
         at = self._consents.now()
-        await self._cabinet.store.add_releases([_release(held, request, task, deal, at) for held in used])
+        await self._cabinet.store.add_releases([_release(held, request, task, deal, at=at, kept=kept) for held in used])
         _log.info("session_opened", task_id=request.task_id, worker=request.worker, secrets=[str(held.ref) for held in used])
 
 
-def _release(held: Held, request: SessionRequest, task: Task, deal: Deal, at: UnixSeconds) -> ReleaseRecord:
+def _release(held: Held, request: SessionRequest, task: Task, deal: Deal, *, at: UnixSeconds, kept: str) -> ReleaseRecord:
     release = Release(
         at=at,
         kind=held.ref.kind,
@@ -168,7 +170,7 @@ def _release(held: Held, request: SessionRequest, task: Task, deal: Deal, at: Un
         workerpool=deal.workerpool.pointer,
         requester=deal.requester,
         worker=request.worker,
-        evidence=encode(request.evidence).decode(),
+        evidence=kept,
     )
     return ReleaseRecord(held.pushed_by, release)
 

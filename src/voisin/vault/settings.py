@@ -30,6 +30,16 @@ class VaultSettings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(13300, ge=0, le=65535, description="TCP port to listen on; 0 takes any free one.")
     allow_simulated: bool = Field(False, description="Whether simulated enclaves, which hide nothing, get secrets too.")
+    enclave_policy_file: Path | None = Field(
+        None, description="File with what is asked of real enclaves (JSON); without it, they get nothing."
+    )
+    intel_url: str = Field("https://api.trustedservices.intel.com", description="Intel's provisioning service, or a cache of it.")
+    intel_root_crl_url: str = Field(
+        "https://certificates.trustedservices.intel.com/IntelSGXRootCA.der",
+        description="Where the list of what Intel's root has revoked is.",
+    )
+    amd_url: str = Field("https://kdsintf.amd.com", description="AMD's service for certificates of chips, or a cache of it.")
+    collateral_keep_s: int = Field(3_600, ge=0, description="How long what makers publish is used before it is fetched anew [s].")
     consent_ttl_s: int = Field(300, ge=1, description="How far in the future the end of a consent may lie [s].")
     max_body_bytes: int = Field(262_144, ge=8_192, description="Longest request body [bytes].")
     requests_per_s: float = Field(50.0, gt=0, description="Signed requests that one address may send over a long time [requests/s].")
