@@ -21,6 +21,7 @@ from voisin.client.invoice import Invoice
 from voisin.client.links import Links
 from voisin.client.results import Finished, Result, fetch_result, open_result
 from voisin.client.settlement import task_price
+from voisin.client.shelf import Shelf
 from voisin.client.terms import Progress
 from voisin.client.watch import Stage, Watch, Watched
 from voisin.errors import RevertError, StateError, UnavailableError, VoisinError
@@ -73,6 +74,7 @@ class AsyncJob:
     deals: tuple[JobDeal, ...]
     watched: Mapping[TaskId, Watched]
     _order: tuple[tuple[JobDeal, TaskId], ...] = field(repr=False)
+    _shelf: Shelf = field(default_factory=Shelf, repr=False, compare=False)
 
     def __len__(self) -> int:
         return len(self._order)
@@ -137,7 +139,7 @@ class AsyncJob:
         workers = tuple(watched.provers)
         finished = Finished(deal_id=part.deal_id, deal=part.deal, task_id=task, place=index, workers=workers, price=task_price(part.deal))
         if part.bag is not None:
-            return await open_result(self.links.storage, finished, part.bag.stored(part.tasks[task]), self.links.keys)
+            return await open_result(self.links.storage, finished, part.bag.stored(part.tasks[task]), self.links.keys, shelf=self._shelf)
         return await fetch_result(self.links.chain, self.links.storage, finished, self.links.keys)
 
     async def collect(self, tell: Callable[[Ending], Awaitable[None]]) -> None:

@@ -14,6 +14,7 @@ import anyio.to_thread
 
 from voisin.chain import Chain
 from voisin.client.keys import ReaderKeys
+from voisin.client.shelf import Opened, Shelf, Wanted
 from voisin.errors import GuestError, InputError, StateError, TrustError
 from voisin.protocol.archive import ResultArchive, open_archive
 from voisin.protocol.cid import Cid, parse_cid
@@ -177,7 +178,9 @@ async def fetch_result(chain: Chain, storage: StorageClient, finished: Finished,
     return await open_result(storage, finished, Stored(parse_cid(decode_link(task.results)), task.result_digest), keys)
 
 
-async def open_result(storage: StorageClient, finished: Finished, stored: Stored, keys: ReaderKeys | None = None) -> Result:
+async def open_result(
+    storage: StorageClient, finished: Finished, stored: Stored, keys: ReaderKeys | None = None, *, shelf: Shelf | None = None
+) -> Result:
     """
     Download a result and hold it against its digest.
 
@@ -186,14 +189,20 @@ async def open_result(storage: StorageClient, finished: Finished, stored: Stored
         finished: The task.
         stored: Where the result lies, and its digest.
         keys: As in `fetch_result`.
+        shelf: Results that were fetched before; None to fetch it in any case.
 
     Raises:
         As `fetch_result`, but for `StateError`.
     """
-    data = await storage.get_bytes(stored.cid, max_bytes=MAX_ARCHIVE_BYTES)
     reader = finished.deal.requester if finished.deal.beneficiary == ZERO_ADDRESS else finished.deal.beneficiary
-    data = await anyio.to_thread.run_sync(_unsealed, data, reader, keys)
-    archive = await anyio.to_thread.run_sync(_verified, data, stored.digest, finished.deal.callback != ZERO_ADDRESS)
+    wanted = Wanted(stored.cid, stored.digest, finished.deal.callback != ZERO_ADDRESS, reader)
+
+    async def fetch() -> Opened:
+        data = await storage.get_bytes(wanted.cid, max_bytes=MAX_ARCHIVE_BYTES)
+        data = await anyio.to_thread.run_sync(_unsealed, data, reader, keys)
+        return Opened(data, await anyio.to_thread.run_sync(_verified, data, wanted.digest, wanted.has_callback))
+
+    opened = await (shelf.get(wanted, fetch) if shelf is not None else fetch())
     result = Result(
         deal_id=finished.deal_id,
         task_id=finished.task_id,
@@ -202,10 +211,10 @@ async def open_result(storage: StorageClient, finished: Finished, stored: Stored
         price=finished.price,
         cid=stored.cid,
         digest=stored.digest,
-        archive=data,
-        _open=archive,
+        archive=opened.data,
+        _open=opened.archive,
     )
-    if (failure := archive.failure()) is not None:
+    if (failure := opened.archive.failure()) is not None:
         raise AppFailedError(result, failure.cause, failure.detail)
     return result
 
