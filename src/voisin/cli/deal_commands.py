@@ -1,4 +1,4 @@
-"""Deals and tasks: `deal show`, `task show`, `task logs`, `task callback`, `task result`."""
+"""Deals and tasks: `deal show`, `task show`, `task logs`, `task callback`, `task result`, `task prove`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ deals = typer.Typer(name="deal", help="Deals: bought tasks, and their invoices."
 tasks = typer.Typer(name="task", help="Tasks: where they stand and why, and their results.")
 DealArgument = Annotated[str, typer.Argument(parser=hash32, metavar="DEAL", help="The deal's id.")]
 TaskArgument = Annotated[str, typer.Argument(parser=hash32, metavar="TASK", help="The task's id.")]
+DealOption = Annotated[
+    str,
+    typer.Option("--deal", parser=hash32, metavar="DEAL", help="The task's deal, where neither chain nor pool know it by the task."),
+]
 
 
 def show_deal(session: Session, deal: DealArgument) -> None:
@@ -40,13 +44,13 @@ def show_deal(session: Session, deal: DealArgument) -> None:
     session.answer(invoice, show)
 
 
-def show_task(session: Session, task: TaskArgument) -> None:
+def show_task(session: Session, task: TaskArgument, deal: DealOption = "") -> None:
     """Show where a task stands, and why, as chain and pool know it."""
 
     async def work(cloud: AsyncCloud) -> TaskDocument:
         from voisin.cli.tasks import describe_task
 
-        return await describe_task(cloud, task)
+        return await describe_task(cloud, task, deal)
 
     found = session.with_cloud(work)
 
@@ -62,13 +66,14 @@ def task_result(
     session: Session,
     task: TaskArgument,
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where the files go; without it, the app's output is shown.")] = None,
+    deal: DealOption = "",
 ) -> None:
-    """Fetch a task's result, checked against the digest on the chain."""
+    """Fetch a task's result, checked against the digest on the chain, or against that of its bag."""
 
     async def work(cloud: AsyncCloud) -> Result:
         from voisin.cli.tasks import fetch
 
-        return await fetch(cloud, task)
+        return await fetch(cloud, task, deal)
 
     result = session.with_cloud(work)
     saved = [str(path) for path in result.save(out)] if out is not None else []
@@ -102,6 +107,23 @@ def task_callback(
     def show(out: Console) -> None:
         from voisin.cli.tasks import show_callback
 
+        show_callback(out, found)
+
+    session.answer(found, show)
+
+
+def task_prove(session: Session, task: TaskArgument, deal: DealOption = "") -> None:
+    """Put the result of a task on the chain whose bag is settled; a contract that the deal names gets it by that."""
+
+    async def work(cloud: AsyncCloud) -> Callback:
+        return await cloud.bags.prove(task, deal)
+
+    found = session.with_wallet(work)
+
+    def show(out: Console) -> None:
+        from voisin.cli.tasks import show_callback
+
+        out.print(f"proven: the result of task {task} is on the chain", soft_wrap=True)
         show_callback(out, found)
 
     session.answer(found, show)
@@ -162,3 +184,4 @@ command(tasks, "show", example="voisin task show 0x…")(show_task)
 command(tasks, "callback", example="voisin task callback 0x… --retry")(task_callback)
 command(tasks, "logs", example="voisin task logs 0x… --follow")(task_logs)
 command(tasks, "result", example="voisin task result 0x… --out result")(task_result)
+command(tasks, "prove", example="voisin task prove 0x…")(task_prove)

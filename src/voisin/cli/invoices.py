@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 
-from voisin.cli.show import SIMULATED_WORDS, coins, counted, money, pairs, short, table
+from voisin.cli.show import SIMULATED_WORDS, coins, counted, moment, money, pairs, short, table
 from voisin.client.invoice import Invoice, TaskLine
 from voisin.client.ledger import BalanceSheet
 from voisin.client.settlement import Outcome, Verdict
@@ -58,6 +58,9 @@ def _deal_rows(invoice: Invoice) -> Iterator[tuple[str, str]]:
     yield "payer", invoice.payer
     if invoice.enclave != "none":
         yield "enclave", SIMULATED_WORDS if invoice.enclave == "simulated" else "asked for; of which kind, the market does not say"
+    if invoice.bag is not None:
+        until = f", from {moment(invoice.bag.deadline)}" if invoice.bag.stage == "posted" else ""
+        yield "settled", f"as one bag, {invoice.bag.done} with a result: {invoice.bag.stage}{until}"
     outcomes = Counter(task.outcome for task in invoice.tasks)
     done = ", ".join(f"{outcomes[outcome]} {outcome.value}" for outcome in Outcome if outcomes[outcome])
     yield "tasks", f"{invoice.volume} at {format_amount(invoice.price)}: {done}"

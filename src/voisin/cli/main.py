@@ -15,6 +15,7 @@ import typer
 
 from voisin.cli import (
     app_commands,
+    bag_commands,
     box_commands,
     broker_commands,
     chain_abi,
@@ -65,6 +66,7 @@ app.add_typer(app_commands.app)
 app.add_typer(order_commands.app)
 app.add_typer(market_commands.app)
 app.add_typer(deal_commands.deals)
+bag_commands.add_to(deal_commands.deals)
 app.add_typer(deal_commands.tasks)
 app.add_typer(worker_commands.app)
 app.add_typer(serve_commands.pools)

@@ -9,6 +9,7 @@ import typer
 
 from voisin.cli.reading import address, amount, hash32, tag
 from voisin.cli.session import Session, command
+from voisin.cli.windows import TaskByTaskOption, WindowOption, window_of
 from voisin.units import NRLC, format_amount
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ def sign(
     callback: Annotated[
         str | None, typer.Option(parser=address, metavar="ADDRESS", help="For a request: contract for the results.")
     ] = None,
+    window: WindowOption = None,
+    task_by_task: TaskByTaskOption = False,
     out: Annotated[Path | None, typer.Option(help="File to write the signed order to; the screen unless given.")] = None,
 ) -> None:
     """Sign an order with the wallet; `order publish` offers it, `order fill` makes a deal of orders."""
@@ -65,7 +68,8 @@ def sign(
         if kind == "request":
             me = (await cloud.requester()).address
             draft |= {"category": category, "trust": trust, "appmaxprice": app_price or NRLC(0), "requester": me, "beneficiary": me}
-            draft |= {"params": _params(args), "workerpool": Address(workerpool) if workerpool else ZERO_ADDRESS}
+            window_s = await _window(cloud, volume, tags, workerpool, window_of(window, task_by_task))
+            draft |= {"params": _params(args, window_s), "workerpool": Address(workerpool) if workerpool else ZERO_ADDRESS}
             draft |= {"callback": Address(callback) if callback else ZERO_ADDRESS}
         return await signed(cloud, _typed(kind, draft))
 
@@ -182,10 +186,23 @@ def _typed(kind: str, draft: dict[str, object]) -> SignedOrder:
     return made
 
 
-def _params(args: str) -> str:
+def _params(args: str, window_s: int) -> str:
+    from voisin.client.requester import with_window
     from voisin.protocol.params import DealParams, encode_params
 
-    return encode_params(DealParams(iexec_args=args, iexec_result_storage_provider=STORAGE_PROVIDER))
+    return encode_params(with_window(DealParams(iexec_args=args, iexec_result_storage_provider=STORAGE_PROVIDER), window_s))
+
+
+async def _window(cloud: AsyncCloud, volume: int, tags: str, workerpool: str | None, wanted_s: int | None) -> int:
+    """Choose how a request is settled that anybody may fill: as a bag only if the workerpool that it names settles bags."""
+    from voisin.client.bags.asking import TASK_BY_TASK, Plan, choose_window
+    from voisin.protocol.ids import Address
+    from voisin.protocol.tags import as_tag
+
+    if wanted_s is None and workerpool is None:
+        return TASK_BY_TASK
+    named = frozenset({Address(workerpool)} if workerpool is not None else ())
+    return await choose_window(cloud.links, Plan(volume, as_tag(tags), named, wanted_s))
 
 
 def _write_order(session: Session, order: SignedOrder, out: Path | None) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from voisin.cli.reading import address, amount, inputs_of, settings_of, tag
 from voisin.cli.session import Session, command
+from voisin.cli.windows import TaskByTaskOption, WindowOption, window_of
 from voisin.errors import InputError
 from voisin.units import NRLC
 
@@ -49,6 +50,8 @@ def run(
     ] = None,
     sealed: Annotated[bool, typer.Option("--sealed", help="Seal the result for the wallet's result key.")] = False,
     workerpool: Annotated[str | None, typer.Option(parser=address, metavar="ADDRESS", help="The only workerpool that may run it.")] = None,
+    window: WindowOption = None,
+    task_by_task: TaskByTaskOption = False,
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where results go; several tasks get a folder each.")] = None,
     animation: Annotated[Path | None, typer.Option(metavar="FILE", help="Also make one .gif or .apng of all PNG results.")] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Spend without asking.")] = False,
@@ -73,6 +76,8 @@ def run(
         terms["category"] = category
     if workerpool is not None:
         terms["workerpool"] = workerpool
+    if (window_s := window_of(window, task_by_task)) is not None:
+        terms["window_s"] = window_s
     if time_s or memory or instructions:
         from voisin.protocol.params import RunLimits
 

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 
 from voisin.cli.animation import make_animation, require_pillow
+from voisin.cli.bags import bag_words
 from voisin.cli.invoices import show_conservation, show_invoice
 from voisin.cli.session import Session
 from voisin.cli.show import counted, pairs, short
@@ -22,6 +23,11 @@ from voisin.client import AppFailedError, AsyncCloud, AsyncJob, BalanceSheet, En
 from voisin.errors import GuestError, InputError, StateError, TrustError
 from voisin.protocol.ids import Address, TaskId
 from voisin.units import NRLC, format_amount
+
+_SHORT_WINDOW_S = 60
+"""Up to which window a run waits for the settlement [s]."""
+_POSTED_WITHIN_S = 30.0
+_SETTLED_AFTER_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +118,7 @@ class _Run:
         before = await self._balances()
         job = await self._cloud.start(quote)
         await self._follow(job)
+        await self._settle(job)
         invoices = await job.invoices()
         after = await self._balances()
         animation = self._animate()
@@ -140,6 +147,21 @@ class _Run:
                 tasks.cancel_scope.cancel()
         if self._request.out is None:
             self._print_outputs()
+
+    async def _settle(self, job: AsyncJob) -> None:
+        """Look at the leaves of the job's bags, and where it does not take long wait until they are settled; say what is left."""
+        if not job.bags:
+            return
+        out = self._session.err
+        with out.status("the results are here; looking at what the pool settles"):
+            with anyio.move_on_after(_POSTED_WITHIN_S):
+                await job.checked()
+            with anyio.move_on_after(max(run.story.window_s for run in job.bags) + _SETTLED_AFTER_S):
+                if all(run.story.window_s <= _SHORT_WINDOW_S for run in job.bags):
+                    await job.settled()
+        for run in job.bags:
+            for line in bag_words(run):
+                out.print(line, soft_wrap=True)
 
     async def _keep(self, ending: Ending) -> None:
         result = ending.result if ending.result is not None else getattr(ending.error, "result", None)
@@ -202,6 +224,9 @@ def price_rows(quote: Quote) -> Iterator[tuple[str, str]]:
     yield "tasks", f"{len(quote.tasks)}, in {counted(len(quote.lots), 'deal')}, category {quote.wish.category}"
     sure = "" if quote.terms.trust is not None else f": at least {counted(quote.terms.replicas, 'worker')} agree on each"
     yield "trust", f"{quote.wish.trust}{sure}"
+    if len(quote.tasks) > 1:
+        together = f"as one bag, that may be challenged for {quote.window_s} s"
+        yield "settled", together if quote.window_s else "task by task"
     for lot in quote.lots:
         yield "offer", f"{counted(lot.volume, 'task')} at {format_amount(lot.price)} by workerpool {short(lot.workerpool.workerpool)}"
     yield "price", f"{format_amount(quote.total)} in all"

@@ -7,8 +7,11 @@ from rich.console import Console
 
 from voisin.cli.show import SIMULATED_WORDS, moment, pairs, table
 from voisin.client import AsyncCloud, Callback, CallbackState, Result
-from voisin.errors import StateError, VoisinError
+from voisin.client.bags.desk import BagReport, find_place, report
+from voisin.client.results import require_completed
+from voisin.errors import VoisinError
 from voisin.protocol.api import PoolTaskView
+from voisin.protocol.bag_settlement import NO_RESULT
 from voisin.protocol.ids import Address, DealId, Hash32, TaskId
 from voisin.protocol.records import ContributionStatus, TaskStatus
 from voisin.protocol.wire_words import EnclaveKind
@@ -36,23 +39,27 @@ class TaskDocument(msgspec.Struct, frozen=True, kw_only=True):
     consensus: Hash32
     contributions: tuple[ContributionLine, ...]
     pool: PoolTaskView | None
+    bag: BagReport | None = None
 
 
-async def describe_task(cloud: AsyncCloud, task: str) -> TaskDocument:
+async def describe_task(cloud: AsyncCloud, task: str, deal: str = "") -> TaskDocument:
     """
     Find out where a task stands.
+
+    Args:
+        cloud: The market.
+        task: The task.
+        deal: Its deal, for a task of a bag that the pool does not know.
 
     Raises:
         StateError: Neither chain nor pool know it.
     """
     task_id = TaskId(Hash32(task))
     pool = await _pool_view(cloud, task_id)
-    try:
-        found = await cloud.links.chain.hub.task(task_id)
-    except StateError:
-        if pool is None:
-            raise
-        return _unopened(pool)
+    (found,) = await cloud.links.chain.hub.tasks([task_id])
+    if found is None:
+        deal_id, index = await find_place(cloud.links, task_id, deal)
+        return await _unopened(cloud, task_id, deal_id, index, pool)
     hub = cloud.links.chain.hub
     contributions = [(worker, await hub.contribution(task_id, worker)) for worker in found.contributors]
     lines = (ContributionLine(worker=worker, status=_name(given.status), result_hash=given.result_hash) for worker, given in contributions)
@@ -70,28 +77,37 @@ async def describe_task(cloud: AsyncCloud, task: str) -> TaskDocument:
     )
 
 
-async def fetch(cloud: AsyncCloud, task: str) -> Result:
+async def fetch(cloud: AsyncCloud, task: str, deal: str = "") -> Result:
     """
     Fetch one task's verified result, without waiting for it.
+
+    Args:
+        cloud: The market.
+        task: The task.
+        deal: Its deal, for a task of a bag that the pool does not know.
 
     Raises:
         StateError: The task is unknown, not done, or failed.
         AppFailedError: The app failed.
     """
     task_id = TaskId(Hash32(task))
-    found = await cloud.links.chain.hub.task(task_id)
-    if found.status is not TaskStatus.COMPLETED:
-        from voisin.client.results import require_completed
-
-        require_completed(task_id, found)
-    job = await cloud.deal(found.deal_id)
-    return await job.result(found.index - job.deals[0].deal.bot_first)
+    deal_id, index = await find_place(cloud.links, task_id, deal)
+    job = await cloud.deal(deal_id)
+    (part,) = job.deals
+    if part.bag is not None:
+        await part.bag.look()
+        part.bag.stored(index)
+    else:
+        require_completed(task_id, await cloud.links.chain.hub.task(task_id))
+    return await job.result(index - part.deal.bot_first)
 
 
 def show_task(out: Console, task: TaskDocument) -> None:
     """Print a task."""
     rows = [("Task", str(task.task_id)), ("deal", str(task.deal_id)), ("index", str(task.index)), ("status", task.status)]
-    if task.final_deadline:
+    if task.bag is not None:
+        rows += [("settled", "as one of a bag: not on the chain until it is proven (voisin task prove)"), ("bag", task.bag.why)]
+    elif task.final_deadline:
         rows.append(("contributions until", moment(task.contribution_deadline)))
         rows.append(("refundable from", moment(task.final_deadline)))
     if task.pool is not None:
@@ -133,19 +149,29 @@ async def _pool_view(cloud: AsyncCloud, task_id: TaskId) -> PoolTaskView | None:
         return None
 
 
-def _unopened(pool: PoolTaskView) -> TaskDocument:
+async def _unopened(cloud: AsyncCloud, task_id: TaskId, deal_id: DealId, index: int, pool: PoolTaskView | None) -> TaskDocument:
+    """Describe a task that is not on the chain: it is waiting to be opened, or one of a bag."""
+    job = await cloud.deal(deal_id)
+    (part,) = job.deals
+    status, bag = "waiting", None
+    if part.bag is not None:
+        await part.bag.look()
+        bag = report(part, part.bag)
+        result = part.bag.results.get(index)
+        status = "waiting" if result is None else "no result" if result.digest == NO_RESULT else "done"
     zero, never = Hash32("0x" + "00" * 32), UnixSeconds(0)
     return TaskDocument(
-        task_id=pool.task_id,
-        deal_id=pool.deal_id,
-        index=pool.index,
-        status="waiting",
+        task_id=task_id,
+        deal_id=deal_id,
+        index=index,
+        status=status,
         contribution_deadline=never,
         reveal_deadline=never,
         final_deadline=never,
         consensus=zero,
         contributions=(),
         pool=pool,
+        bag=bag,
     )
 
 

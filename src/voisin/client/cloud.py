@@ -19,6 +19,7 @@ import anyio.to_thread
 from anyio.abc import TaskGroup
 
 from voisin.client.apps import AppReference, find_app
+from voisin.client.bags.desk import AsyncBags
 from voisin.client.bags.guard import Guard
 from voisin.client.callbacks import Callback, find_callback, retry_callback
 from voisin.client.feed import follow_feed, read_topics
@@ -60,6 +61,7 @@ class AsyncCloud:
     Attributes:
         links: The open connections.
         secrets: The wallet's secrets in the network's vault.
+        bags: Deals that are settled as a bag, and what may be done about them.
     """
 
     def __init__(self, links: Links, watch: Watch, background: TaskGroup, unlock: Callable[[], KeySigner]) -> None:
@@ -70,6 +72,7 @@ class AsyncCloud:
         self._requester: Requester | None = None
         self._unlocking = anyio.Lock()
         self.secrets = AsyncSecrets(links, self._wallet)
+        self.bags = AsyncBags(links, watch, self.requester)
 
     async def run(self, app: AppReference, args: Sequence[str | int | float] | TaskSpec = (), **terms: Unpack[RunTerms]) -> Result:
         """
@@ -180,7 +183,7 @@ class AsyncCloud:
             StateError: There is no such deal.
             TrustError: The sums do not add up.
         """
-        return await with_enclave(self.links.book, await deal_invoice(self.links.chain, DealId(as_hash32(deal_id))))
+        return await with_enclave(self.links.book, await deal_invoice(self.links.chain, self.links.storage, DealId(as_hash32(deal_id))))
 
     async def logs(self, task_id: str, tell: Callable[[PrintedText], None] | None = None) -> TaskLogs:
         """

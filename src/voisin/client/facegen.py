@@ -1,8 +1,8 @@
 """
 Writes `faces.py`: for each asynchronous class a typed class whose methods do the same and wait.
 
-Run it after a change of `cloud.py`, `job.py` or `secrets.py`: `python src/voisin/client/facegen.py`. A test compares the file with
-what it writes.
+Run it after a change of `cloud.py`, `job.py`, `secrets.py` or `bags/desk.py`: `python src/voisin/client/facegen.py`. A test compares
+the file with what it writes.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ FACES = {
             *("ask_index", "pool_url", "announce_pool"),
         ),
     ),
+    "AsyncBags": ("bags/desk.py", "BagsFace", ("show", "challenge", "settle", "guard", "claim", "prove")),
     "AsyncSecrets": ("secrets.py", "SecretsFace", ("push", "check", "entries", "delete", "uses", "create_result_key")),
 }
 """For each asynchronous class its file, the name of its blocking face, and the methods that get a blocking twin."""
@@ -33,7 +34,7 @@ FACES = {
 _HEAD = '''"""
 The blocking twins of the asynchronous methods.
 
-Written by facegen.py: change cloud.py, job.py or secrets.py, not this file.
+Written by facegen.py: change cloud.py, job.py, secrets.py or bags/desk.py, not this file.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Unpack
 
 from voisin.client.apps import AppReference
+from voisin.client.bags.desk import AsyncBags, BagReport
 from voisin.client.blocking import Face
 from voisin.client.callbacks import Callback
 from voisin.client.cloud import AsyncCloud

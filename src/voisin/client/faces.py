@@ -1,7 +1,7 @@
 """
 The blocking twins of the asynchronous methods.
 
-Written by facegen.py: change cloud.py, job.py or secrets.py, not this file.
+Written by facegen.py: change cloud.py, job.py, secrets.py or bags/desk.py, not this file.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Unpack
 
 from voisin.client.apps import AppReference
+from voisin.client.bags.desk import AsyncBags, BagReport
 from voisin.client.blocking import Face
 from voisin.client.callbacks import Callback
 from voisin.client.cloud import AsyncCloud
@@ -284,6 +285,95 @@ class CloudFace(Face[AsyncCloud]):
             StateError: A newer statement is there, or the network has no index.
         """
         self._wait(self._inner.announce_pool, workerpool, url, days)
+
+
+class BagsFace(Face[AsyncBags]):
+    """What `AsyncBags` does, waiting for each answer."""
+
+    def show(self, deal_id: str) -> BagReport:
+        """
+        Tell how a bag stands, with its leaves looked at if they are posted.
+
+        Args:
+            deal_id: The deal.
+
+        Raises:
+            StateError: There is no such deal, or its tasks are settled one by one.
+        """
+        return self._wait(self._inner.show, deal_id)
+
+    def challenge(self, deal_id: str, demand: Sequence[int] = ()) -> BagReport:
+        """
+        Prove what is wrong with a bag, ask for leaves that are doubtful or withheld, and end it when they were not shown in time.
+
+        Args:
+            deal_id: The deal.
+            demand: Indexes of tasks whose leaf is asked for in any case, under a bond of the price of a task: it is lost to who shows it.
+
+        Returns:
+            How the bag stands then, with what was done.
+
+        Raises:
+            StateError: There is no such deal, its tasks are settled one by one, or its bag is not posted, or over.
+            RevertError: The hub refuses a demand.
+        """
+        return self._wait(self._inner.challenge, deal_id, demand)
+
+    def settle(self, deal_id: str) -> BagReport:
+        """
+        Have a bag paid whose window has closed; anybody may.
+
+        Args:
+            deal_id: The deal.
+
+        Raises:
+            StateError: There is no such deal, its tasks are settled one by one, or its bag cannot be settled now; the message says why.
+        """
+        return self._wait(self._inner.settle, deal_id)
+
+    def guard(self, deal_id: str) -> BagReport:
+        """
+        Guard a bag until its money has moved: challenge, demand, settle or claim when it is time.
+
+        Args:
+            deal_id: The deal.
+
+        Raises:
+            StateError: There is no such deal, or its tasks are settled one by one.
+        """
+        return self._wait(self._inner.guard, deal_id)
+
+    def claim(self, deal_id: str) -> str:
+        """
+        Take the money of a deal back that was not done in time: a bag, or what is open of other deals; anybody may.
+
+        Args:
+            deal_id: The deal.
+
+        Returns:
+            What was claimed, in words.
+
+        Raises:
+            StateError: There is no such deal, it is too early, or nothing is left to claim.
+        """
+        return self._wait(self._inner.claim, deal_id)
+
+    def prove(self, task: str, deal_id: str = "") -> Callback:
+        """
+        Put one result of a settled bag on the chain; if the deal names a contract, it gets the result by that.
+
+        Args:
+            task: The task.
+            deal_id: Its deal; found through the pool unless given.
+
+        Returns:
+            How the task's callback stands then.
+
+        Raises:
+            StateError: The bag is not settled, the task has no result, or nobody tells which deal the task is of.
+            RevertError: It is proven already.
+        """
+        return self._wait(self._inner.prove, task, deal_id)
 
 
 class SecretsFace(Face[AsyncSecrets]):

@@ -8,13 +8,19 @@ import msgspec
 from msgspec.structs import replace
 
 from voisin.chain import Chain, events_of
+from voisin.chain.bags import posted_bag, settles_bags
+from voisin.client.bags.invoice import build_bag_invoice
+from voisin.client.bags.leaves import fetch_leaves
+from voisin.client.bags.story import BagStory, deal_window
 from voisin.client.invoice import UNKNOWN_ENCLAVE, Invoice, MinedTransaction, build_invoice, concerns
 from voisin.client.services import OrderBook
 from voisin.errors import VoisinError
-from voisin.protocol.events import BagClaimed, BagSettled, BagSlashed, Logged, TaskClaimed, TaskFinalized
-from voisin.protocol.ids import DealId, Hash32, TaskId, as_address, task_id
+from voisin.protocol.bag_settlement import Leaf, PostedBag
+from voisin.protocol.events import BagClaimed, BagPosted, BagSettled, BagSlashed, Logged, TaskClaimed, TaskFinalized
+from voisin.protocol.ids import ZERO_HASH, DealId, Hash32, TaskId, as_address, task_id
 from voisin.protocol.records import Deal
 from voisin.protocol.tags import is_simulated
+from voisin.storage import StorageClient
 from voisin.units import UnixSeconds, Wei
 
 SPAN = 5_000
@@ -77,12 +83,13 @@ async def deal_events(chain: Chain, deal_id: DealId, deal: Deal, *, first_block:
     return found
 
 
-async def deal_invoice(chain: Chain, deal_id: DealId, *, first_block: int | None = None) -> Invoice:
+async def deal_invoice(chain: Chain, storage: StorageClient, deal_id: DealId, *, first_block: int | None = None) -> Invoice:
     """
-    Write a deal's invoice from the chain alone.
+    Write a deal's invoice from the chain, and the leaves of a bag.
 
     Args:
         chain: The chain.
+        storage: Where leaves lie.
         deal_id: The deal's id.
         first_block: Block of the match, when it is known.
 
@@ -94,7 +101,23 @@ async def deal_invoice(chain: Chain, deal_id: DealId, *, first_block: int | None
     logs = await deal_events(chain, deal_id, deal, first_block=first_block)
     ids = task_ids(deal_id, deal)
     ours = dict.fromkeys(logged.tx_hash for logged in logs if concerns(logged.event, deal_id, ids))
-    return build_invoice(deal_id, deal, logs, await mined_transactions(chain, list(ours)))
+    mined = await mined_transactions(chain, list(ours))
+    window_s = deal_window(deal)
+    if window_s is None or not await settles_bags(chain.rpc, chain.hub_address):
+        return build_invoice(deal_id, deal, logs, mined)
+    story = BagStory(deal_id, window_s)
+    posted = [logged.event for logged in logs if isinstance(logged.event, BagPosted) and logged.event.deal_id == deal_id]
+    leaves = await _leaves(storage, posted_bag(posted[0], window_s)) if posted else None
+    return build_bag_invoice(story, deal, logs, mined, leaves)
+
+
+async def _leaves(storage: StorageClient, bag: PostedBag) -> Sequence[Leaf] | None:
+    if bag.root == ZERO_HASH:
+        return None
+    try:
+        return await fetch_leaves(storage, bag)
+    except VoisinError:
+        return None
 
 
 async def with_enclave(book: OrderBook, invoice: Invoice) -> Invoice:

@@ -9,15 +9,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain as joined
+from typing import get_args
 
 import msgspec
 
-from voisin.client.settlement import Outcome, Role, Settlement, Verdict, settle, task_price, total_by_owner
+from voisin.client.settlement import Outcome, Role, Settlement, Transfer, Verdict, settle, task_price, total_by_owner
 from voisin.errors import TrustError
 from voisin.protocol.events import (
+    BagClaimed,
+    BagEvent,
+    BagPosted,
+    BagSettled,
+    BagSlashed,
+    DealGivenBack,
     Event,
+    LeafAnswered,
+    LeafDemanded,
     Logged,
     OrdersMatched,
+    ResultProven,
+    Rewarded,
+    Seized,
     TaskClaimed,
     TaskContributed,
     TaskFinalized,
@@ -79,6 +91,15 @@ class TaskLine(msgspec.Struct, frozen=True, kw_only=True):
     votes: tuple[VoteLine, ...]
 
 
+class BagLine(msgspec.Struct, frozen=True, kw_only=True):
+    """How a deal stands that is settled as a bag: stage, number of results, window [s], from when it may be settled [Unix s; 0 before]."""
+
+    stage: str
+    done: int
+    window_s: int
+    deadline: int
+
+
 class Invoice(msgspec.Struct, frozen=True, kw_only=True):
     """
     The account of one deal. Amounts are in nRLC.
@@ -99,7 +120,8 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
         payments: Who got how much, by role.
         fines: Who lost how much stake, by role.
         gas: What was burnt, by role and kind of transaction.
-        tasks: Every task, by index.
+        tasks: Every task, by index; of a settled bag none if its leaves cannot be had.
+        bag: How the bag stands, for a deal whose tasks are settled together; workers are then paid for all their tasks at once.
     """
 
     deal_id: DealId
@@ -117,6 +139,7 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
     gas: tuple[GasLine, ...]
     tasks: tuple[TaskLine, ...]
     enclave: str = "none"
+    bag: BagLine | None = None
 
     def check(self) -> None:
         """
@@ -180,13 +203,21 @@ def build_invoice(deal_id: DealId, deal: Deal, logs: Sequence[Logged], mined: Ma
 
 
 def subject(event: Event) -> TaskId | None:
-    """Name the task that an event is about; None when it is about none."""
+    """Name the task that an event is about; None when it is about none. Money of a bag moves in the name of its deal."""
     return getattr(event, "task_id", None)
 
 
+def is_money_of(event: Event, deal_id: DealId) -> bool:
+    """Tell whether an event moves money of a bag."""
+    return isinstance(event, Rewarded | Seized) and event.task_id == TaskId(deal_id)
+
+
 def concerns(event: Event, deal_id: DealId, tasks: Mapping[TaskId, int]) -> bool:
-    """Tell whether an event belongs to a deal or one of its tasks."""
-    return subject(event) in tasks or (isinstance(event, OrdersMatched) and event.deal_id == deal_id)
+    """Tell whether an event belongs to a deal or one of its tasks; money of a bag moves in the name of the deal."""
+    return subject(event) in tasks or is_money_of(event, deal_id) or (isinstance(event, _OF_DEALS) and event.deal_id == deal_id)
+
+
+_OF_DEALS = (OrdersMatched, *get_args(BagEvent))
 
 
 _KINDS: tuple[tuple[type[Event], str, Role], ...] = (
@@ -197,6 +228,14 @@ _KINDS: tuple[tuple[type[Event], str, Role], ...] = (
     (TaskRevealed, "reveal", Role.WORKER),
     (TaskContributed, "contribute", Role.WORKER),
     (TaskFinalized, "finalize", Role.SCHEDULER),
+    (BagClaimed, "claim bag", Role.REQUESTER),
+    (DealGivenBack, "give back", Role.SCHEDULER),
+    (BagPosted, "post bag", Role.SCHEDULER),
+    (BagSettled, "settle bag", Role.REQUESTER),
+    (BagSlashed, "prove fraud", Role.REQUESTER),
+    (LeafDemanded, "demand leaf", Role.REQUESTER),
+    (LeafAnswered, "show leaf", Role.REQUESTER),
+    (ResultProven, "prove result", Role.REQUESTER),
 )
 """What a transaction is called by the event it logs, and who usually sends it; the first that applies counts."""
 
@@ -214,7 +253,7 @@ def gas_lines(deal_id: DealId, deal: Deal, logs: Sequence[Logged], mined: Mappin
     ids = {task_id(deal_id, index): index for index in range(deal.bot_first, deal.bot_first + deal.bot_size)}
     by_transaction: dict[Hash32, list[Event]] = {}
     for logged in logs:
-        if logged.tx_hash in mined and (subject(logged.event) is not None or isinstance(logged.event, OrdersMatched)):
+        if logged.tx_hash in mined and (subject(logged.event) is not None or isinstance(logged.event, _OF_DEALS)):
             by_transaction.setdefault(logged.tx_hash, []).append(logged.event)
     count: Counter[tuple[str, str]] = Counter()
     gas: Counter[tuple[str, str]] = Counter()
@@ -248,7 +287,11 @@ def _line_of(events: Sequence[Event], sender: Address, deal: Deal) -> tuple[str,
 
 
 def _lines(settlements: Mapping[TaskId, Settlement], *, fines: bool) -> tuple[PaymentLine, ...]:
-    transfers = list(joined.from_iterable(found.fines if fines else found.payments for found in settlements.values()))
+    return payment_lines(list(joined.from_iterable(found.fines if fines else found.payments for found in settlements.values())))
+
+
+def payment_lines(transfers: Sequence[Transfer]) -> tuple[PaymentLine, ...]:
+    """Add transfers up, in the order of the roles."""
     totals = total_by_owner(transfers)
     places = list(Role)
     ordered = sorted(totals, key=lambda key: (places.index(key[0]), key[1]))

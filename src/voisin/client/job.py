@@ -7,6 +7,7 @@ pool has not finished by the deal's final deadline is claimed, which gives its p
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -209,7 +210,7 @@ class AsyncJob:
         Raises:
             TrustError: The sums do not add up.
         """
-        written = [await deal_invoice(self.links.chain, part.deal_id, first_block=part.block) for part in self.deals]
+        written = [await deal_invoice(self.links.chain, self.links.storage, part.deal_id, first_block=part.block) for part in self.deals]
         return [await with_enclave(self.links.book, invoice) for invoice in written]
 
     async def claim_late(self, sender: Sender) -> None:
@@ -235,24 +236,48 @@ class AsyncJob:
                 with anyio.move_on_after(min(left, _LOOK_S) if left > 0 else _LOOK_S):
                     await self._all_settled(waiting)
 
+    async def claim_now(self, sender: Sender) -> int:
+        """
+        Claim what is open of deals past their final deadline.
+
+        Returns:
+            How many tasks were claimed.
+
+        Raises:
+            StateError: It is too early, or nothing is open.
+            RevertError: The hub refuses.
+        """
+        claimed = 0
+        for part in self.deals:
+            waiting = [task for task in part.tasks if not self.watched[task].settled.is_set()]
+            left = part.deadline - max(int(time.time()), await self.links.chain.block_time())
+            if waiting and left > 0:
+                raise StateError(f"deal {part.deal_id} cannot be claimed yet", hint=f"come back in {left} s")
+            await self._send_claims(part, waiting, sender)
+            claimed += len(waiting)
+        if not claimed:
+            raise StateError("nothing is left to claim", hint="look at the deal with `voisin deal show`")
+        return claimed
+
     async def _all_settled(self, tasks: Sequence[TaskId]) -> None:
         for task in tasks:
             await self.watched[task].settled.wait()
 
     async def _claim(self, part: JobDeal, tasks: Sequence[TaskId], sender: Sender) -> None:
         """Claim tasks; when the chain's clock is behind ours or others were faster, the next look decides."""
+        with contextlib.suppress(RevertError, UnavailableError):
+            await self._send_claims(part, tasks, sender)
+
+    async def _send_claims(self, part: JobDeal, tasks: Sequence[TaskId], sender: Sender) -> None:
         hub = self.links.chain.hub_address
         for first in range(0, len(tasks), _CLAIMS_AT_ONCE):
             some = tasks[first : first + _CLAIMS_AT_ONCE]
             known = [task for task in some if self.watched[task].stage >= Stage.STARTED]
             unknown = [(part.deal_id, part.tasks[task]) for task in some if self.watched[task].stage < Stage.STARTED]
-            try:
-                if known:
-                    await sender.send(calls.claim_array(hub, known))
-                if unknown:
-                    await sender.send(calls.initialize_and_claim_array(hub, unknown))
-            except (RevertError, UnavailableError):
-                return
+            if known:
+                await sender.send(calls.claim_array(hub, known))
+            if unknown:
+                await sender.send(calls.initialize_and_claim_array(hub, unknown))
 
     async def _ending(self, index: int) -> Ending:
         try:

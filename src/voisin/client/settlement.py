@@ -31,6 +31,8 @@ class Role(StrEnum):
     SCHEDULER = "scheduler"
     WORKER = "worker"
     KITTY = "kitty"
+    CHALLENGER = "challenger"
+    """Who proved a bag wrong."""
 
 
 class Verdict(StrEnum):

@@ -18,7 +18,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from voisin.client.apps import AppReference
 from voisin.client.cloud import AsyncCloud, WalletReference, connect_async
-from voisin.client.faces import CloudFace, JobFace, SecretsFace
+from voisin.client.faces import BagsFace, CloudFace, JobFace, SecretsFace
 from voisin.client.network import Network
 from voisin.client.quote import Quote
 from voisin.client.results import Result
@@ -60,12 +60,14 @@ class Cloud(CloudFace):
 
     Attributes:
         secrets: The wallet's secrets in the network's vault.
+        bags: Deals that are settled as a bag, and what may be done about them.
     """
 
     def __init__(self, portal: BlockingPortal, inner: AsyncCloud) -> None:
         super().__init__(portal, inner)
         self._pending: set[Future[Result]] = set()
         self.secrets = SecretsFace(portal, inner.secrets)
+        self.bags = BagsFace(portal, inner.bags)
 
     def start(self, quote: Quote) -> Job:
         """

@@ -9,26 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
 
 import anyio
 import anyio.to_thread
 import structlog
 
 from voisin.client.bags.audit import Audit, audit
+from voisin.client.bags.leaves import fetch_leaves
 from voisin.client.bags.pools import find_pool
 from voisin.client.bags.story import BagStory
 from voisin.client.links import Links
 from voisin.client.results import Stored
 from voisin.client.watch import Stage, Watch, Watched
 from voisin.errors import InputError, StateError, TrustError, UnavailableError, VoisinError
-from voisin.protocol.bag_api import BagResult, BagStage, decode_leaves
-from voisin.protocol.bag_settlement import NO_RESULT, Leaf
+from voisin.protocol.bag_api import BagResult, BagStage
+from voisin.protocol.bag_settlement import NO_RESULT, Leaf, leaf_hash
 from voisin.protocol.cid import cid_from_digest
 from voisin.protocol.ids import ZERO_HASH, Hash32, TaskId, as_address, as_hash32, from_hex
+from voisin.protocol.merkle import ZERO_NODE
 from voisin.protocol.records import Deal
 
-MAX_FILE_BYTES: Final = 1 << 28
 _LONG_POLL_S = 20
 _PAUSE_S, _LONGEST_PAUSE_S = 0.25, 5.0
 _LATE_LEAVES_S = 60.0
@@ -78,6 +78,25 @@ class BagRun:
             tasks.start_soon(self._listen)
             await self._look_after()
             tasks.cancel_scope.cancel()
+
+    async def look(self) -> None:
+        """Ask pool and storage once for what they know; what they do not tell stays unknown."""
+        after = 0
+        try:
+            async with find_pool(self.links, self.deal.workerpool.pointer) as pool:
+                while not self.is_known and (view := await pool.bag(self.story.deal_id, after=after)).next > after:
+                    self._take_all(view.results, from_pool=True)
+                    after = view.next
+        except VoisinError as error:
+            _log.info("bag_pool_silent", deal=self.story.deal_id, reason=error.message)
+        await self._get_leaves()
+        self._end_if_over()
+
+    def hashes(self) -> list[bytes]:
+        """Hash the leaves, which must be there; what lies at the bottom of the posted tree."""
+        assert self.leaves is not None
+        hashes = [leaf_hash(leaf) for leaf in self.leaves]
+        return [*hashes, *[ZERO_NODE] * (self.deal.bot_size - len(hashes))]
 
     async def until_over(self) -> None:
         """Wait until the requester's money moves no more."""
@@ -157,7 +176,12 @@ class BagRun:
             while self.story.stage is BagStage.SETTLED and not self.is_known:
                 await self._get_leaves()
                 await anyio.sleep(_PAUSE_S * 2)
-        self._end()
+        self._end_if_over()
+        for index, task in self.tasks.items():
+            if index not in self.results:
+                words = f"neither the pool nor storage tells where the result of task {index} lies: {self.trouble}"
+                self.watched[task].give_up(UnavailableError(words, hint="try again later; the bag is settled"))
+        self.watch.announce()
 
     async def _get_leaves(self) -> None:
         """Try once to get the file of leaves, if it is posted and not here; look at the leaves."""
@@ -165,8 +189,7 @@ class BagRun:
         if bag is None or bag.root == ZERO_HASH or self.leaves is not None:
             return
         try:
-            data = await self.links.storage.get_bytes(cid_from_digest(from_hex(bag.leaves)), max_bytes=MAX_FILE_BYTES)
-            leaves = await anyio.to_thread.run_sync(decode_leaves, data, self.story.deal_id, bag.root)
+            leaves = await fetch_leaves(self.links.storage, bag)
         except (UnavailableError, InputError, TrustError) as error:
             self.trouble = error.message
             _log.info("bag_leaves_missing", deal=self.story.deal_id, reason=error.message)
@@ -198,18 +221,12 @@ class BagRun:
             except InputError as error:
                 _log.warning("bag_result_refused", deal=self.story.deal_id, index=result.index, reason=error.message)
 
-    def _end(self) -> None:
+    def _end_if_over(self) -> None:
         """Say of every task that will have no result any more why not."""
         why = _ENDINGS.get(self.story.stage)
-        for index, task in self.tasks.items():
-            if index in self.results:
-                continue
-            if why is not None:
-                self.take(BagResult(index=index, digest=NO_RESULT, location=ZERO_HASH, reason=why))
-            else:
-                words = f"neither the pool nor storage tells where the result of task {index} lies: {self.trouble}"
-                self.watched[task].give_up(UnavailableError(words, hint="try again later; the bag is settled"))
-        self.watch.announce()
+        for index in self.tasks if why is not None else ():
+            if index not in self.results:
+                self.take(BagResult(index=index, digest=NO_RESULT, location=ZERO_HASH, reason=why or ""))
 
 
 def _may_be_enough(agreed: int, trust: int) -> bool:
