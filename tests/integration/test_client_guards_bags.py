@@ -11,10 +11,11 @@ import pytest
 from tests.integration.client_rig import PRICE, WASM, Rig, open_rig
 from tests.support.bag_pool import FRAUDS, BagScript
 from voisin.chain.bags import Fraud
-from voisin.client import AsyncCloud, AsyncJob, connect_async
-from voisin.errors import StateError
+from voisin.client import AsyncCloud, AsyncJob, CallbackState, connect_async
+from voisin.client.settlement import Outcome, Role
+from voisin.errors import RevertError, StateError
 from voisin.protocol.bag_api import BagStage
-from voisin.protocol.records import Account
+from voisin.protocol.records import Account, TaskStatus
 from voisin.units import NRLC
 
 pytestmark = pytest.mark.anyio
@@ -111,6 +112,7 @@ async def test_results_come_before_the_bag_is_settled_and_the_workers_are_paid_a
     await money_is(cloud, held - 3 * PRICE)
     now = [await rig.chain.hub.account(worker.address) for worker in rig.workers[:2]]
     assert [after.stake - then.stake for after, then in zip(now, paid, strict=True)] == [3 * PRICE * 9 // 20] * 2
+    await invoice_adds_up(rig, job)
     again = await cloud.deal(job.deal_ids[0])
     assert [result.archive for result in await again.results()] == [result.archive for result in results]
 
@@ -126,7 +128,25 @@ async def test_every_fraud_is_proven_and_the_money_is_back(rig: Rig, cloud: Asyn
         await travel(rig)
     assert await over(job) is BagStage.PUNISHED
     assert (story.fraud, story.challenger) == (PROVEN[fraud], rig.requester.address)
+    (invoice,) = await job.invoices()
+    assert (invoice.spent, invoice.refunded, [line.amount for line in invoice.fines]) == (0, 3 * PRICE, [STAKE])
+    assert {line.role: line.amount for line in invoice.payments} == {Role.CHALLENGER: STAKE // 10, Role.KITTY: STAKE - STAKE // 10}
     await money_is(cloud, held + STAKE // 10)
+
+
+async def invoice_adds_up(rig: Rig, job: AsyncJob) -> None:
+    """The payouts are the workers' lines, what is left is the scheduler's, and every task names who agreed."""
+    (invoice,) = await job.invoices()
+    assert (invoice.spent, invoice.refunded, invoice.pending) == (3 * PRICE, 0, 0)
+    share = 3 * PRICE * 9 // 20
+    workers = {worker.address: share for worker in rig.workers[:2]}
+    assert {line.owner: line.amount for line in invoice.payments if line.role is Role.WORKER} == workers
+    assert {line.owner: line.amount for line in invoice.payments if line.role is not Role.WORKER} == {rig.scheduler.address: PRICE * 3 // 10}
+    assert [task.outcome for task in invoice.tasks] == [Outcome.COMPLETED] * 3
+    assert all({vote.worker for vote in task.votes} == workers.keys() for task in invoice.tasks)
+    assert invoice.bag is not None
+    assert (invoice.bag.stage, invoice.bag.done, invoice.bag.window_s) == ("settled", 3, WINDOW_S)
+    assert {line.kind: line.role for line in invoice.gas} == {"match": "requester", "post bag": "scheduler", "settle bag": "scheduler"}
 
 
 async def money_is(cloud: AsyncCloud, stake: int) -> None:
@@ -173,6 +193,8 @@ async def test_leaves_that_are_shown_when_they_are_asked_for_cost_the_bonds_and_
     await travel(rig)
     assert await over(job) is BagStage.SETTLED
     await money_is(cloud, held - 6 * PRICE)
+    (invoice,) = await job.invoices()
+    assert [(line.role, line.amount) for line in invoice.fines] == [(Role.REQUESTER, 3 * PRICE)]
     assert [result.files["out.txt"] for result in await job.results()] == [b"one", b"two", b"three"]
 
 
@@ -202,6 +224,8 @@ async def test_nobody_posts_so_the_client_claims(rig: Rig, cloud: AsyncCloud, ap
     job = await start(cloud, app)
     await travel(rig, 3001)
     assert await over(job) is BagStage.CLAIMED
+    (invoice,) = await job.invoices()
+    assert (invoice.refunded, [(line.role, line.amount) for line in invoice.payments]) == (3 * PRICE, [(Role.KITTY, STAKE)])
     with pytest.raises(StateError, match="the pool settled nothing in time"):
         await job.results()
     await money_is(cloud, held)
@@ -214,3 +238,74 @@ async def test_a_deal_that_is_given_back_is_over_at_once(rig: Rig, cloud: AsyncC
     with pytest.raises(StateError, match="the pool gave the deal back"):
         await job.results()
     assert (await cloud.account()).locked == 0
+    (invoice,) = await job.invoices()
+    assert (invoice.refunded, invoice.bag and invoice.bag.stage) == (3 * PRICE, "given-back")
+
+
+async def test_one_result_is_proven_on_the_chain(rig: Rig, cloud: AsyncCloud, app: Path) -> None:
+    job = await start(cloud, app, [["one"], ["idle"], ["three"]])
+    with anyio.fail_after(30):
+        await job.checked()
+    deal, names = job.deal_ids[0], list(job.deals[0].tasks)
+    with pytest.raises(StateError, match=r"no result of deal .* can be proven: it is posted"):
+        await cloud.bags.prove(names[0], deal)
+    await travel(rig)
+    assert await over(job) is BagStage.SETTLED
+    proven = await cloud.bags.prove(names[2], deal)
+    assert proven.state is CallbackState.NONE
+    task = await rig.chain.hub.task(names[2])
+    assert (task.status, task.result_digest) == (TaskStatus.COMPLETED, (await job.result(2)).digest)
+    with pytest.raises(StateError, match="has no result"):
+        await cloud.bags.prove(names[1], deal)
+    with pytest.raises(RevertError, match="proven"):
+        await cloud.bags.prove(names[2])
+    with pytest.raises(StateError, match="name its deal with --deal"):
+        await cloud.bags.prove(names[0])
+
+
+async def test_what_a_person_may_do_by_hand(rig: Rig, app: Path) -> None:
+    """A wallet that only looks, then one that challenges, settles and claims; each says when it is too early."""
+    rig.script.bag = BagScript(settles=False)
+    async with connect_async(rig.home) as cloud:
+        deal = (await start(cloud, app)).deal_ids[0]
+    async with connect_async(rig.home, wallet=rig.poor) as stranger:
+        async with anyio.create_task_group() as tasks:
+            job = await stranger.deal(deal)
+            with anyio.fail_after(30):
+                await job.checked()
+            tasks.cancel_scope.cancel()
+        report = await stranger.bags.show(deal)
+        assert (report.stage, report.done, report.is_checked, report.wrong) == (BagStage.POSTED, 3, True, ())
+        assert (await stranger.bags.challenge(deal)).acts == ()
+        for early in (stranger.bags.settle, stranger.bags.claim):
+            with pytest.raises(StateError):
+                await early(deal)
+        await travel(rig)
+        settled = await stranger.bags.settle(deal)
+        assert (settled.stage, len(settled.acts)) == (BagStage.SETTLED, 1)
+        with pytest.raises(StateError, match="nothing can be done about the bag"):
+            await stranger.bags.settle(deal)
+
+
+async def test_a_leaf_that_is_asked_for_by_hand(rig: Rig, cloud: AsyncCloud, app: Path) -> None:
+    rig.script.bag = BagScript(settles=False)
+    job = await start(cloud, app)
+    with anyio.fail_after(30):
+        await job.checked()
+    report = await cloud.bags.challenge(job.deal_ids[0], [1])
+    assert [(demand.index, demand.asker) for demand in report.demands] == [(1, rig.requester.address)]
+    await until(job, lambda: job.bags[0].story.answered == {1})
+    with pytest.raises(RevertError, match="demanded"):
+        await cloud.bags.challenge(job.deal_ids[0], [1])
+    await travel(rig)
+    assert await over(job) is BagStage.SETTLED
+
+
+async def test_task_by_task_is_had_when_it_is_wanted(rig: Rig, cloud: AsyncCloud, app: Path) -> None:
+    quote = await cloud.quote(app, TASKS)
+    assert quote.window_s == rig.network.bag_window_s
+    assert (await cloud.quote(app, [["one"]])).window_s == 0
+    quote = await cloud.quote(app, TASKS, window_s=0)
+    job = await cloud.start(quote)
+    assert job.bags == ()
+    assert len(await job.results()) == 3

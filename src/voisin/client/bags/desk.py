@@ -12,7 +12,7 @@ from voisin.chain.bags import ShownLeaf
 from voisin.client.bags.guard import Guard
 from voisin.client.bags.run import BagRun
 from voisin.client.bags.steps import Step, Wait
-from voisin.client.bags.story import FRAUDS, payouts_of
+from voisin.client.bags.story import FRAUDS
 from voisin.client.callbacks import Callback, find_callback
 from voisin.client.job import AsyncJob, JobDeal, open_job
 from voisin.client.links import Links
@@ -22,7 +22,7 @@ from voisin.client.watch import Watch
 from voisin.errors import InputError, StateError, VoisinError
 from voisin.protocol.archive import open_archive
 from voisin.protocol.bag_api import BagStage
-from voisin.protocol.bag_settlement import NO_RESULT, PostedBag
+from voisin.protocol.bag_settlement import NO_RESULT, PostedBag, unpack_payouts
 from voisin.protocol.ids import ZERO_ADDRESS, Address, DealId, Hash32, TaskId, as_hash32, task_id
 from voisin.protocol.merkle import MerkleTree
 from voisin.units import NRLC, UnixSeconds
@@ -309,7 +309,7 @@ def report(part: JobDeal, run: BagRun, done: Sequence[Step] = ()) -> BagReport:
         is_checked=run.audit is not None,
         wrong=_wrong(run),
         demands=tuple(demands),
-        payouts=payouts_of(bag.payouts) if bag is not None else {},
+        payouts=unpack_payouts(bag.payouts) if bag is not None else {},
         acts=tuple(f"{step.call.label}: {step.why}" for step in done),
     )
 

@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from voisin.client.bags.story import BagStory, payouts_of
+from voisin.client.bags.story import BagStory
 from voisin.client.invoice import BagLine, Invoice, MinedTransaction, TaskLine, VoteLine, gas_lines, is_money_of, payment_lines
 from voisin.client.settlement import Outcome, Role, Transfer, Verdict, task_price
 from voisin.errors import TrustError
 from voisin.protocol.bag_api import BagStage
-from voisin.protocol.bag_settlement import NO_RESULT, Leaf
+from voisin.protocol.bag_settlement import NO_RESULT, Leaf, unpack_payouts
 from voisin.protocol.events import BagClaimed, BagEvent, BagSettled, BagSlashed, LeafAnswered, Logged, Rewarded, Seized
 from voisin.protocol.ids import ZERO_ADDRESS, ZERO_HASH, Hash32, task_id
 from voisin.protocol.records import Deal
@@ -119,7 +119,7 @@ class _Account:
                 self._pay(Role.APP, _next(rewarded))
             if deal.dataset.price > 0 and deal.dataset.pointer != ZERO_ADDRESS:
                 self._pay(Role.DATASET, _next(rewarded))
-            payouts = payouts_of(bag.payouts)
+            payouts = unpack_payouts(bag.payouts)
             self.payments += [Transfer(Role.WORKER, worker, amount) for worker, amount in payouts.items()]
             if deal.workerpool.price * bag.done > sum(payouts.values()):
                 self._pay(Role.SCHEDULER, _next(rewarded))

@@ -18,9 +18,9 @@ from voisin.protocol.events import (
     LeafAnswered,
     LeafDemanded,
 )
-from voisin.protocol.ids import ZERO_HASH, Address, DealId, as_address, to_hex
+from voisin.protocol.ids import ZERO_HASH, Address, DealId
 from voisin.protocol.records import Deal
-from voisin.units import NRLC, UnixSeconds
+from voisin.units import UnixSeconds
 
 FRAUDS = {
     Fraud.CONTRADICTION: "a contribution was left out or changed",
@@ -123,9 +123,3 @@ def deal_window(deal: Deal) -> int | None:
         return window_of(deal.params, deal.tag)
     except InputError:
         return 0
-
-
-def payouts_of(packed: bytes) -> dict[Address, NRLC]:
-    """Read a list of payouts that the hub has accepted [nRLC]."""
-    rows = [packed[at : at + 36] for at in range(0, len(packed), 36)]
-    return {as_address(to_hex(row[:20])): NRLC(int.from_bytes(row[20:], "big")) for row in rows}
