@@ -16,6 +16,7 @@ from voisin.units import NRLC
 if TYPE_CHECKING:
     from voisin.client import RunTerms
     from voisin.client.terms import TaskSpec
+    from voisin.protocol.params import RunLimits
 
 _EXAMPLE = "voisin run apps/pathtracer --frames 0..23 --set size=320x240 --animation demo.gif"
 ANIMATIONS = (".gif", ".apng", ".png")
@@ -79,9 +80,7 @@ def run(
     if (window_s := window_of(window, task_by_task)) is not None:
         terms["window_s"] = window_s
     if time_s or memory or instructions:
-        from voisin.protocol.params import RunLimits
-
-        terms["limits"] = RunLimits(time_s=time_s, memory_bytes=memory << 20, instructions=instructions)
+        terms["limits"] = _limits(time_s, memory, instructions)
     tasks = _tasks(app, args or [], given)
     run_app(session, RunRequest(app=app, tasks=tasks, terms=terms, out=out, animation=animation, is_agreed=yes))
 
@@ -102,6 +101,12 @@ def _secrets(given: list[str]) -> dict[int, str]:
     if wrong is not None:
         raise typer.BadParameter(f"{wrong!r} is not the number of a secret: they count from 1", param_hint="--secret")
     return {int(number): name for number, name in named.items()}
+
+
+def _limits(time_s: float, memory_mib: int, instructions: int) -> RunLimits:
+    from voisin.protocol.params import RunLimits
+
+    return RunLimits(time_s=time_s, memory_bytes=memory_mib << 20, instructions=instructions)
 
 
 def _tasks(app: str, args: list[str], given: dict[str, str]) -> tuple[TaskSpec, ...]:
