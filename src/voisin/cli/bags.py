@@ -44,7 +44,7 @@ def bag_words(run: BagRun) -> Iterator[str]:
 
 def _rows(report: BagReport) -> Iterator[tuple[str, str]]:
     yield "Bag", str(report.deal_id)
-    yield "stage", f"{report.stage.value}: {report.why}"
+    yield "stage", report.why
     yield "tasks", f"{counted(report.volume, 'task')}, {report.done} with a result"
     yield "window", f"{report.window_s} s"
     if report.deadline:

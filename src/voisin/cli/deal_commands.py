@@ -23,7 +23,7 @@ tasks = typer.Typer(name="task", help="Tasks: where they stand and why, and thei
 DealArgument = Annotated[str, typer.Argument(parser=hash32, metavar="DEAL", help="The deal's id.")]
 TaskArgument = Annotated[str, typer.Argument(parser=hash32, metavar="TASK", help="The task's id.")]
 DealOption = Annotated[
-    str,
+    str | None,
     typer.Option("--deal", parser=hash32, metavar="DEAL", help="The task's deal, where neither chain nor pool know it by the task."),
 ]
 
@@ -44,13 +44,13 @@ def show_deal(session: Session, deal: DealArgument) -> None:
     session.answer(invoice, show)
 
 
-def show_task(session: Session, task: TaskArgument, deal: DealOption = "") -> None:
+def show_task(session: Session, task: TaskArgument, deal: DealOption = None) -> None:
     """Show where a task stands, and why, as chain and pool know it."""
 
     async def work(cloud: AsyncCloud) -> TaskDocument:
         from voisin.cli.tasks import describe_task
 
-        return await describe_task(cloud, task, deal)
+        return await describe_task(cloud, task, deal or "")
 
     found = session.with_cloud(work)
 
@@ -66,14 +66,14 @@ def task_result(
     session: Session,
     task: TaskArgument,
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where the files go; without it, the app's output is shown.")] = None,
-    deal: DealOption = "",
+    deal: DealOption = None,
 ) -> None:
     """Fetch a task's result, checked against the digest on the chain, or against that of its bag."""
 
     async def work(cloud: AsyncCloud) -> Result:
         from voisin.cli.tasks import fetch
 
-        return await fetch(cloud, task, deal)
+        return await fetch(cloud, task, deal or "")
 
     result = session.with_cloud(work)
     saved = [str(path) for path in result.save(out)] if out is not None else []
@@ -112,11 +112,11 @@ def task_callback(
     session.answer(found, show)
 
 
-def task_prove(session: Session, task: TaskArgument, deal: DealOption = "") -> None:
+def task_prove(session: Session, task: TaskArgument, deal: DealOption = None) -> None:
     """Put the result of a task on the chain whose bag is settled; a contract that the deal names gets it by that."""
 
     async def work(cloud: AsyncCloud) -> Callback:
-        return await cloud.bags.prove(task, deal)
+        return await cloud.bags.prove(task, deal or "")
 
     found = session.with_wallet(work)
 

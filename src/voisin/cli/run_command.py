@@ -60,10 +60,7 @@ def run(
     """Run an app on the market's machines: shows the price, spends it if you agree, and gives results and invoice."""
     from voisin.cli.running import RunRequest, run_app
 
-    if replicas is not None and trust is not None:
-        raise typer.BadParameter("give one of --replicas and --trust: they say the same", param_hint="--trust")
-    if animation is not None and animation.suffix.lower() not in ANIMATIONS:
-        raise typer.BadParameter(f"{animation.name!r} does not end in .gif or .apng", param_hint="--animation")
+    _check(replicas, trust, animation)
     given = settings_of(sets or [])
     if frames is not None:
         if "frame" in given:
@@ -101,6 +98,13 @@ def _secrets(given: list[str]) -> dict[int, str]:
     if wrong is not None:
         raise typer.BadParameter(f"{wrong!r} is not the number of a secret: they count from 1", param_hint="--secret")
     return {int(number): name for number, name in named.items()}
+
+
+def _check(replicas: int | None, trust: int | None, animation: Path | None) -> None:
+    if replicas is not None and trust is not None:
+        raise typer.BadParameter("give one of --replicas and --trust: they say the same", param_hint="--trust")
+    if animation is not None and animation.suffix.lower() not in ANIMATIONS:
+        raise typer.BadParameter(f"{animation.name!r} does not end in .gif or .apng", param_hint="--animation")
 
 
 def _limits(time_s: float, memory_mib: int, instructions: int) -> RunLimits:
