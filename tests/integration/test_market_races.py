@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.order_book import DEADLINE_S, RLC, Trade, market_settings
 from voisin.errors import FundsError, StateError, TrustError, UnavailableError, VoisinError
-from voisin.market.book import BookWrite, Position
+from voisin.market.book import BookEntering, Position
 from voisin.market.query import OrderQuery
 from voisin.market.service import MarketService
 from voisin.market.store import SqlStore, open_store
@@ -34,15 +34,15 @@ class RacyStore(SqlStore):
     happening: Happening | None = None
 
     def __post_init__(self) -> None:
-        super().__init__(self.inner._engine)
+        super().__init__(self.inner._engine, self.inner._lines)
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[BookWrite]:  # type: ignore[override]
+    async def enter(self) -> AsyncIterator[BookEntering]:  # type: ignore[override]
         """Let it happen, then begin."""
         happening, self.happening = self.happening, None
         if happening is not None:
             await happening()
-        async with self.inner.write() as write:
+        async with self.inner.enter() as write:
             yield write
 
 

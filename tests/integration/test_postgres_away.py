@@ -8,7 +8,7 @@ from sqlalchemy import text
 from tests.support.postgres import Cluster
 from voisin.errors import InputError, UnavailableError
 from voisin.market.database import open_database
-from voisin.market.store import SqlStore, open_store
+from voisin.market.store import open_store, store_of
 from voisin.market.twin import TWIN_DOMAIN
 
 pytestmark = pytest.mark.anyio
@@ -43,8 +43,11 @@ async def test_address_with_a_parameter_that_means_nothing(postgres_url: str) ->
 
 
 async def test_connections_cut_while_the_market_runs(postgres_url: str) -> None:
-    async with open_database(postgres_url, TWIN_DOMAIN, 7) as engine, open_database(postgres_url, TWIN_DOMAIN, 7) as administrator:
-        store = SqlStore(engine)
+    async with (
+        open_database(postgres_url, TWIN_DOMAIN, 7) as engine,
+        open_database(postgres_url, TWIN_DOMAIN, 7) as administrator,
+        store_of(engine) as store,
+    ):
 
         async def write_while_cut_off() -> None:
             async with store.write() as write:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from anyio.abc import SocketStream
 
-from voisin.chain.devnet.wire.http_protocol import FastHttpProtocol
+from voisin.service.fast_http import FastHttpProtocol
 from voisin.service.patience import HttpConnection, Patience, Watched
 from voisin.service.serving import serve_app
 

@@ -19,15 +19,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.support.ecosystem import Client
 from tests.support.nights import examples
-from tests.support.order_book import market_settings, somewhere
-from voisin.market.api import create_app
+from tests.support.order_book import market_settings, put, somewhere
+from voisin.market.api import create_front
 from voisin.market.book import BookStore
 from voisin.market.database import open_database
 from voisin.market.machine import Entry
 from voisin.market.memory import MemoryStore
 from voisin.market.schema import deals, orders
 from voisin.market.service import MarketService
-from voisin.market.store import SqlStore
+from voisin.market.store import store_of
 from voisin.market.twin import TWIN_DOMAIN, TwinLedger
 from voisin.protocol.api import DealEntry
 from voisin.protocol.ids import ZERO_ADDRESS, Address, DealId, Hash32, OrderHash, to_hex
@@ -200,28 +200,29 @@ async def compare(database: AsyncEngine, book: list[tuple[Entry, Line]], asked: 
     """Put the same questions to a market on a database, to one in memory, and to the naive model."""
     async with database.begin() as connection:
         await connection.execute(delete(orders))
-    stores: list[BookStore] = [SqlStore(database), MemoryStore()]
-    for store in stores:
-        async with store.write() as write:
-            for entry, _ in book:
-                await write.save(entry)
-        async with open_client(store) as client:
-            for query in asked:
-                wanted = sorted((line for _, line in book if is_wanted(line, query)), key=best_first)
-                named = {name: value for name, value in query.items() if name != "kind"}
-                shown, counts = await read_pages(client, f"/{query['kind']}orders", named, "orders", size)
-                assert [each["orderHash"] for each in shown] == [line.hash for line in wanted]
-                assert counts == {len(wanted)}
-                assert [each["remaining"] for each in shown] == [line.remaining for line in wanted]
-                if query["kind"] == "dataset":
-                    bulk = [line.order["datasetprice"] == 0 and line.order["volume"] >= 2**53 - 2 for line in wanted]
-                    assert [each["bulk"] for each in shown] == bulk
+    async with store_of(database) as in_database:
+        stores: list[BookStore] = [in_database, MemoryStore()]
+        for store in stores:
+            async with store.write() as write:
+                for entry, _ in book:
+                    await put(write, entry)
+            async with open_client(store) as client:
+                for query in asked:
+                    wanted = sorted((line for _, line in book if is_wanted(line, query)), key=best_first)
+                    named = {name: value for name, value in query.items() if name != "kind"}
+                    shown, counts = await read_pages(client, f"/{query['kind']}orders", named, "orders", size)
+                    assert [each["orderHash"] for each in shown] == [line.hash for line in wanted]
+                    assert counts == {len(wanted)}
+                    assert [each["remaining"] for each in shown] == [line.remaining for line in wanted]
+                    if query["kind"] == "dataset":
+                        bulk = [line.order["datasetprice"] == 0 and line.order["volume"] >= 2**53 - 2 for line in wanted]
+                        assert [each["bulk"] for each in shown] == bulk
 
 
 def open_client(store: BookStore) -> _Opened:
     """Open a client of a market with these records."""
     config = market_settings()
-    app = create_app(MarketService(TwinLedger(), store, config), config)
+    app = create_front(MarketService(TwinLedger(), store, config), config)
     return _Opened(httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://market"))  # type: ignore[arg-type]
 
 
@@ -318,24 +319,25 @@ async def compare_deals(database: AsyncEngine, made: list[DealEntry], asked: lis
     """Put the same questions about deals to both records and to the naive model."""
     async with database.begin() as connection:
         await connection.execute(delete(deals))
-    stores: list[BookStore] = [SqlStore(database), MemoryStore()]
-    for store in stores:
-        async with store.write() as write:
-            for place, deal in enumerate(made):
-                await write.add_deal(deal, place)
-        async with open_client(store) as client:
-            for query in asked:
-                wanted = [deal for deal in made if all(getattr(deal, DEAL_FILTERS[name]) == value for name, value in query.items())]
-                wanted.sort(key=lambda deal: deal.deal_id)
-                wanted.sort(key=lambda deal: deal.block, reverse=True)
-                shown, counts = await read_pages(client, "/deals", query, "deals", 10)
-                assert [each["dealid"] for each in shown] == [deal.deal_id for deal in wanted]
-                assert counts == {len(wanted)}
-                assert all(each["dataset"]["price"] == str(2**60) for each in shown), "what is not exact as a number is its digits"
-            for category in range(4):
-                of_class = sorted((d for d in made if d.category == category), key=lambda d: (-d.block, d.workerpool_price, d.deal_id))
-                trades = (await client.get("/ohlc", category=category))["ohlc"]
-                assert trades == [["1970-01-12T13:46:40.000Z", deal.workerpool_price, deal.volume] for deal in of_class]
+    async with store_of(database) as in_database:
+        stores: list[BookStore] = [in_database, MemoryStore()]
+        for store in stores:
+            async with store.write() as write:
+                for place, deal in enumerate(made):
+                    await write.add_deal(deal, place)
+            async with open_client(store) as client:
+                for query in asked:
+                    wanted = [deal for deal in made if all(getattr(deal, DEAL_FILTERS[name]) == value for name, value in query.items())]
+                    wanted.sort(key=lambda deal: deal.deal_id)
+                    wanted.sort(key=lambda deal: deal.block, reverse=True)
+                    shown, counts = await read_pages(client, "/deals", query, "deals", 10)
+                    assert [each["dealid"] for each in shown] == [deal.deal_id for deal in wanted]
+                    assert counts == {len(wanted)}
+                    assert all(each["dataset"]["price"] == str(2**60) for each in shown), "what is not exact as a number is its digits"
+                for category in range(4):
+                    of_class = sorted((d for d in made if d.category == category), key=lambda d: (-d.block, d.workerpool_price, d.deal_id))
+                    trades = (await client.get("/ohlc", category=category))["ohlc"]
+                    assert trades == [["1970-01-12T13:46:40.000Z", deal.workerpool_price, deal.volume] for deal in of_class]
 
 
 def test_lists_of_deals(database_url: str) -> None:

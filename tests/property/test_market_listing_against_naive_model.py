@@ -14,14 +14,14 @@ from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.support.nights import examples
-from tests.support.order_book import somewhere
+from tests.support.order_book import put, somewhere
 from voisin.market.book import BookStore
 from voisin.market.database import open_database
 from voisin.market.machine import Entry
 from voisin.market.memory import MemoryStore
 from voisin.market.query import OrderQuery, read_query
 from voisin.market.schema import orders
-from voisin.market.store import SqlStore, open_store
+from voisin.market.store import open_store, store_of
 from voisin.market.twin import TWIN_DOMAIN
 from voisin.protocol.api import OrderStatus
 from voisin.protocol.ids import ZERO_ADDRESS, Address, Hash32, OrderHash, to_hex
@@ -213,18 +213,19 @@ async def compare(database: AsyncEngine, book: list[tuple[Entry, Naive]], asked:
     """Put the same questions to the database, to the memory, and to the naive model."""
     async with database.begin() as connection:
         await connection.execute(delete(orders))
-    stores: list[BookStore] = [SqlStore(database), MemoryStore()]
-    for store in stores:
-        async with store.write() as write:
-            for entry, _ in book:
-                await write.save(entry)
-    for query in asked:
-        wanted = sorted((line for _, line in book if is_wanted(line, query)), key=best_first)
+    async with store_of(database) as in_database:
+        stores: list[BookStore] = [in_database, MemoryStore()]
         for store in stores:
-            assert await pages(store, query, limit) == ([line.hash for line in wanted], {len(wanted)})
-    for entry, line in book:
-        assert [await store.entry(entry.hash) for store in stores] == [entry, entry]
-        assert entry.status is OrderStatus(line.status)
+            async with store.write() as write:
+                for entry, _ in book:
+                    await put(write, entry)
+        for query in asked:
+            wanted = sorted((line for _, line in book if is_wanted(line, query)), key=best_first)
+            for store in stores:
+                assert await pages(store, query, limit) == ([line.hash for line in wanted], {len(wanted)})
+        for entry, line in book:
+            assert [await store.entry(entry.hash) for store in stores] == [entry, entry]
+            assert entry.status is OrderStatus(line.status)
 
 
 def test_lists_are_sound_complete_and_in_order(database_url: str) -> None:
@@ -251,12 +252,12 @@ async def test_pages_stay_in_place_while_orders_come_and_go(database_url: str) -
     async with open_store(database_url, TWIN_DOMAIN, 0) as store:
         async with store.write() as write:
             for number in range(6):
-                await write.save(entry(10 + number, price=number // 2))
+                await put(write, entry(10 + number, price=number // 2))
         first = await store.orders(OrderQuery(limit=2))
         seen: list[Address | str] = [found.hash for found in first.orders]
         async with store.write() as write:
-            await write.save(entry(1, price=0))  # before the place that the reader has reached: not seen, nothing twice
-            await write.save(entry(101, price=9))  # behind it: seen
+            await put(write, entry(1, price=0))  # before the place that the reader has reached: not seen, nothing twice
+            await put(write, entry(101, price=9))  # behind it: seen
         cursor = first.next
         while cursor is not None:
             page = await store.orders(OrderQuery(limit=2, cursor=cursor))

@@ -15,11 +15,14 @@ import httpx
 from eth_utils import keccak
 
 from voisin.market import MarketSettings
-from voisin.market.api import create_app
+from voisin.market.api import create_front
+from voisin.market.book import BookWrite
+from voisin.market.machine import Entry, published_form
 from voisin.market.memory import MemoryStore
 from voisin.market.service import MarketService
 from voisin.market.twin import TwinLedger
 from voisin.protocol.eip712 import sign_order
+from voisin.protocol.feed import OrderNews
 from voisin.protocol.ids import Address, Hash32, as_address, to_hex
 from voisin.protocol.orders import AppOrder, DatasetOrder, Order, OrderKind, RequestOrder, WorkerpoolOrder, order_kind
 from voisin.protocol.signatures import KeySigner
@@ -34,6 +37,12 @@ POOL_PRICE: Final = NRLC(10 * RLC)
 # what a match of one task locks, by hand: the requester pays 3 + 10 RLC, the scheduler stakes 30 % of 10 RLC
 REQUEST_NEEDS: Final = NRLC(13 * RLC)
 POOL_NEEDS: Final = NRLC(3 * RLC)
+
+
+async def put(write: BookWrite, entry: Entry) -> None:
+    """Write an order down whatever the chain says of it; readers are told."""
+    await write.save(entry)
+    await write.announce(OrderNews(at=entry.published_at, order=published_form(entry)))
 
 
 def somebody(name: str) -> KeySigner:
@@ -143,7 +152,7 @@ class Desk:
     @asynccontextmanager
     async def http(self) -> AsyncIterator[httpx.AsyncClient]:
         """Talk to the desk as a client of its wire does."""
-        transport = httpx.ASGITransport(app=create_app(self.service, self.settings), raise_app_exceptions=False)  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(app=create_front(self.service, self.settings), raise_app_exceptions=False)  # type: ignore[arg-type]
         async with httpx.AsyncClient(transport=transport, base_url="http://market") as client:
             yield client
 

@@ -41,6 +41,7 @@ from voisin.index import IndexSettings, open_index
 from voisin.market import MarketSettings, open_market
 from voisin.pool import PoolSettings, announced, open_pool
 from voisin.protocol.ids import Address
+from voisin.service.fast_http import FastHttpProtocol
 from voisin.service.serving import serve_app
 from voisin.storage import BlobStore, create_storage_app
 from voisin.vault import VaultSettings, create_key_file, open_vault
@@ -122,7 +123,7 @@ async def _services(
         serve_app(create_storage_app(store), host=settings.host, port=settings.port_of(STORAGE_PORT)) as storage_url,
         _vault(settings, rpc_url, deployment) as vault_url,
         open_market(_market_settings(settings, rpc_url, deployment)) as market,
-        serve_app(market.app, host=settings.host, port=settings.port_of(MARKET_PORT)) as market_url,
+        serve_app(market.app, host=settings.host, port=settings.port_of(MARKET_PORT), http=FastHttpProtocol) as market_url,
         open_index(_index_settings(settings, rpc_url, deployment, storage_url)) as index,
         serve_app(index.app, host=settings.host, port=settings.port_of(INDEX_PORT)) as index_url,
         _faucet(settings, chain) as faucet_url,

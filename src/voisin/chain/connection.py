@@ -129,6 +129,15 @@ class Chain:
         answers = await self.rpc.ask([("eth_getCode", (account, "latest")) for account in accounts])
         return [answer.read(str) != _NO_CODE for answer in answers]
 
+    async def had_code(self, account: Address, block: int) -> bool:
+        """
+        Tell whether an account was a contract at the end of a block.
+
+        Raises:
+            NodeError: The node does not keep states that are so old.
+        """
+        return await self.rpc.fetch(str, "eth_getCode", account, hex(block)) != _NO_CODE
+
     async def is_authorized(self, restriction: Address, account: Address) -> bool:
         """
         Tell whether an order's restriction lets an account in.

@@ -20,7 +20,7 @@ def main() -> int:
         sys.stderr.write(f"the settings are wrong: {error}\n")
         return 2
     try:
-        anyio.run(serve_market, settings)
+        anyio.run(serve_market, settings, backend_options={"use_uvloop": True})
     except VoisinError as error:
         sys.stderr.write(f"{error}\n")
         return 1

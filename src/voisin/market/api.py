@@ -36,8 +36,9 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.params import FromPath, HeaderParameter, SkipValidation
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from voisin.market.ecosystem.api import ecosystem_routes, metrics_for_clients
+from voisin.market.ecosystem.api import ecosystem_doors, ecosystem_routes, metrics_for_clients
 from voisin.market.feed_wire import LAST_EVENT, socket_feed, stream_feed
+from voisin.market.front import Asked, Door, Front, several
 from voisin.market.machine import published_form
 from voisin.market.openapi import PROBLEMS, DealOperation, OrderOperation, PublishOperation, TaskOperation
 from voisin.market.proof import PROOF_HEADER, read_proof
@@ -45,9 +46,10 @@ from voisin.market.query import DealQuery, OrderQuery, QueryT, TaskQuery, read_q
 from voisin.market.service import MarketHealth, MarketService, UnknownError
 from voisin.market.settings import MarketSettings
 from voisin.protocol.api import DealEntry, DealPage, Moment, OrderPage, PublishedOrder, TaskEntry, TaskPage
-from voisin.protocol.codec import decode
+from voisin.protocol.codec import decode, encode
 from voisin.protocol.ids import DealId, OrderHash, TaskId, as_hash32
 from voisin.protocol.orders import AppOrder, DatasetOrder, Order, RequestOrder, WorkerpoolOrder
+from voisin.service.answers import Answer
 from voisin.service.problems import AnyRequest, Problems
 
 FoundT = TypeVar("FoundT")
@@ -100,7 +102,7 @@ class OrderStory(msgspec.Struct, frozen=True):
 async def publish(desk: Desk, request: AnyRequest, proof: ProofHeader = None) -> Response[PublishedOrder]:
     """Publish a signed order: `{"kind": ..., "order": {...}}`. 201 when it is new in the book, 200 when it is open already."""
     published, is_new = await desk.publish(_read_order(await request.body()), read_proof(proof))
-    return Response(published, status_code=201 if is_new else 200)
+    return Response(published, status_code=_taken(is_new))
 
 
 @get("/v1/orders", operation_class=OrderOperation, responses=PROBLEMS)
@@ -171,7 +173,7 @@ async def metrics(desk: Desk, request: AnyRequest) -> Response[bytes]:
 
 def create_app(service: MarketService, settings: MarketSettings) -> Litestar:
     """
-    Make the market's ASGI application.
+    Make the market's ASGI application, without the doors before it.
 
     Args:
         service: The market.
@@ -213,12 +215,34 @@ def create_app(service: MarketService, settings: MarketSettings) -> Litestar:
     )
 
 
+def create_front(service: MarketService, settings: MarketSettings) -> Front:
+    """
+    Make the market's ASGI application, with doors before it for what comes most often.
+
+    Args:
+        service: The market.
+        settings: How it is set up.
+    """
+
+    async def take(asked: Asked) -> Answer:
+        proof = asked.headers.get(PROOF_HEADER.lower().encode())
+        order = _read_order(asked.body)
+        published, is_new = await service.publish(order, read_proof(None if proof is None else proof.decode("latin-1")))
+        return Answer(encode(published), _taken(is_new))
+
+    async def show(asked: Asked) -> Answer:
+        return Answer(encode(await service.store.orders(read_query(several(asked.query), OrderQuery))))
+
+    doors = {("POST", "/v1/orders"): Door(take, _PROBLEMS.answer), ("GET", "/v1/orders"): Door(show, _PROBLEMS.answer)}
+    return Front(create_app(service, settings), doors | ecosystem_doors(service), service.metrics, max_body_bytes=settings.max_body_bytes)
+
+
 class _Timed:
     """Middleware that counts requests and how long they take."""
 
     def __init__(self, app: ASGIApp, service: MarketService) -> None:
         self._app = app
-        self._requests = service.metrics.requests
+        self._metrics = service.metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and note how it went."""
@@ -235,8 +259,11 @@ class _Timed:
             await self._app(scope, receive, note)
         finally:
             if scope["type"] == ScopeType.HTTP:
-                took_s = time.perf_counter() - started
-                self._requests.labels(scope["method"], scope["path_template"], str(status)).observe(took_s)
+                self._metrics.note_request(scope["method"], scope["path_template"], status, time.perf_counter() - started)
+
+
+def _taken(is_new: bool) -> HTTPStatus:
+    return HTTPStatus.CREATED if is_new else HTTPStatus.OK
 
 
 def _read_order(body: bytes) -> Order:

@@ -66,7 +66,65 @@ class Told:
     content: str
 
 
-class BookWrite(Protocol):
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """
+    What the records know of some orders, all at one time.
+
+    Attributes:
+        entries: Those that are in the book.
+        used: Those of which something was used or closed on the chain, in whatever book they are.
+        next_block: First block that the records knew nothing of.
+    """
+
+    entries: dict[OrderHash, Entry]
+    used: frozenset[OrderHash]
+    next_block: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """
+    What must be known before orders are entered.
+
+    Attributes:
+        next_block: First block that is not recorded yet.
+        entries: Those of the orders that are in the book.
+        counts: How many open orders each of the signers has.
+        number: The number of the next publication.
+    """
+
+    next_block: int
+    entries: dict[OrderHash, Entry]
+    counts: dict[Address, int]
+    number: int
+
+
+class BookNotes(Protocol):
+    """What may be written about orders in a transaction."""
+
+    async def save(self, *entries: Entry) -> None:
+        """Add orders, or replace what is known of them."""
+        ...
+
+    async def tell(self, *moments: tuple[OrderHash, Moment]) -> None:
+        """Add moments to the stories of orders, of each at most one."""
+        ...
+
+    async def announce(self, news: News) -> None:
+        """Tell the live feed's readers, once the transaction is done; the event gets the next id."""
+        ...
+
+
+class BookEntering(BookNotes, Protocol):
+    """A transaction that enters orders; see `BookWrite`."""
+
+    async def shelf(self, hashes: Sequence[OrderHash], signers: Sequence[Address]) -> Shelf:
+        """Read what must be known of orders and their signers."""
+        ...
+
+
+class BookWrite(BookNotes, Protocol):
     """One transaction. Transactions run one after another; what one reads, no other changes before it ends."""
 
     async def position(self) -> Position:
@@ -81,20 +139,12 @@ class BookWrite(Protocol):
         """Find an order."""
         ...
 
-    async def entries(self, hashes: Sequence[OrderHash]) -> dict[OrderHash, Entry]:
-        """Find orders; those that are not there are left out."""
-        ...
-
     async def entries_of_resource(self, resource: Address) -> list[Entry]:
         """List the open and dead orders of an app, dataset or workerpool."""
         ...
 
     async def entries_of_signer(self, signer: Address) -> list[Entry]:
         """List the open and dead orders of a signer."""
-        ...
-
-    async def open_counts(self, signers: Sequence[Address]) -> dict[Address, int]:
-        """Count the open orders of each of some signers."""
         ...
 
     async def challenges_of(self, address: Address) -> list[Challenge]:
@@ -125,24 +175,12 @@ class BookWrite(Protocol):
         """Find the best of the orders that fit."""
         ...
 
-    async def next_number(self) -> int:
-        """Number the next publication."""
-        ...
-
-    async def save(self, *entries: Entry) -> None:
-        """Add orders, or replace what is known of them."""
-        ...
-
-    async def tell(self, *moments: tuple[OrderHash, Moment]) -> None:
-        """Add moments to the stories of orders, of each at most one."""
-        ...
-
-    async def announce(self, news: News) -> None:
-        """Tell the live feed's readers, once the transaction is done; the event gets the next id."""
-        ...
-
     async def add_deal(self, deal: DealEntry, log_index: int) -> bool:
         """Add a deal, and tell whether it is new; one that is there already stays."""
+        ...
+
+    async def note_used(self, hashes: Collection[OrderHash]) -> None:
+        """Note that something of orders was used, or that they were closed; noting it again changes nothing."""
         ...
 
     async def add_category(self, category: CategoryEntry) -> None:
@@ -165,6 +203,14 @@ class BookStore(Protocol):
         """Begin a transaction that is kept whole at the end of the context, or not at all when it is left by an error."""
         ...
 
+    def enter(self) -> AbstractAsyncContextManager[BookEntering]:
+        """Begin a transaction that enters orders, and is kept whole or not at all."""
+        ...
+
+    async def refresh(self) -> None:
+        """Take in what changed, so that who reads next need not wait for it."""
+        ...
+
     async def position(self) -> Position:
         """Tell how far the chain is recorded."""
         ...
@@ -173,8 +219,12 @@ class BookStore(Protocol):
         """Find an order."""
         ...
 
-    async def entries(self, hashes: Sequence[OrderHash]) -> dict[OrderHash, Entry]:
-        """Find orders; those that are not there are left out."""
+    async def standing(self, hashes: Sequence[OrderHash]) -> Standing:
+        """Tell what is known of orders."""
+        ...
+
+    async def first_block(self) -> int:
+        """Number the first block that was recorded, or is to be."""
         ...
 
     async def story(self, order_hash: OrderHash) -> tuple[Moment, ...]:

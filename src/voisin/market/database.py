@@ -39,7 +39,7 @@ async def open_database(database_url: str, domain: Domain, start_block: int) -> 
     async def claim(connection: AsyncConnection) -> None:
         row = (await connection.execute(select(follower))).one_or_none()
         if row is None:
-            first = {"id": _FOLLOWER, "chain_id": domain.chain_id, "hub": domain.hub, "next_block": start_block}
+            first = {"id": _FOLLOWER, "chain_id": domain.chain_id, "hub": domain.hub, "next_block": start_block, "first_block": start_block}
             await connection.execute(insert(follower).values(first))
         elif (row.chain_id, row.hub) != (domain.chain_id, domain.hub):
             raise InputError(
@@ -47,7 +47,7 @@ async def open_database(database_url: str, domain: Domain, start_block: int) -> 
                 hint="give each hub its own database",
             )
         elif row.next_block == _ANEW:
-            await connection.execute(update(follower).values(next_block=start_block, last_hash=None))
+            await connection.execute(update(follower).values(next_block=start_block, first_block=start_block, last_hash=None))
 
     async with RECORDS.open(database_url, claim) as engine:
         yield engine

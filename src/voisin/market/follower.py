@@ -104,6 +104,7 @@ class Follower:
     async def _follow(self) -> None:
         position = await self._store.position()
         _log.info("following", next_block=position.next_block)
+        self.recall.begin(position.next_block)
         async for stretch in self._ledger.ranges(position.next_block, position.last_hash):
             if not await self.absorb(stretch):
                 _log.info("overtaken", first=stretch.first, last=stretch.last)

@@ -1,13 +1,13 @@
 """
 Asking the chain: what must be known to judge orders, and to record a stretch of events.
 
-Many orders are asked about in few requests. What is known already of owners and money is not asked again (`voisin.market.recall`); how
-much of an order is used up, and who signed it, always is.
+Many orders are asked about in few requests. What is known already of owners, money and accounts is not asked again
+(`voisin.market.recall`), and how much of an order is used up is not asked where the records tell that nothing is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -15,10 +15,11 @@ import anyio
 
 from voisin.market.admission import OrderFacts
 from voisin.market.following import Answers, Questions
-from voisin.market.ledger import Claim, Ledger
+from voisin.market.ledger import Ledger
 from voisin.market.recall import Known
-from voisin.protocol.ids import ZERO_ADDRESS, Address, Hash32, OrderHash
+from voisin.protocol.ids import ZERO_ADDRESS, Address, Hash32, OrderHash, from_hex
 from voisin.protocol.orders import Order, OrderKind, RequestOrder, WorkerpoolOrder, order_kind, resource_of
+from voisin.protocol.signatures import signed_by
 from voisin.units import NRLC
 
 PARALLEL_ASKS = 8
@@ -44,7 +45,9 @@ async def with_any_signature(ledger: Ledger, order_hash: OrderHash, order: Order
     return replace(facts, is_signed=is_presigned or await ledger.is_signed_by(facts.owner, Hash32(order_hash), order.sign))
 
 
-async def facts_of_all(ledger: Ledger, orders: Sequence[Named], known: Known) -> tuple[list[OrderFacts], Known]:
+async def facts_of_all(
+    ledger: Ledger, orders: Sequence[Named], known: Known, unused: Collection[OrderHash] = ()
+) -> tuple[list[OrderFacts], Known]:
     """
     Ask what the chain says about orders.
 
@@ -52,6 +55,7 @@ async def facts_of_all(ledger: Ledger, orders: Sequence[Named], known: Known) ->
         ledger: The chain.
         orders: The orders.
         known: What need not be asked.
+        unused: Orders of which nothing is used, as is known otherwise.
 
     Returns:
         The facts of each order, and what was needed of owners and money for them. Signed is here what a key signed: the code of
@@ -64,8 +68,10 @@ async def facts_of_all(ledger: Ledger, orders: Sequence[Named], known: Known) ->
     await _add_stakes(ledger, signers.values(), known, needed)
     if any(_category(order) >= known.categories for _, order in found):
         needed.categories = await ledger.count_categories()
-    used = dict(zip(signers, await ledger.consumed(list(signers)) if signers else (), strict=True))
-    signed = await _signed(ledger, found, signers)
+    doubtful = [name for name in signers if name not in unused]
+    used = dict(zip(doubtful, await ledger.consumed(doubtful) if doubtful else (), strict=True))
+    await _add_codeless(ledger, signers.values(), known, needed)
+    signed = {name for name, order in found if signers[name] in needed.codeless and signed_by(signers[name], from_hex(name), order.sign)}
     categories = max(known.categories, needed.categories)
     facts = [
         OrderFacts(missing=entry, owner=resource_of(order), is_signed=False, has_category=False, consumed=0, stake=NRLC(0))
@@ -74,7 +80,7 @@ async def facts_of_all(ledger: Ledger, orders: Sequence[Named], known: Known) ->
             owner=signers[name],
             is_signed=name in signed,
             has_category=_category(order) < categories,
-            consumed=used[name],
+            consumed=used.get(name, 0),
             stake=needed.stakes[signers[name]],
         )
         for (name, order), entry in zip(orders, missing, strict=True)
@@ -132,12 +138,12 @@ async def _add_stakes(ledger: Ledger, accounts: Iterable[Address], known: Known,
         needed.stakes.update(zip(asked, await ledger.stakes_of(asked), strict=True))
 
 
-async def _signed(ledger: Ledger, orders: Sequence[Named], signers: dict[OrderHash, Address]) -> set[OrderHash]:
-    """Find the orders that their signer's key signed."""
-    if not orders:
-        return set()
-    claims = [Claim(signers[name], Hash32(name), order.sign) for name, order in orders]
-    return {name for (name, _), is_signed in zip(orders, await ledger.are_signed_by_key(claims), strict=True) if is_signed}
+async def _add_codeless(ledger: Ledger, accounts: Iterable[Address], known: Known, needed: Known) -> None:
+    named = set(accounts)
+    needed.codeless = named & known.codeless
+    asked = sorted(named - needed.codeless)
+    if asked:
+        needed.codeless |= {account for account, has_code in zip(asked, await ledger.have_code(asked), strict=True) if not has_code}
 
 
 def _entries(order: Order) -> list[tuple[OrderKind, Address]]:

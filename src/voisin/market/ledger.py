@@ -8,23 +8,15 @@ hub in memory for tests and simulations.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from voisin.chain import Chain, EventRange, follow
+from voisin.chain.rpc import NodeError
 from voisin.protocol.eip712 import Domain
 from voisin.protocol.ids import Address, DealId, Hash32, OrderHash, TaskId, from_hex
 from voisin.protocol.orders import OrderKind
 from voisin.protocol.records import Deal, Task
-from voisin.protocol.signatures import signed_by
 from voisin.units import NRLC, UnixSeconds
-
-
-class Claim(NamedTuple):
-    """That an account signed a digest."""
-
-    owner: Address
-    digest: Hash32
-    signature: str
 
 
 class Ledger(Protocol):
@@ -55,8 +47,12 @@ class Ledger(Protocol):
         """Name who presigned an order on the chain; zero when nobody did."""
         ...
 
-    async def are_signed_by_key(self, claims: Sequence[Claim]) -> list[bool]:
-        """Tell of each claim whether the account is no contract and signed the digest by its key; runs nobody's code."""
+    async def have_code(self, accounts: Sequence[Address]) -> list[bool]:
+        """Tell of accounts whether they are contracts, or act as one: the hub asks those what they signed, and no key speaks for them."""
+        ...
+
+    async def is_whole_from(self, block: int) -> bool:
+        """Tell whether all that the hub ever did happened in a block or after it; False where that cannot be known."""
         ...
 
     async def is_signed_by(self, owner: Address, digest: Hash32, signature: str) -> bool:
@@ -131,11 +127,16 @@ class ChainLedger:
         """Name who presigned an order on the chain; zero when nobody did."""
         return await self._chain.hub.presigned(order_hash)
 
-    async def are_signed_by_key(self, claims: Sequence[Claim]) -> list[bool]:
-        """Tell of each claim whether the account is no contract and signed the digest by its key; runs nobody's code."""
-        accounts = list(dict.fromkeys(claim.owner for claim in claims))
-        has_code = dict(zip(accounts, await self._chain.have_code(accounts), strict=True))
-        return [not has_code[owner] and signed_by(owner, from_hex(digest), signature) for owner, digest, signature in claims]
+    async def have_code(self, accounts: Sequence[Address]) -> list[bool]:
+        """Tell of accounts whether they are contracts, or act as one: the hub asks those what they signed, and no key speaks for them."""
+        return await self._chain.have_code(accounts)
+
+    async def is_whole_from(self, block: int) -> bool:
+        """Tell whether all that the hub ever did happened in a block or after it; False where the node forgot how it was before."""
+        try:
+            return block == 0 or not await self._chain.had_code(self._chain.hub_address, block - 1)
+        except NodeError:
+            return False
 
     async def is_signed_by(self, owner: Address, digest: Hash32, signature: str) -> bool:
         """Tell whether an account, by its key or as a contract (ERC-1271), signed a digest."""

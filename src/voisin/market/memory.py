@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 
 import anyio
 import msgspec
 
-from voisin.market.book import EVENTS_KEPT, Challenge, Position, Told
+from voisin.market.book import EVENTS_KEPT, Challenge, Position, Shelf, Standing, Told
 from voisin.market.following import TaskChange
 from voisin.market.machine import Entry, price_of, published_form, rank_of
 from voisin.market.query import (
@@ -52,10 +52,11 @@ class _Records:
     challenges: dict[Hash32, Challenge] = field(default_factory=dict)
     events: dict[int, Told] = field(default_factory=dict)
     wants: dict[OrderHash, frozenset[Address]] = field(default_factory=dict)
+    used: dict[OrderHash, None] = field(default_factory=dict)
 
     def copy(self) -> _Records:
         """Copy the records; what is in them never changes."""
-        kept = (self.entries, self.stories, self.deals, self.tasks, self.categories, self.challenges, self.events, self.wants)
+        kept = (self.entries, self.stories, self.deals, self.tasks, self.categories, self.challenges, self.events, self.wants, self.used)
         return _Records(self.position, *map(dict, kept))  # type: ignore[arg-type]
 
 
@@ -67,6 +68,7 @@ class MemoryStore:
         Args:
             start_block: First block that is not recorded yet.
         """
+        self._first_block = start_block
         self._records = _Records(Position(start_block))
         self._lock = anyio.Lock()
 
@@ -79,6 +81,13 @@ class MemoryStore:
                 yield MemoryWrite(changed)
                 self._records = changed
 
+    def enter(self) -> AbstractAsyncContextManager[MemoryWrite]:
+        """Begin a transaction that enters orders."""
+        return self.write()
+
+    async def refresh(self) -> None:
+        """Nothing is anywhere else."""
+
     async def position(self) -> Position:
         """Tell how far the chain is recorded."""
         return self._records.position
@@ -87,9 +96,15 @@ class MemoryStore:
         """Find an order."""
         return self._records.entries.get(order_hash)
 
-    async def entries(self, hashes: Sequence[OrderHash]) -> dict[OrderHash, Entry]:
-        """Find orders; those that are not there are left out."""
-        return {name: self._records.entries[name] for name in hashes if name in self._records.entries}
+    async def standing(self, hashes: Sequence[OrderHash]) -> Standing:
+        """Tell what is known of orders."""
+        records = self._records
+        entries = {name: records.entries[name] for name in hashes if name in records.entries}
+        return Standing(entries, frozenset(name for name in hashes if name in records.used), records.position.next_block)
+
+    async def first_block(self) -> int:
+        """Number the first block that was recorded, or is to be."""
+        return self._first_block
 
     async def story(self, order_hash: OrderHash) -> tuple[Moment, ...]:
         """Tell how an order came to stand where it stands."""
@@ -183,9 +198,16 @@ class MemoryWrite:
         """Find an order."""
         return self._records.entries.get(order_hash)
 
-    async def entries(self, hashes: Sequence[OrderHash]) -> dict[OrderHash, Entry]:
-        """Find orders; those that are not there are left out."""
-        return {name: self._records.entries[name] for name in hashes if name in self._records.entries}
+    async def shelf(self, hashes: Sequence[OrderHash], signers: Sequence[Address]) -> Shelf:
+        """Read what must be known of orders and their signers."""
+        entries = self._records.entries
+        counts = Counter(entry.signer for entry in self._live() if entry.status is OrderStatus.OPEN)
+        return Shelf(
+            next_block=self._records.position.next_block,
+            entries={name: entries[name] for name in hashes if name in entries},
+            counts={signer: counts[signer] for signer in signers},
+            number=max((entry.number for entry in entries.values()), default=0) + 1,
+        )
 
     async def entries_of_resource(self, resource: Address) -> list[Entry]:
         """List the open and dead orders of an app, dataset or workerpool."""
@@ -194,11 +216,6 @@ class MemoryWrite:
     async def entries_of_signer(self, signer: Address) -> list[Entry]:
         """List the open and dead orders of a signer."""
         return [entry for entry in self._live() if entry.signer == signer]
-
-    async def open_counts(self, signers: Sequence[Address]) -> dict[Address, int]:
-        """Count the open orders of each of some signers."""
-        counts = Counter(entry.signer for entry in self._live() if entry.status is OrderStatus.OPEN)
-        return {signer: counts[signer] for signer in signers}
 
     async def challenges_of(self, address: Address) -> list[Challenge]:
         """List the challenges that an address has not used yet, the one that expires first first."""
@@ -229,10 +246,6 @@ class MemoryWrite:
         """Find the best of the orders that fit."""
         return min((entry for entry in self._records.entries.values() if fits(entry, query)), key=_order_key, default=None)
 
-    async def next_number(self) -> int:
-        """Number the next publication."""
-        return max((entry.number for entry in self._records.entries.values()), default=0) + 1
-
     async def save(self, *entries: Entry) -> None:
         """Add orders, or replace what is known of them."""
         self._records.entries.update((entry.hash, entry) for entry in entries)
@@ -252,6 +265,10 @@ class MemoryWrite:
     async def add_deal(self, deal: DealEntry, log_index: int) -> bool:
         """Add a deal, and tell whether it is new; one that is there already stays."""
         return self._records.deals.setdefault(deal.deal_id, (deal, log_index))[0] is deal
+
+    async def note_used(self, hashes: Collection[OrderHash]) -> None:
+        """Note that something of orders was used, or that they were closed; noting it again changes nothing."""
+        self._records.used.update(dict.fromkeys(hashes))
 
     async def add_category(self, category: CategoryEntry) -> None:
         """Add a category; one that is there already stays."""

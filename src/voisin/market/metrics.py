@@ -33,9 +33,17 @@ class MarketMetrics:
         self.next_block = Gauge("voisin_market_next_block", "First block that is not recorded yet", registry=self._registry)
         self._open = Gauge("voisin_market_open_orders", "Open orders in the book", ["kind"], registry=self._registry)
         self._readers = Gauge("voisin_market_feed_readers", "Readers of the live feed", registry=self._registry)
+        self._known_requests: dict[tuple[str, str, int], Histogram] = {}
         self.requests = Histogram(
             "voisin_market_request_seconds", "Requests and their duration", ["method", "route", "status"], registry=self._registry
         )
+
+    def note_request(self, method: str, route: str, status: int, took_s: float) -> None:
+        """Count a request by method, route and status, and how long it took [s]."""
+        name = (method, route, status)
+        if name not in self._known_requests:
+            self._known_requests[name] = self.requests.labels(method, route, str(status))
+        self._known_requests[name].observe(took_s)
 
     def page(self, open_orders: Mapping[OrderKind, int], feed_readers: int) -> bytes:
         """Write all figures in Prometheus' text format."""

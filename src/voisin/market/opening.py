@@ -7,17 +7,18 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import structlog
-from litestar import Litestar
+from litestar.types import ASGIApp
 
 from voisin.chain import open_chain
 from voisin.errors import InputError
-from voisin.market.api import create_app
+from voisin.market.api import create_front
 from voisin.market.ledger import ChainLedger, Ledger
 from voisin.market.service import MarketService
 from voisin.market.settings import MarketSettings
 from voisin.market.store import open_store
 from voisin.protocol.ids import ZERO_ADDRESS
 from voisin.service.background import beside
+from voisin.service.fast_http import FastHttpProtocol
 from voisin.service.serving import serve_app, until_stopped
 
 _log = structlog.get_logger()
@@ -33,7 +34,7 @@ class Market:
         service: What it does, for use without HTTP.
     """
 
-    app: Litestar
+    app: ASGIApp
     service: MarketService
 
 
@@ -72,9 +73,10 @@ async def run_market(settings: MarketSettings, ledger: Ledger) -> AsyncIterator[
         UnavailableError: The database does not answer.
     """
     async with open_store(settings.database_url, ledger.domain, settings.start_block) as store:
+        await store.refresh()
         service = MarketService(ledger, store, settings)
         async with beside(service.follower.run), beside(service.feed.run):
-            yield Market(create_app(service, settings), service)
+            yield Market(create_front(service, settings), service)
 
 
 async def serve_market(settings: MarketSettings, *, ready: Callable[[str], None] = lambda _url: None) -> None:
@@ -89,6 +91,9 @@ async def serve_market(settings: MarketSettings, *, ready: Callable[[str], None]
         InputError: The port is taken, there is no hub at that address, or the database belongs to another one.
         UnavailableError: The node or the database does not answer.
     """
-    async with open_market(settings) as market, serve_app(market.app, host=settings.host, port=settings.port) as url:
+    async with (
+        open_market(settings) as market,
+        serve_app(market.app, host=settings.host, port=settings.port, http=FastHttpProtocol) as url,
+    ):
         _log.info("market_open", url=url, hub=settings.hub)
         await until_stopped("market", url, ready)

@@ -1,6 +1,8 @@
 """
 How orders get into the book: judged by what the chain says, then written, many at a time.
 
+What is remembered of the chain admits orders, but refuses none: before that it is asked.
+
 A publication asks the chain and then writes; in between the chain may go on, and the follower with it. Therefore the
 writing transaction looks whether the records have passed the block that was the latest when the chain was asked, and asks
 again, inside the transaction, if so. What the follower records later, it records for the new order too.
@@ -20,13 +22,13 @@ import anyio
 from voisin.errors import StateError, TrustError, UnavailableError, VoisinError
 from voisin.market.admission import OrderFacts, admit, check_return
 from voisin.market.batches import Batches
-from voisin.market.book import BookStore, BookWrite
-from voisin.market.inquiry import Named, facts_of_all, with_any_signature
+from voisin.market.book import BookEntering, BookStore, Shelf, Standing
+from voisin.market.inquiry import Named, facts_of, facts_of_all, with_any_signature
 from voisin.market.ledger import Ledger
 from voisin.market.machine import FINAL, NEVER, Entry, readmit
 from voisin.market.proof import Consent, Proof, Wish, check_time, wish_digest
 from voisin.market.recall import Known, Recall
-from voisin.market.recording import Change, keep
+from voisin.market.recording import Change, note
 from voisin.protocol.api import OrderStatus
 from voisin.protocol.ids import Address, Hash32, OrderHash, to_hex
 from voisin.protocol.orders import Order
@@ -46,10 +48,14 @@ class PublishingTerms:
     proof_ttl_s: int
 
 
+HEAD_AGE_S = 0.02
+"""How old the knowledge of the chain's latest block may be by which what is remembered is held to be true [s]."""
+
+
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Findings:
     """
-    Where an order stands before it is judged.
+    What is known of an order before it is judged.
 
     Attributes:
         known: What the book knows of it.
@@ -60,6 +66,14 @@ class Standing:
     known: Entry | None
     facts: OrderFacts | None
     as_of: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """The chain's latest block, and when it was asked for [loop's s]."""
+
+    number: int
+    at_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +117,8 @@ class Publisher:
         self._recall = recall
         self._terms = terms
         self._clock = clock
+        self._head: _Head | None = None
+        self._is_whole: bool | None = None
         self._inquiring = Batches(self._inquire, most=MOST_TOGETHER)
         self._entering = Batches(self._enter, most=MOST_TOGETHER)
 
@@ -113,11 +129,13 @@ class Publisher:
         Raises:
             VoisinError: It may not be published, as `voisin.market.admission` has it.
         """
-        standing = await self._inquiring.submit((order_hash, order))
-        known, facts = standing.known, standing.facts
+        findings = await self._inquiring.submit((order_hash, order))
+        known, facts = findings.known, findings.facts
         if facts is not None:
-            facts = await with_any_signature(self._ledger, order_hash, order, facts)
-            return Judged(order, admit(order_hash, order, facts, at=self._clock()), standing.as_of)
+            try:
+                return Judged(order, admit(order_hash, order, facts, at=self._clock()), findings.as_of)
+            except VoisinError:
+                return await self._judge_afresh(order_hash, order)
         assert known is not None, "all others were asked about"
         if known.status is not OrderStatus.OPEN:
             check_return(known, known, None)
@@ -154,31 +172,56 @@ class Publisher:
                 f"the proof is not signed by {entry.signer}, who signed the order", hint=f"sign 'Voisin {wish} {entry.hash} {proof.at}'"
             )
 
-    async def _inquire(self, orders: Sequence[Named]) -> list[Standing]:
-        known = await self._store.entries([name for name, _ in orders])
-        asked = [(name, order) for name, order in orders if name not in known or not _is_settled(known[name])]
-        if not asked:
-            return [Standing(known[name], None, 0) for name, _ in orders]
-        mark = self._recall.mark
+    async def _judge_afresh(self, order_hash: OrderHash, order: Order) -> Judged:
+        """Judge an order by what the chain says now, and by any kind of signature."""
         with _deadline():
             head = await self._ledger.head()
-            found, learned = await facts_of_all(self._ledger, asked, self._recall.known(head))
+            facts = await facts_of(self._ledger, order_hash, order)
+        return Judged(order, admit(order_hash, order, facts, at=self._clock()), head)
+
+    async def _inquire(self, orders: Sequence[Named]) -> list[Findings]:
+        with _deadline():
+            head = await self._latest()  # first: the records must know all up to it
+            standing = await self._store.standing([name for name, _ in orders])
+            known = standing.entries
+            asked = [(name, order) for name, order in orders if name not in known or not _is_settled(known[name])]
+            if not asked:
+                return [Findings(known[name], None, 0) for name, _ in orders]
+            mark, unused = self._recall.mark, await self._unused([name for name, _ in asked], standing, head)
+            found, learned = await facts_of_all(self._ledger, asked, self._recall.known(head), unused)
         self._recall.learn(mark, learned)
         facts = {name: each for (name, _), each in zip(asked, found, strict=True)}
-        return [Standing(known.get(name), facts.get(name), head) for name, _ in orders]
+        return [Findings(known.get(name), facts.get(name), head) for name, _ in orders]
+
+    async def _latest(self) -> int:
+        """Tell the chain's latest block, as of a moment ago."""
+        now_s = anyio.current_time()
+        if self._head is None or now_s - self._head.at_s > HEAD_AGE_S:
+            self._head = _Head(await self._ledger.head(), now_s)
+        return self._head.number
+
+    async def _unused(self, hashes: Sequence[OrderHash], standing: Standing, head: int) -> list[OrderHash]:
+        """List the orders of which nothing is used: records that hold all of the hub's history up to a block know it as of that block."""
+        if self._is_whole is None:
+            self._is_whole = await self._ledger.is_whole_from(await self._store.first_block())
+        if not self._is_whole or standing.next_block <= head:
+            return []
+        return [name for name in hashes if name not in standing.used]
 
     async def _enter(self, candidates: Sequence[Candidate]) -> list[Entered | VoisinError]:
-        async with self._store.write() as write:
-            next_block = (await write.position()).next_block
-            fresh = await self._judge_late(candidates, next_block)
-            shelf = await _Shelf.read(write, [entry for entry in fresh if isinstance(entry, Entry)])
+        async with self._store.enter() as write:
+            known = await _read_shelf(write, [judged.entry for judged, _ in candidates])
+            fresh = await self._judge_late(candidates, known.next_block)
+            if any(isinstance(entry, Entry) and entry.signer not in known.counts for entry in fresh):
+                known = await _read_shelf(write, [entry for entry in fresh if isinstance(entry, Entry)])
+            shelf = _Filling(known.entries, known.counts, known.number, [])
             outcomes: list[Entered | VoisinError] = []
             for entry, (_, proof) in zip(fresh, candidates, strict=True):
                 try:
                     outcomes.append(entry if isinstance(entry, VoisinError) else shelf.enter(entry, proof, self._terms.max_open_orders))
                 except VoisinError as error:
                     outcomes.append(error)
-            await keep(write, *shelf.changes)
+            await note(write, *shelf.changes)
         return outcomes
 
     async def _judge_late(self, candidates: Sequence[Candidate], next_block: int) -> list[Entry | VoisinError]:
@@ -211,22 +254,13 @@ class Publisher:
 
 
 @dataclass(slots=True)
-class _Shelf:
-    """The part of the book that a batch of new orders changes."""
+class _Filling:
+    """The part of the book that a batch of new orders changes, as it fills."""
 
     known: dict[OrderHash, Entry]
     counts: dict[Address, int]
     number: int
     changes: list[Change]
-
-    @classmethod
-    async def read(cls, write: BookWrite, fresh: Sequence[Entry]) -> _Shelf:
-        """Read what must be known to enter orders."""
-        if not fresh:
-            return cls({}, {}, 0, [])
-        known = await write.entries([entry.hash for entry in fresh])
-        counts = await write.open_counts(list({entry.signer for entry in fresh}))
-        return cls(known, counts, await write.next_number(), [])
 
     def enter(self, fresh: Entry, proof: Proof | Consent | None, most: int) -> Entered:
         """Enter an admitted order; somebody may have done so since it was judged."""
@@ -246,6 +280,10 @@ class _Shelf:
         self.number += 1
         self.changes.append(Change(known, entry, fresh.published_at))
         return entry, True
+
+
+async def _read_shelf(write: BookEntering, fresh: Sequence[Entry]) -> Shelf:
+    return await write.shelf([entry.hash for entry in fresh], sorted({entry.signer for entry in fresh}))
 
 
 def _is_settled(known: Entry) -> bool:

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from voisin.errors import InputError
 from voisin.market.machine import Entry, rank_of
-from voisin.protocol.api import OrderStatus
+from voisin.protocol.api import OrderStatus, PublishedOrder
 from voisin.protocol.feed import Topic
 from voisin.protocol.ids import ZERO_ADDRESS, Address, OrderHash, as_address, as_hash32, as_uint
 from voisin.protocol.orders import AppOrder, DatasetOrder, Order, OrderKind, RequestOrder, WorkerpoolOrder, order_kind
@@ -258,6 +258,12 @@ def is_bulk(order: Order) -> bool:
 def place_of(entry: Entry) -> OrderPlace:
     """Tell where an order stands in the list."""
     return OrderPlace(kind=order_kind(entry.order), rank=str(rank_of(entry.order)), published_at=entry.published_at, hash=entry.hash)
+
+
+def place_of_published(published: PublishedOrder) -> OrderPlace:
+    """Tell where a published order stands in the list."""
+    rank = str(rank_of(published.order))
+    return OrderPlace(kind=order_kind(published.order), rank=rank, published_at=published.published_at, hash=published.hash)
 
 
 def write_cursor(place: OrderPlace | DealPlace) -> str:

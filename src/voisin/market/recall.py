@@ -1,9 +1,10 @@
 """
-What the chain said lately about owners and money, kept for as long as it is still so.
+What the chain said lately about owners, money and accounts, kept for as long as it is still so.
 
 Every answer here holds as of the block `seen`: whoever follows the chain shows each stretch of blocks to `see`, which drops all that
-the stretch changes. An answer counts only for who has asked the chain for its latest block and found it no newer than `seen`; so it is
-never older than an answer that would be asked for now. An answer asked for before a stretch was seen is not kept after it.
+the stretch changes, and all of which no event tells. An answer counts only for who knows the chain's latest block and finds it no newer
+than `seen`; so it is never older than an answer to who would have asked when the latest block was. An answer asked for before a stretch
+was seen is not kept after it.
 """
 
 from __future__ import annotations
@@ -29,11 +30,13 @@ class Known:
     Attributes:
         owners: Owners of registered entries.
         stakes: Free money of accounts [nRLC].
+        codeless: Accounts that are no contracts; any block may change that.
         categories: How many categories there are at least; they never become fewer.
     """
 
     owners: dict[tuple[OrderKind, Address], Address] = field(default_factory=dict)
     stakes: dict[Address, NRLC] = field(default_factory=dict)
+    codeless: set[Address] = field(default_factory=set)
     categories: int = 0
 
 
@@ -55,6 +58,11 @@ class Recall:
         """A mark to take before asking; what is learned counts only if no stretch is seen in between."""
         return self._stretches
 
+    def begin(self, next_block: int) -> None:
+        """Begin to look at the chain from a block on; all before it is recorded."""
+        self.forget()
+        self.seen = next_block - 1
+
     def known(self, head: int) -> Known:
         """Tell what holds as of a block that was the latest a moment ago; nothing, when that block was not looked at yet."""
         return self._known if head <= self.seen else Known()
@@ -68,6 +76,7 @@ class Recall:
             changed: What its events make it necessary to ask anew.
         """
         self._stretches += 1
+        self._known.codeless.clear()
         if stretch.first != self.seen + 1:
             self._known = Known()
         for entry in changed.entries:
@@ -87,8 +96,9 @@ class Recall:
         if mark != self._stretches or self.seen == NOTHING_SEEN:
             return
         known = self._known
-        if max(len(known.owners), len(known.stakes)) > MOST_KEPT:
+        if max(len(known.owners), len(known.stakes), len(known.codeless)) > MOST_KEPT:
             self._known = known = Known()
         known.owners |= answers.owners
         known.stakes |= answers.stakes
+        known.codeless |= answers.codeless
         known.categories = max(known.categories, answers.categories)

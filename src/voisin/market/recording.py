@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from voisin.chain import EventRange
-from voisin.market.book import BookWrite, Position
+from voisin.market.book import BookNotes, BookWrite, Position
 from voisin.market.following import Answers, TaskChange, new_categories, new_deals, order_facts, task_steps
 from voisin.market.machine import Entry, Fact, OfferGone, OwnerSeen, StakeSeen, learn, published_form
 from voisin.market.wanting import offer_query, wanted_of, what_lacks
@@ -55,6 +55,14 @@ async def keep(write: BookWrite, *changes: Change) -> None:
         write: The transaction.
         changes: The changes, of each order at most one.
     """
+    changed = await note(write, *changes)
+    for change in changed:
+        if change.is_end and isinstance(change.after.order, AppOrder | DatasetOrder):
+            await _retire_requests(write, change.after, change.at)
+
+
+async def note(write: BookNotes, *changes: Change) -> list[Change]:
+    """Save what is known of orders, and tell their stories and the feed; answers those changes that change something."""
     changed = [change for change in changes if change.before != change.after]
     await write.save(*(change.after for change in changed))
     told = [change for change in changed if change.is_telling]
@@ -62,9 +70,7 @@ async def keep(write: BookWrite, *changes: Change) -> None:
     for change in changed:
         if change.is_news:
             await write.announce(OrderNews(at=change.at, order=published_form(change.after), why=change.after.why))
-    for change in changed:
-        if change.is_end and isinstance(change.after.order, AppOrder | DatasetOrder):
-            await _retire_requests(write, change.after, change.at)
+    return changed
 
 
 async def want_offers(write: BookWrite, order_hash: OrderHash, *, at: UnixSeconds) -> None:
@@ -132,6 +138,7 @@ async def record(write: BookWrite, stretch: EventRange, answers: Answers, *, at:
 
 
 async def _record_orders(write: BookWrite, stretch: EventRange, answers: Answers, at: UnixSeconds) -> None:
+    await write.note_used(answers.consumed)
     for order_hash, facts in order_facts(stretch.events, answers).items():
         await _learn_all(write, [await write.entry(order_hash)], facts, at)
     for resource, owner in answers.owners.items():

@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import msgspec
-from sqlalchemy import RowMapping
+from sqlalchemy import Boolean, RowMapping
 
 from voisin.market.machine import Entry, price_of, rank_of
 from voisin.market.query import ACCOUNTS, accounts_of, is_bulk
-from voisin.market.schema import short_tag, tag_text
+from voisin.market.schema import orders, short_tag, tag_text
 from voisin.protocol.api import CategoryEntry, DealEntry, Moment, TaskEntry
 from voisin.protocol.codec import encode
 from voisin.protocol.ids import ZERO_ADDRESS, ZERO_HASH, Hash32
 from voisin.protocol.orders import ORDER_TYPES, OrderKind, RequestOrder, WorkerpoolOrder, order_kind, resource_of
 from voisin.protocol.records import TaskStatus
 from voisin.protocol.tags import tag_bits
+from voisin.service.columns import Uint256, uint256_text
 
 Row = dict[str, object]
 
-_FACTS = ("hash", "signer", "remaining", "published_at", "owner", "stake", "is_closed", "is_removed", "proven_at", "number", "lacks")
+FACTS = ("hash", "signer", "remaining", "published_at", "owner", "stake", "is_closed", "is_removed", "proven_at", "number", "lacks")
 """What an entry and its row have in common, apart from the order."""
+
+
+ENTRY_COLUMNS = ("kind", "content", *FACTS)
+"""What an entry is read from."""
+ORDER_COLUMNS = tuple(column.name for column in orders.columns)
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
+
+
+def _number_text(number: Any) -> str | None:
+    return None if number is None else uint256_text(number)
+
+
+_WRITERS = tuple((column.name, _number_text if isinstance(column.type, Uint256) else _as_it_is) for column in orders.columns)
+_READERS: tuple[tuple[str, Callable[[Any], Any]], ...] = tuple(
+    (name, int if isinstance(orders.c[name].type, Uint256) else bool if isinstance(orders.c[name].type, Boolean) else _as_it_is)
+    for name in FACTS
+)
 
 
 def row_of_entry(entry: Entry) -> Row:
@@ -40,14 +64,27 @@ def row_of_entry(entry: Entry) -> Row:
         "is_bulk": is_bulk(order),
     }
     row.update(zip(ACCOUNTS, accounts_of(order), strict=True))
-    row.update((name, getattr(entry, name)) for name in _FACTS)
+    row.update((name, getattr(entry, name)) for name in FACTS)
     return row
 
 
 def entry_of_row(row: RowMapping) -> Entry:
     """Read an order's row."""
     order = msgspec.json.decode(row["content"], type=ORDER_TYPES[OrderKind(row["kind"])])
-    return Entry(order=order, **{name: row[name] for name in _FACTS})
+    return Entry(order=order, **{name: row[name] for name in FACTS})
+
+
+def values_of_entry(entry: Entry) -> tuple[object, ...]:
+    """Write an order's row as the database's own values, by `ORDER_COLUMNS`."""
+    row = row_of_entry(entry)
+    return tuple([write(row[name]) for name, write in _WRITERS])
+
+
+def entry_of_values(values: Sequence[Any]) -> Entry:
+    """Read an order's row from the database's own values, by `ENTRY_COLUMNS`."""
+    kind, content, *facts = values
+    order = msgspec.json.decode(content, type=ORDER_TYPES[OrderKind(kind)])
+    return Entry(order=order, **{name: read(value) for (name, read), value in zip(_READERS, facts, strict=True)})
 
 
 def row_of_deal(deal: DealEntry, log_index: int) -> Row:

@@ -56,8 +56,12 @@ follower = Table(
     Column("hub", _ADDRESS, nullable=False),
     Column("next_block", BigInteger, nullable=False),
     Column("last_hash", _HASH),
+    Column("first_block", BigInteger),
 )
-"""One row: which hub the records are about, the first block that is not in them yet, and the hash of the one before."""
+"""
+One row: which hub the records are about, the first block that is not in them yet, the hash of the one before, and the first block that is
+in them.
+"""
 
 _PLACE = ("rank", "published_at", "hash")
 _SIEVED = ("remaining", "trust", "short_tag", "app", "dataset", "workerpool", "requester")
@@ -192,6 +196,9 @@ wants = Table(
     Index(None, "resource"),
 )
 """Requests that are to be in the book only while it has offers of their app and dataset, which are the resources."""
+
+used = Table("used_orders", metadata, Column("order_hash", _HASH, primary_key=True))
+"""Orders of which something was used or closed on the chain, whether they are in the book or not."""
 
 feed = Table(
     "feed",

@@ -8,20 +8,22 @@ from dataclasses import asdict
 
 import anyio
 import msgspec
-from sqlalchemy import ColumnElement, Insert, Select, delete, func, insert, select, update
+from sqlalchemy import Insert, Select, delete, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from voisin.market.book import EVENTS_KEPT, Challenge, Position, Told
+from voisin.market.book import EVENTS_KEPT, Challenge, Position, Shelf, Standing, Told
 from voisin.market.database import RECORDS, open_database
 from voisin.market.filters import after_deal, after_order, deal_conditions, order_conditions
 from voisin.market.following import TaskChange
+from voisin.market.lines import Entering, EventRow, Lines, MomentRow, Values
 from voisin.market.machine import Entry, published_form
 from voisin.market.query import DealPlace, DealQuery, OrderQuery, TaskQuery, place_of, write_cursor
 from voisin.market.rows import (
     category_of_row,
     deal_of_row,
     entry_of_row,
+    entry_of_values,
     moment_of_row,
     row_of_category,
     row_of_deal,
@@ -29,8 +31,11 @@ from voisin.market.rows import (
     row_of_moment,
     row_of_task,
     task_of_row,
+    values_of_entry,
 )
-from voisin.market.schema import categories, challenges, deals, feed, follower, moments, orders, tasks, wants
+from voisin.market.schema import categories, challenges, deals, feed, follower, moments, orders, tasks, used, wants
+from voisin.market.shown import Shown
+from voisin.market.sqlite_lines import SqliteLines
 from voisin.protocol.api import CategoryEntry, DealEntry, DealPage, Moment, OrderPage, OrderStatus, TaskEntry, TaskPage
 from voisin.protocol.codec import encode
 from voisin.protocol.eip712 import Domain
@@ -42,8 +47,7 @@ from voisin.units import UnixSeconds
 
 _FORGET_EVERY = 100
 """After how many events those that are too many are forgotten."""
-_COUNTS_KEPT = 10_000
-"""How many counts of orders are remembered, with the feed's last event at that time."""
+_LISTED = (orders.c.kind, orders.c.rank, orders.c.published_at, orders.c.hash)
 _LIVE = (OrderStatus.OPEN.value, OrderStatus.DEAD.value)
 
 
@@ -55,20 +59,45 @@ async def open_store(database_url: str, domain: Domain, start_block: int) -> Asy
     Yields:
         The records.
     """
-    async with open_database(database_url, domain, start_block) as engine:
-        yield SqlStore(engine)
+    async with open_database(database_url, domain, start_block) as engine, store_of(engine) as store:
+        yield store
+
+
+@asynccontextmanager
+async def store_of(engine: AsyncEngine) -> AsyncIterator[SqlStore]:
+    """
+    Open the records in a database whose tables are up to date.
+
+    Yields:
+        The records.
+    """
+    lines: Lines
+    if engine.dialect.name == "postgresql":
+        from voisin.market.postgres_lines import PostgresLines  # its driver is not installed everywhere
+
+        lines = PostgresLines(engine)
+    else:
+        assert engine.url.database is not None
+        lines = SqliteLines(engine.url.database)
+    try:
+        yield SqlStore(engine, lines)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await lines.close()
 
 
 class SqlStore:
     """A market's records in a database; see `voisin.market.book.BookStore`."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, lines: Lines) -> None:
         """
         Args:
-            engine: A database whose tables are up to date; `open_store` makes one.
+            engine: A database whose tables are up to date.
+            lines: Lines to the same database.
         """
         self._engine = engine
-        self._counts: dict[OrderQuery, tuple[int, int]] = {}
+        self._lines = lines
+        self._shown = Shown(lines)
         self._turn = anyio.Lock()  # who waits for a turn should not hold one of the pool's connections
 
     @asynccontextmanager
@@ -81,6 +110,20 @@ class SqlStore:
                     write = SqlWrite(connection)
                     yield write
                     await write.finish()
+
+    @asynccontextmanager
+    async def enter(self) -> AsyncIterator[SqlEntering]:
+        """Begin a transaction that enters orders; it is never cancelled half-way."""
+        async with self._turn:
+            with anyio.CancelScope(shield=True):
+                async with self._lines.enter() as entering:
+                    write = SqlEntering(entering)
+                    yield write
+                    await write.finish()
+
+    async def refresh(self) -> None:
+        """Take in what changed, so that who reads next need not wait for it."""
+        await self._shown.refresh()
 
     @asynccontextmanager
     async def _read(self) -> AsyncIterator[AsyncConnection]:
@@ -98,10 +141,17 @@ class SqlStore:
         async with self._read() as connection:
             return await _find_entry(connection, order_hash)
 
-    async def entries(self, hashes: Sequence[OrderHash]) -> dict[OrderHash, Entry]:
-        """Find orders; those that are not there are left out."""
+    async def standing(self, hashes: Sequence[OrderHash]) -> Standing:
+        """Tell what is known of orders."""
+        rows = await self._lines.standing(hashes)
+        entries = map(entry_of_values, rows.entries)
+        return Standing({entry.hash: entry for entry in entries}, frozenset(map(OrderHash, map(Hash32, rows.used))), rows.next_block)
+
+    async def first_block(self) -> int:
+        """Number the first block that was recorded, or is to be."""
         async with self._read() as connection:
-            return await _find_entries(connection, hashes)
+            first: int = (await connection.execute(select(follower.c.first_block))).scalar_one()
+        return first
 
     async def story(self, order_hash: OrderHash) -> tuple[Moment, ...]:
         """Tell how an order came to stand where it stands."""
@@ -111,11 +161,12 @@ class SqlStore:
 
     async def orders(self, query: OrderQuery) -> OrderPage:
         """List orders, best price first."""
+        if query.status == OrderStatus.OPEN:
+            return await self._shown.page(query)
         fitting = order_conditions(query)
-        page = select(orders).where(fitting, *after_order(query.place))
-        page = page.order_by(orders.c.kind, orders.c.rank, orders.c.published_at, orders.c.hash).limit(query.limit + 1)
+        page = select(orders).where(fitting, *after_order(query.place)).order_by(*_LISTED).limit(query.limit + 1)
         async with self._read() as connection:
-            count = await self._count(connection, query, fitting)
+            count = (await connection.execute(select(func.count()).select_from(orders).where(fitting))).scalar_one()
             found = [entry_of_row(row) for row in (await connection.execute(page)).mappings()]
         shown = found[: query.limit]
         cursor = write_cursor(place_of(shown[-1])) if len(found) > len(shown) else None
@@ -123,31 +174,18 @@ class SqlStore:
 
     async def orders_from(self, query: OrderQuery, skip: int) -> OrderPage:
         """List orders without a cursor, best price first; the first `skip` are left out."""
+        if query.status == OrderStatus.OPEN:
+            return await self._shown.page_from(query, skip)
         fitting = order_conditions(query)
-        page = select(orders).where(fitting).order_by(orders.c.kind, orders.c.rank, orders.c.published_at, orders.c.hash)
+        page = select(orders).where(fitting).order_by(*_LISTED)
         async with self._read() as connection:
-            count = await self._count(connection, query, fitting)
+            count = (await connection.execute(select(func.count()).select_from(orders).where(fitting))).scalar_one()
             found = (await connection.execute(page.limit(query.limit).offset(skip))).mappings()
             return OrderPage(orders=tuple(published_form(entry_of_row(row)) for row in found), count=count)
 
-    async def _count(self, connection: AsyncConnection, query: OrderQuery, fitting: ColumnElement[bool]) -> int:
-        """Count the orders that meet a query; not again as long as the feed, which tells of every change that readers see, stands still."""
-        version = (await connection.execute(select(func.max(feed.c.id)))).scalar_one() or 0
-        asked = msgspec.structs.replace(query, limit=1, cursor=None)
-        if (counted := self._counts.get(asked)) is not None and counted[0] == version:
-            return counted[1]
-        count: int = (await connection.execute(select(func.count()).select_from(orders).where(fitting))).scalar_one()
-        if len(self._counts) >= _COUNTS_KEPT:
-            self._counts.clear()
-        self._counts[asked] = (version, count)
-        return count
-
     async def open_orders(self) -> dict[OrderKind, int]:
         """Count the open orders of each kind."""
-        counting = select(orders.c.kind, func.count()).where(orders.c.status == OrderStatus.OPEN.value).group_by(orders.c.kind)
-        async with self._read() as connection:
-            found = {OrderKind(kind): count for kind, count in await connection.execute(counting)}
-        return {kind: found.get(kind, 0) for kind in OrderKind}
+        return await self._shown.counts()
 
     async def deal(self, deal_id: DealId) -> DealEntry | None:
         """Find a deal."""
@@ -184,9 +222,7 @@ class SqlStore:
 
     async def events(self, after: int, limit: int) -> list[Told]:
         """List the live feed's events after one, in order, as far as they are remembered."""
-        page = select(feed.c.id, feed.c.topic, feed.c.content).where(feed.c.id > after).order_by(feed.c.id).limit(limit)
-        async with self._read() as connection:
-            return [Told(row.id, row.topic, row.content) for row in await connection.execute(page)]
+        return [Told(*row) for row in await self._lines.events(after, limit)]
 
     async def event_span(self) -> tuple[int, int]:
         """Number the oldest and the newest event that is remembered; (1, 0) when there is none."""
@@ -223,7 +259,6 @@ class SqlWrite:
         """
         self._connection = connection
         self._news: list[News] = []
-        self._number: int | None = None
 
     async def position(self) -> Position:
         """Tell how far the chain is recorded."""
@@ -236,10 +271,6 @@ class SqlWrite:
     async def entry(self, order_hash: OrderHash) -> Entry | None:
         """Find an order."""
         return await _find_entry(self._connection, order_hash)
-
-    async def entries(self, hashes: Sequence[OrderHash]) -> dict[OrderHash, Entry]:
-        """Find orders; those that are not there are left out."""
-        return await _find_entries(self._connection, hashes)
 
     async def entries_of_resource(self, resource: Address) -> list[Entry]:
         """List the open and dead orders of an app, dataset or workerpool."""
@@ -266,12 +297,6 @@ class SqlWrite:
         """Forget the challenges that have expired."""
         await self._connection.execute(delete(challenges).where(challenges.c.expires_at <= now))
 
-    async def open_counts(self, signers: Sequence[Address]) -> dict[Address, int]:
-        """Count the open orders of each of some signers."""
-        counting = select(orders.c.signer, func.count()).group_by(orders.c.signer)
-        counting = counting.where(orders.c.signer.in_(signers), orders.c.status == OrderStatus.OPEN.value)
-        return dict.fromkeys(signers, 0) | {Address(signer): count for signer, count in await self._connection.execute(counting)}
-
     async def want(self, order_hash: OrderHash, resources: Collection[Address]) -> None:
         """Note that a request is to be in the book only while there are offers of these; noting it again changes nothing."""
         await self._connection.execute(delete(wants).where(wants.c.order_hash == order_hash))
@@ -287,13 +312,6 @@ class SqlWrite:
         page = select(orders).where(order_conditions(query)).order_by(orders.c.rank, orders.c.published_at, orders.c.hash).limit(1)
         row = (await self._connection.execute(page)).mappings().one_or_none()
         return None if row is None else entry_of_row(row)
-
-    async def next_number(self) -> int:
-        """Number the next publication."""
-        if self._number is None:
-            self._number = (await self._connection.execute(select(func.max(orders.c.number)))).scalar_one() or 0
-        self._number += 1
-        return self._number
 
     async def save(self, *entries: Entry) -> None:
         """Add orders, or replace what is known of them."""
@@ -319,12 +337,10 @@ class SqlWrite:
         if not self._news:
             return
         last = (await self._connection.execute(select(func.max(feed.c.id)))).scalar_one() or 0
-        events = [msgspec.structs.replace(news, id=number) for number, news in enumerate(self._news, last + 1)]
-        rows = [{"id": event.id, "topic": event.__struct_config__.tag, "content": encode(event).decode()} for event in events]
-        await self._connection.execute(insert(feed), rows)
-        newest = events[-1].id
-        if newest // _FORGET_EVERY > last // _FORGET_EVERY:
-            await self._connection.execute(delete(feed).where(feed.c.id <= newest - EVENTS_KEPT))
+        events, forget = _numbered(self._news, last)
+        await self._connection.execute(insert(feed), [{"id": number, "topic": topic, "content": text} for number, topic, text in events])
+        if forget > 0:
+            await self._connection.execute(delete(feed).where(feed.c.id <= forget))
 
     async def add_deal(self, deal: DealEntry, log_index: int) -> bool:
         """Add a deal, and tell whether it is new; one that is there already stays."""
@@ -332,6 +348,11 @@ class SqlWrite:
             return False
         await self._connection.execute(insert(deals).values(row_of_deal(deal, log_index)))
         return True
+
+    async def note_used(self, hashes: Collection[OrderHash]) -> None:
+        """Note that something of orders was used, or that they were closed; noting it again changes nothing."""
+        if hashes:
+            await self._connection.execute(_NOTES[self._connection.dialect.name], [{"order_hash": name} for name in sorted(hashes)])
 
     async def add_category(self, category: CategoryEntry) -> None:
         """Add a category; one that is there already stays."""
@@ -363,9 +384,52 @@ async def _find_position(connection: AsyncConnection) -> Position:
     return Position(row.next_block, row.last_hash)
 
 
-async def _find_entries(connection: AsyncConnection, hashes: Sequence[OrderHash]) -> dict[OrderHash, Entry]:
-    found = (await connection.execute(select(orders).where(orders.c.hash.in_(hashes)))).mappings()
-    return {entry.hash: entry for entry in map(entry_of_row, found)}
+class SqlEntering:
+    """A transaction that enters orders; see `voisin.market.book.BookEntering`."""
+
+    def __init__(self, entering: Entering) -> None:
+        """
+        Args:
+            entering: The transaction.
+        """
+        self._entering = entering
+        self._last = 0
+        self._rows: list[Values] = []
+        self._told: list[MomentRow] = []
+        self._news: list[News] = []
+
+    async def shelf(self, hashes: Sequence[OrderHash], signers: Sequence[Address]) -> Shelf:
+        """Read what must be known of orders and their signers."""
+        rows = await self._entering.shelf(hashes, signers)
+        self._last = rows.event
+        counts = dict.fromkeys(signers, 0) | {Address(signer): count for signer, count in rows.counts}
+        return Shelf(rows.next_block, {entry.hash: entry for entry in map(entry_of_values, rows.entries)}, counts, rows.number + 1)
+
+    async def save(self, *entries: Entry) -> None:
+        """Add orders, or replace what is known of them."""
+        self._rows += map(values_of_entry, entries)
+
+    async def tell(self, *moments: tuple[OrderHash, Moment]) -> None:
+        """Add moments to the stories of orders, of each at most one."""
+        self._told += [(name, moment.at, moment.what, moment.detail) for name, moment in moments]
+
+    async def announce(self, news: News) -> None:
+        """Tell the live feed's readers, once the transaction is done; the event gets the next id."""
+        self._news.append(news)
+
+    async def finish(self) -> None:
+        """Write everything down."""
+        if self._rows:
+            events, forget = _numbered(self._news, self._last)
+            await self._entering.finish(self._rows, self._told, events, forget=forget)
+
+
+def _numbered(news: Sequence[News], last: int) -> tuple[list[EventRow], int]:
+    """Number events, and tell up to which one those before them are forgotten, now and then."""
+    events = [msgspec.structs.replace(each, id=number) for number, each in enumerate(news, last + 1)]
+    rows = [(event.id, str(event.__struct_config__.tag), encode(event).decode()) for event in events]
+    newest = last + len(rows)
+    return rows, newest - EVENTS_KEPT if newest // _FORGET_EVERY > last // _FORGET_EVERY else 0
 
 
 def _upsert(new: postgresql.Insert | sqlite.Insert) -> Insert:
@@ -375,6 +439,10 @@ def _upsert(new: postgresql.Insert | sqlite.Insert) -> Insert:
     )
 
 
+_NOTES: dict[str, Insert] = {
+    "sqlite": sqlite.insert(used).on_conflict_do_nothing(),
+    "postgresql": postgresql.insert(used).on_conflict_do_nothing(),
+}
 _UPSERTS = {"sqlite": _upsert(sqlite.insert(orders)), "postgresql": _upsert(postgresql.insert(orders))}
 
 

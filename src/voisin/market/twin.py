@@ -16,7 +16,6 @@ from eth_utils import keccak
 
 from voisin.chain import EventRange
 from voisin.errors import FundsError, StateError
-from voisin.market.ledger import Claim
 from voisin.market.machine import price_of
 from voisin.policy.matching import mismatches
 from voisin.protocol.eip712 import Domain, order_hash
@@ -138,10 +137,15 @@ class TwinLedger:
         await self._asked()
         return self._presigned.get(order_hash, ZERO_ADDRESS)
 
-    async def are_signed_by_key(self, claims: Sequence[Claim]) -> list[bool]:
-        """Tell of each claim whether the account signed the digest by its key."""
+    async def have_code(self, accounts: Sequence[Address]) -> list[bool]:
+        """Tell of accounts whether they are contracts; here none is."""
         await self._asked()
-        return [signed_by(owner, from_hex(digest), signature) for owner, digest, signature in claims]
+        return [False for _ in accounts]
+
+    async def is_whole_from(self, block: int) -> bool:
+        """Tell whether all that the hub ever did happened in a block or after it."""
+        await self._asked()
+        return block == 0
 
     async def is_signed_by(self, owner: Address, digest: Hash32, signature: str) -> bool:
         """Tell whether an account signed a digest by its key, or approved it as a contract would."""

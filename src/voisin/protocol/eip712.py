@@ -9,6 +9,7 @@ Source: poco-protocol.md 4.1, 4.3.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 from functools import lru_cache
 from typing import TypeVar
@@ -45,7 +46,7 @@ class Domain(msgspec.Struct, frozen=True, kw_only=True):
 def domain_separator(domain: Domain) -> bytes:
     """Hash the domain; 32 bytes."""
     texts = keccak(_DOMAIN_TYPE) + keccak(domain.name.encode()) + keccak(domain.version.encode())
-    return keccak(texts + uint_bytes(domain.chain_id) + _word(domain.hub, "address"))
+    return keccak(texts + uint_bytes(domain.chain_id) + from_hex(domain.hub).rjust(32, b"\0"))
 
 
 def type_string(order_type: type) -> str:
@@ -55,8 +56,8 @@ def type_string(order_type: type) -> str:
 
 def struct_hash(order: Order) -> bytes:
     """Hash an order's fields, without the domain; 32 bytes."""
-    words = [_word(getattr(order, name), kind) for name, kind in FIELDS[type(order)]]
-    return keccak(_type_hash(type_string(type(order))) + b"".join(words))
+    words = "".join([_WORDS[kind](getattr(order, name)) for name, kind in FIELDS[type(order)]])
+    return keccak(_order_type_hash(type(order)) + bytes.fromhex(words))
 
 
 def order_hash(order: Order, domain: Domain) -> OrderHash:
@@ -86,12 +87,15 @@ def _type_hash(spelled: str) -> bytes:
     return keccak(spelled.encode())
 
 
-def _word(value: str | int, kind: str) -> bytes:
-    """Encode one field as the 32-byte word that EIP-712 hashes."""
-    if kind == "uint256":
-        assert isinstance(value, int)
-        return uint_bytes(value)
-    assert isinstance(value, str)
-    if kind == "string":
-        return keccak(value.encode())
-    return from_hex(value).rjust(32, b"\0")
+@lru_cache(maxsize=16)
+def _order_type_hash(order_type: type) -> bytes:
+    return _type_hash(type_string(order_type))
+
+
+_WORDS: dict[str, Callable[..., str]] = {
+    "address": lambda text: "0" * 24 + text[2:],
+    "bytes32": lambda text: text[2:],
+    "string": lambda text: keccak(text.encode()).hex(),
+    "uint256": lambda number: f"{number:064x}",
+}
+"""How a field, made canonical when its order was made, is written as the 32-byte word that EIP-712 hashes; in hex."""

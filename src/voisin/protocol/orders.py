@@ -116,6 +116,8 @@ ORDER_TYPES: dict[OrderKind, type[AppOrder] | type[DatasetOrder] | type[Workerpo
     OrderKind.REQUEST: RequestOrder,
 }
 
+_KINDS: dict[type, OrderKind] = {order_type: kind for kind, order_type in ORDER_TYPES.items()}
+
 # fmt: off
 FIELDS: dict[type, tuple[tuple[str, str], ...]] = {
     AppOrder: (
@@ -144,7 +146,7 @@ FIELDS: dict[type, tuple[tuple[str, str], ...]] = {
 
 def order_kind(order: Order) -> OrderKind:
     """Tell which of the four an order is."""
-    return next(kind for kind, order_type in ORDER_TYPES.items() if type(order) is order_type)
+    return _KINDS[type(order)]
 
 
 def resource_of(order: Order) -> Address:

@@ -15,6 +15,11 @@ from voisin.protocol.ids import MAX_UINT256
 UINT256_DIGITS = len(str(MAX_UINT256))
 
 
+def uint256_text(value: int) -> str:
+    """Write a number as its column keeps it."""
+    return str(value).rjust(UINT256_DIGITS, "0")
+
+
 class Uint256(TypeDecorator[int]):
     """A number from 0 to 2^256 - 1, kept as text that sorts as numbers do."""
 
@@ -26,7 +31,7 @@ class Uint256(TypeDecorator[int]):
         if value is None:
             return None
         assert 0 <= value <= MAX_UINT256
-        return str(value).rjust(UINT256_DIGITS, "0")
+        return uint256_text(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> int | None:  # noqa: ARG002
         """Read a number."""

@@ -15,6 +15,7 @@ from litestar.types import ExceptionHandlersMap
 from voisin.errors import InputError, UnavailableError, VoisinError
 from voisin.protocol.api import problem_of
 from voisin.protocol.codec import encode
+from voisin.service.answers import Answer
 
 PROBLEM_TYPE = "application/problem+json"
 
@@ -42,23 +43,29 @@ class Problems:
         """Give what a Litestar application takes as `exception_handlers`."""
         return {VoisinError: self.answer_error, HTTPException: self.answer_http_error, Exception: self.answer_surprise}
 
-    def answer_error(self, _request: AnyRequest, error: VoisinError) -> Response[bytes]:
+    def answer(self, method: str, path: str, error: Exception) -> Answer:
+        """Answer whatever went wrong with a request of some method and path."""
+        if isinstance(error, VoisinError):
+            return self._of(error, next((self.statuses[kind] for kind in type(error).__mro__ if kind in self.statuses), None))
+        _log.error("request_failed", method=method, path=path, exc_info=error)
+        return self._of(VoisinError(f"the {self.service} failed", hint="its log says why"), HTTPStatus.INTERNAL_SERVER_ERROR)
+
+    def answer_error(self, request: AnyRequest, error: VoisinError) -> Response[bytes]:
         """Answer one of our errors."""
-        return self._answer(error, next((self.statuses[kind] for kind in type(error).__mro__ if kind in self.statuses), None))
+        return _response(self.answer(request.method, request.url.path, error))
 
     def answer_http_error(self, request: AnyRequest, error: HTTPException) -> Response[bytes]:
         """Answer what the web framework refused: unknown routes, wrong methods, too long bodies."""
         status = HTTPStatus(error.status_code)
         kind = UnavailableError if status >= HTTPStatus.INTERNAL_SERVER_ERROR else InputError
         words = f"{request.method} {request.url.path}: {status.phrase.lower()}"
-        answer = self._answer(kind(words, hint=self._hint(status)), status)
+        answer = _response(self._of(kind(words, hint=self._hint(status)), status))
         answer.headers.update(error.headers or {})
         return answer
 
     def answer_surprise(self, request: AnyRequest, error: Exception) -> Response[bytes]:
         """Answer what nobody expected; the log has it, the answer does not."""
-        _log.error("request_failed", method=request.method, path=request.url.path, exc_info=error)
-        return self._answer(VoisinError(f"the {self.service} failed", hint="its log says why"), HTTPStatus.INTERNAL_SERVER_ERROR)
+        return _response(self.answer(request.method, request.url.path, error))
 
     def _hint(self, status: HTTPStatus) -> str:
         if status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
@@ -67,6 +74,10 @@ class Problems:
             return "send less, for example by putting long inputs into storage and naming them by CID"
         return ""
 
-    def _answer(self, error: VoisinError, status: HTTPStatus | None) -> Response[bytes]:
+    def _of(self, error: VoisinError, status: HTTPStatus | None) -> Answer:
         problem = problem_of(error, status)
-        return Response(encode(problem), status_code=problem.status, media_type=PROBLEM_TYPE)
+        return Answer(encode(problem), problem.status, PROBLEM_TYPE.encode())
+
+
+def _response(answer: Answer) -> Response[bytes]:
+    return Response(answer.body, status_code=answer.status, media_type=answer.media_type.decode())

@@ -25,7 +25,7 @@ from voisin.chain.devnet.records.store import ChainStore
 from voisin.chain.devnet.settings import DevnetSettings
 from voisin.chain.devnet.values import Block
 from voisin.chain.devnet.wire.dispatcher import Dispatcher
-from voisin.chain.devnet.wire.http_protocol import FastHttpProtocol
+from voisin.service.fast_http import FastHttpProtocol
 from voisin.chain.devnet.wire.methods import MethodTable
 from voisin.chain.devnet.wire.params import Json
 from voisin.chain.devnet.wire.server import RpcApp

@@ -16,6 +16,7 @@ from litestar.types import ExceptionHandlersMap
 from voisin.errors import FundsError, InputError, StateError, TrustError, UnavailableError, VoisinError
 from voisin.market.service import UnknownError
 from voisin.protocol.codec import encode
+from voisin.service.answers import Answer
 from voisin.service.limits import TooOftenError
 from voisin.service.problems import AnyRequest
 
@@ -44,14 +45,23 @@ def accept(**fields: object) -> Response[bytes]:
 
 def refuse(status: HTTPStatus, words: str) -> Response[bytes]:
     """Answer that something is wrong."""
-    return Response(encode({"ok": False, "error": words}), status_code=status, media_type=JSON_TYPE)
+    return Response(_refusal(status, words).body, status_code=status, media_type=JSON_TYPE)
 
 
-def answer_error(_request: AnyRequest, error: VoisinError) -> Response[bytes]:
-    """Answer one of our errors."""
+def answer_any(method: str, path: str, error: Exception) -> Answer:
+    """Answer whatever went wrong with a request of some method and path; what nobody expected is in the log, and not in the answer."""
+    if not isinstance(error, VoisinError):
+        _log.error("request_failed", method=method, path=path, exc_info=error)
+        return _refusal(HTTPStatus.INTERNAL_SERVER_ERROR, BROKEN)
     status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
     words = TOO_OFTEN if isinstance(error, TooOftenError) else AWAY if isinstance(error, UnavailableError) else error.message
-    return refuse(status, words)
+    return _refusal(status, words)
+
+
+def answer_error(request: AnyRequest, error: Exception) -> Response[bytes]:
+    """Answer an error."""
+    answer = answer_any(request.method, request.url.path, error)
+    return Response(answer.body, status_code=answer.status, media_type=JSON_TYPE)
 
 
 def answer_http_error(_request: AnyRequest, error: HTTPException) -> Response[bytes]:
@@ -62,11 +72,9 @@ def answer_http_error(_request: AnyRequest, error: HTTPException) -> Response[by
     return answer
 
 
-def answer_surprise(request: AnyRequest, error: Exception) -> Response[bytes]:
-    """Answer what nobody expected; the log has it, the answer does not."""
-    _log.error("request_failed", method=request.method, path=request.url.path, exc_info=error)
-    return refuse(HTTPStatus.INTERNAL_SERVER_ERROR, BROKEN)
+def _refusal(status: HTTPStatus, words: str) -> Answer:
+    return Answer(encode({"ok": False, "error": words}), status)
 
 
-HANDLERS: ExceptionHandlersMap = {VoisinError: answer_error, HTTPException: answer_http_error, Exception: answer_surprise}
+HANDLERS: ExceptionHandlersMap = {VoisinError: answer_error, HTTPException: answer_http_error, Exception: answer_error}
 """What the routes take as `exception_handlers`."""

@@ -31,12 +31,13 @@ from litestar.di import NamedDependency, Provide
 from litestar.params import FromPath, SkipValidation
 
 from voisin.errors import InputError
-from voisin.market.ecosystem.answers import HANDLERS, accept, answer_error
+from voisin.market.ecosystem.answers import HANDLERS, accept, answer_any, answer_error
 from voisin.market.ecosystem.challenges import SERVICE
 from voisin.market.ecosystem.desk import RESOURCES, EcosystemDesk, Target
 from voisin.market.ecosystem.fields import Fields
 from voisin.market.ecosystem.forms import category_record, deal_record, order_record
 from voisin.market.ecosystem.questions import read_deal_query, read_order_hash, read_order_query, read_paging
+from voisin.market.front import Asked, Door
 from voisin.market.machine import published_form
 from voisin.market.proof import Consent
 from voisin.market.query import DealQuery
@@ -44,9 +45,10 @@ from voisin.market.service import MarketService, UnknownError
 from voisin.market.settings import MarketSettings
 from voisin.protocol.api import OrderStatus
 from voisin.protocol.challenges import challenge_data
-from voisin.protocol.codec import decode
+from voisin.protocol.codec import decode, encode
 from voisin.protocol.ids import DealId
 from voisin.protocol.orders import OrderKind, order_kind
+from voisin.service.answers import Answer
 from voisin.service.problems import AnyRequest
 
 LISTS = [f"/{kind}orders" for kind in OrderKind]
@@ -149,18 +151,14 @@ async def list_trades(front: Front, request: AnyRequest) -> Response[bytes]:
 @get(LISTS)
 async def list_orders(front: Front, request: AnyRequest) -> Response[bytes]:
     """List open orders of a kind: the cheapest offers, the dearest requests first."""
-    fields, chain = _asked(front, request)
-    paging = read_paging(fields)
-    page = await front.market.store.orders_from(read_order_query(fields, _kind_of(request), paging.limit), paging.skip)
-    orders = [order_record(order, int(chain)) for order in page.orders]
-    return accept(orders=orders, count=page.count, **_next(paging.next_page(len(orders))))
+    return accept(**await _list(front.market, _fields(request), request.scope["path"]))
 
 
 @get(ONES)
 async def show_order(front: Front, request: AnyRequest, order_hash: FromPath[str]) -> Response[bytes]:
     """Show an order that was not taken out, whether it is open or not."""
     _, chain = _asked(front, request)
-    kind = _kind_of(request)
+    kind = _kind_of(request.scope["path"])
     entry = await front.market.store.entry(read_order_hash(Fields({"orderHash": order_hash})))
     if entry is None or order_kind(entry.order) is not kind or entry.status is OrderStatus.REMOVED:
         raise UnknownError(f"{kind}order not found")
@@ -172,7 +170,7 @@ async def publish(front: Front, request: AnyRequest) -> Response[bytes]:
     """Publish a signed order, authorised by a signed challenge: `{"order": {...}}`."""
     _, chain = _asked(front, request)
     _count(front, request)
-    order = (await _body(request)).below("order").order(_kind_of(request))
+    order = (await _body(request)).below("order").order(_kind_of(request.scope["path"]))
     published = await front.publish(order, await _consent(front, request))
     return accept(published=order_record(published, int(chain)))
 
@@ -182,7 +180,7 @@ async def unpublish(front: Front, request: AnyRequest) -> Response[bytes]:
     """Take an order, or the last or all of a resource, out of the book, authorised by a signed challenge."""
     _asked(front, request)
     _count(front, request)
-    kind, body = _kind_of(request), await _body(request)
+    kind, body = _kind_of(request.scope["path"]), await _body(request)
     target = Target(body.one_of("target", tuple(Target), Target.ONE))
     if target is Target.ONE:
         order_hash = read_order_hash(body)
@@ -191,6 +189,15 @@ async def unpublish(front: Front, request: AnyRequest) -> Response[bytes]:
     assert resource is not None
     consent = await _consent(front, request)
     return accept(unpublished=await front.unpublish_of(kind, resource, consent, is_last_only=target is Target.LAST))
+
+
+async def _list(market: MarketService, fields: Fields, path: str) -> dict[str, object]:
+    """List the orders that a path and its query ask for."""
+    chain = fields.chain(market.ledger.domain.chain_id)
+    paging = read_paging(fields)
+    page = await market.store.orders_from(read_order_query(fields, _kind_of(path), paging.limit), paging.skip)
+    orders = [order_record(order, int(chain)) for order in page.orders]
+    return {"orders": orders, "count": page.count, **_next(paging.next_page(len(orders)))}
 
 
 async def metrics_for_clients(market: MarketService, request: AnyRequest) -> Response[bytes]:
@@ -222,6 +229,15 @@ def ecosystem_routes(market: MarketService, settings: MarketSettings) -> Router:
     )
 
 
+def ecosystem_doors(market: MarketService) -> dict[tuple[str, str], Door]:
+    """Make the doors to the lists of orders."""
+
+    async def show(asked: Asked) -> Answer:
+        return Answer(encode({"ok": True, **await _list(market, Fields(dict(asked.query)), asked.path)}))
+
+    return {("GET", path): Door(show, answer_any) for path in LISTS}
+
+
 _HANDLERS = (
     *(version, docs, challenge, show_category, list_categories, show_deal, list_deals, list_trades),
     *(list_orders, show_order, publish, unpublish),
@@ -249,9 +265,9 @@ def _fields(request: AnyRequest) -> Fields:
     return Fields({name: values[-1] for name, values in request.query_params.dict().items()})
 
 
-def _kind_of(request: AnyRequest) -> OrderKind:
+def _kind_of(path: str) -> OrderKind:
     """Tell from the path which kind of orders is meant."""
-    return OrderKind(request.scope["path"].split("/")[1].removesuffix("orders"))
+    return OrderKind(path.split("/")[1].removesuffix("orders"))
 
 
 async def _body(request: AnyRequest) -> Fields:
