@@ -13,11 +13,12 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.support.order_book import DEADLINE_S, NOW, RLC, Trade, market_settings
-from voisin.market.book import BookWrite
+from voisin.market.book import BookEntering, BookWrite
 from voisin.market.database import open_database
+from voisin.market.lines import Lines
 from voisin.market.schema import metadata
 from voisin.market.service import MarketService
-from voisin.market.store import SqlStore
+from voisin.market.store import SqlStore, lines_of
 from voisin.market.twin import TWIN_DOMAIN
 from voisin.protocol.ids import Hash32
 from voisin.protocol.orders import AppOrder, DatasetOrder, Order, RequestOrder, WorkerpoolOrder
@@ -46,8 +47,8 @@ class Fate:
 class MortalStore(SqlStore):
     """A database whose process may die before and after each commit."""
 
-    def __init__(self, engine: AsyncEngine, fate: Fate) -> None:
-        super().__init__(engine)
+    def __init__(self, engine: AsyncEngine, lines: Lines, fate: Fate) -> None:
+        super().__init__(engine, lines)
         self.fate = fate
 
     @asynccontextmanager
@@ -55,6 +56,15 @@ class MortalStore(SqlStore):
         """Begin a transaction."""
         await self.fate.step()
         async with super().write() as write:
+            yield write
+            await self.fate.step()
+        await self.fate.step()
+
+    @asynccontextmanager
+    async def enter(self) -> AsyncIterator[BookEntering]:  # type: ignore[override]
+        """Begin a transaction that enters orders."""
+        await self.fate.step()
+        async with super().enter() as write:
             yield write
             await self.fate.step()
         await self.fate.step()
@@ -91,8 +101,12 @@ class Story:
 async def alive(story: Story, database_url: str, fate: Fate) -> AsyncIterator[MarketService]:
     """Start a market's process."""
     async with open_database(database_url, story.trade.ledger.domain, 0) as engine:
+        lines = lines_of(engine)
         story.trade.ledger.interrupt = fate.step
-        yield MarketService(story.trade.ledger, MortalStore(engine, fate), market_settings(), clock=lambda: NOW)
+        try:
+            yield MarketService(story.trade.ledger, MortalStore(engine, lines, fate), market_settings(), clock=lambda: NOW)
+        finally:
+            await lines.close()
     story.trade.ledger.interrupt = None
 
 

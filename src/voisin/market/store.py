@@ -71,19 +71,22 @@ async def store_of(engine: AsyncEngine) -> AsyncIterator[SqlStore]:
     Yields:
         The records.
     """
-    lines: Lines
-    if engine.dialect.name == "postgresql":
-        from voisin.market.postgres_lines import PostgresLines  # its driver is not installed everywhere
-
-        lines = PostgresLines(engine)
-    else:
-        assert engine.url.database is not None
-        lines = SqliteLines(engine.url.database)
+    lines = lines_of(engine)
     try:
         yield SqlStore(engine, lines)
     finally:
         with anyio.CancelScope(shield=True):
             await lines.close()
+
+
+def lines_of(engine: AsyncEngine) -> Lines:
+    """Make lines to a database whose tables are up to date; who makes them closes them."""
+    if engine.dialect.name == "postgresql":
+        from voisin.market.postgres_lines import PostgresLines  # its driver is not installed everywhere
+
+        return PostgresLines(engine)
+    assert engine.url.database is not None
+    return SqliteLines(engine.url.database)
 
 
 class SqlStore:
