@@ -25,12 +25,12 @@ from voisin.chain.devnet.records.store import ChainStore
 from voisin.chain.devnet.settings import DevnetSettings
 from voisin.chain.devnet.values import Block
 from voisin.chain.devnet.wire.dispatcher import Dispatcher
-from voisin.service.fast_http import FastHttpProtocol
 from voisin.chain.devnet.wire.methods import MethodTable
 from voisin.chain.devnet.wire.params import Json
 from voisin.chain.devnet.wire.server import RpcApp
 from voisin.chain.devnet.wire.subscriptions import Subscriptions
 from voisin.errors import UnavailableError
+from voisin.service.fast_http import FastHttpProtocol
 from voisin.service.serving import serve_app
 
 _log = structlog.get_logger(__name__)
