@@ -1,9 +1,9 @@
 """
-Encrypted datasets in the form that the protocol's own clients write and read.
+Encrypted datasets: our own form (`voisin.protocol.sealed_stream`), and the one that the protocol's own clients write and read.
 
-The file is 16 random bytes of initialisation vector, then the content under AES-256-CBC with PKCS#7 padding. The key is 32 random
-bytes, kept in base64; the checksum on the chain is the SHA-256 of the whole encrypted file. The form has no authentication of its own:
-what was decrypted counts only if the encrypted file had that checksum.
+Their file is 16 random bytes of initialisation vector, then the content under AES-256-CBC with PKCS#7 padding. The key is 32 random
+bytes, kept in base64; the checksum on the chain is the SHA-256 of the whole encrypted file. Their form has no authentication of its own:
+what was decrypted counts only if the encrypted file had that checksum. Who decrypts need not know the form: ours begins with a mark.
 
 Files of any size pass through in pieces; nothing here touches a disk: file objects are handed in.
 
@@ -22,6 +22,7 @@ from Crypto.Util.Padding import pad, unpad
 
 from voisin.errors import InputError, TrustError
 from voisin.protocol.ids import Hash32, to_hex
+from voisin.protocol.sealed_stream import MAGIC, is_sealed_stream, open_stream, read_whole, seal_stream
 
 KEY_BYTES: Final = 32
 _PIECE = 1 << 20
@@ -32,9 +33,28 @@ def new_dataset_key(random_bytes: Callable[[int], bytes]) -> str:
     return base64.b64encode(random_bytes(KEY_BYTES)).decode()
 
 
+def seal_dataset(source: BinaryIO, target: BinaryIO, key: str, random_bytes: Callable[[int], bytes]) -> Hash32:
+    """
+    Encrypt a dataset in our own form.
+
+    Args:
+        source: The content.
+        target: Where the encrypted file goes.
+        key: The key in base64.
+        random_bytes: Draws as many random bytes as it is told; they must be fit for keys.
+
+    Returns:
+        The checksum of the encrypted file.
+
+    Raises:
+        InputError: The key is none.
+    """
+    return seal_stream(source, target, _key(key), random_bytes)
+
+
 def encrypt_dataset(source: BinaryIO, target: BinaryIO, key: str, random_bytes: Callable[[int], bytes]) -> Hash32:
     """
-    Encrypt a dataset.
+    Encrypt a dataset in the form of the protocol's own clients.
 
     Args:
         source: The content.
@@ -56,7 +76,7 @@ def encrypt_dataset(source: BinaryIO, target: BinaryIO, key: str, random_bytes: 
         target.write(piece)
 
     put(vector)
-    while len(piece := _read(source)) == _PIECE:
+    while len(piece := read_whole(source, _PIECE)) == _PIECE:
         put(cipher.encrypt(piece))
     put(cipher.encrypt(pad(piece, AES.block_size)))
     return Hash32(to_hex(checksum.digest()))
@@ -64,7 +84,7 @@ def encrypt_dataset(source: BinaryIO, target: BinaryIO, key: str, random_bytes: 
 
 def decrypt_dataset(source: BinaryIO, target: BinaryIO, key: str) -> Hash32:
     """
-    Decrypt a dataset.
+    Decrypt a dataset of either form.
 
     Args:
         source: The encrypted file.
@@ -78,15 +98,21 @@ def decrypt_dataset(source: BinaryIO, target: BinaryIO, key: str) -> Hash32:
         InputError: The key is none.
         TrustError: The file was encrypted with another key, or was changed.
     """
-    secret, checksum = _key(key), hashlib.sha256()
+    secret = _key(key)
+    head = read_whole(source, len(MAGIC))
+    return open_stream(source, target, secret, head=head) if is_sealed_stream(head) else _decrypt_foreign(source, target, secret, head)
+
+
+def _decrypt_foreign(source: BinaryIO, target: BinaryIO, secret: bytes, head: bytes) -> Hash32:
+    """Decrypt a file in the form of the protocol's own clients, of which a beginning was read."""
     refused = TrustError("the dataset is encrypted with another key, or was changed", hint="check the key, and fetch the file again")
-    vector = source.read(AES.block_size)
-    checksum.update(vector)
+    vector = head + read_whole(source, AES.block_size - len(head))
+    checksum = hashlib.sha256(vector)
     if len(vector) != AES.block_size:
         raise refused
     cipher = AES.new(secret, AES.MODE_CBC, vector)
     held = b""  # the last block is padding in part, so a piece is written once the next one is there
-    while piece := _read(source):
+    while piece := read_whole(source, _PIECE):
         checksum.update(piece)
         if len(piece) % AES.block_size:
             raise refused
@@ -97,14 +123,6 @@ def decrypt_dataset(source: BinaryIO, target: BinaryIO, key: str) -> Hash32:
     except ValueError:
         raise refused from None
     return Hash32(to_hex(checksum.digest()))
-
-
-def _read(source: BinaryIO) -> bytes:
-    """Read a whole piece, or what is left: a file object may give less than it was asked for."""
-    piece = bytearray()
-    while len(piece) < _PIECE and (more := source.read(_PIECE - len(piece))):
-        piece += more
-    return bytes(piece)
 
 
 def _key(text: str) -> bytes:
