@@ -133,6 +133,7 @@ def _require_same_chip(report: bytes, vcek: x509.Certificate, versions: dict[str
     extensions = {extension.oid.dotted_string: extension.value for extension in vcek.extensions}
 
     def value(oid: str) -> bytes:
+        """Read one of AMD's extensions."""
         found = extensions.get(_OID + oid)
         if not isinstance(found, x509.UnrecognizedExtension):
             raise TrustError(f"the chip's certificate has no extension {_OID}{oid}")

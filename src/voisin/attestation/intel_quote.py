@@ -49,6 +49,7 @@ class _Reader:
         self._at = 0
 
     def take(self, count: int) -> bytes:
+        """Take so many bytes."""
         if count > len(self._data) - self._at:
             raise TrustError(f"the quote ends after {len(self._data)} bytes, in the middle")
         found = self._data[self._at : self._at + count]
@@ -56,9 +57,11 @@ class _Reader:
         return found
 
     def number(self, count: int) -> int:
+        """Take a number of so many bytes, the little end first."""
         return int.from_bytes(self.take(count), "little")
 
     def rest(self) -> bytes:
+        """Give what was not taken."""
         return self._data[self._at :]
 
 
