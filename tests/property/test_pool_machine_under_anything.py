@@ -25,6 +25,7 @@ from voisin.pool.commands import (
     Command,
     Drop,
     Finalize,
+    GiveBack,
     Initialize,
     ReadDeadline,
     Reopen,
@@ -57,7 +58,7 @@ from voisin.protocol.events import SchedulerNotice
 from voisin.protocol.ids import ZERO_ADDRESS, Address, DealId, Hash32, TaskId, as_address, hash32_of, task_id
 from voisin.protocol.records import Deal, Resource, TaskStatus
 from voisin.protocol.tags import NO_TAG, Tag, as_tag, tag_bits
-from voisin.protocol.wire import Abort, AskReveal, AskUpload, Held, Release
+from voisin.protocol.wire import Abort, AskReveal, AskUpload, Held, Release, Resources
 from voisin.protocol.wire_words import EnclaveKind, MachineFailure, ReplicaStage
 from voisin.units import NRLC, UnixSeconds
 
@@ -82,6 +83,8 @@ TEE = as_tag("tee,tdx")
 CHALLENGE = as_address("0x" + "c4" * 20)
 
 PROMPT = st.sampled_from([True, True, False])
+TAGS = st.sampled_from([NO_TAG, TEE])
+PARAMS = st.sampled_from(["", "", '{"voisin_limits":{"memory_bytes":2000000000}}'])
 
 T = TypeVar("T")
 
@@ -119,6 +122,7 @@ class PoolUnderAnything(RuleBasedStateMachine):
     def start(self, position: Position) -> None:
         """Start a pool from what is saved; all connections are gone."""
         self.machine = PoolMachine(SETTINGS, SCHEDULER)
+        self.machine.book.gives_back = self.ledger.can_give_back
         self.todo: list[Command] = []
         self.online.clear()
         for asked in self.asked.values():
@@ -155,7 +159,7 @@ class PoolUnderAnything(RuleBasedStateMachine):
 
     def carry_out(self, command: Command) -> None:
         match command:
-            case Initialize() | Finalize() | Reopen() | Claim() | ReadDeadline():
+            case Initialize() | Finalize() | Reopen() | Claim() | GiveBack() | ReadDeadline():
                 run(self.runner.run(command))
             case AssignReplica() if command.worker in self.online:
                 self.held[command.worker].setdefault(command.task_id, ReplicaStage.ASSIGNED)
@@ -198,6 +202,8 @@ class PoolUnderAnything(RuleBasedStateMachine):
                 assert (command.challenge == CHALLENGE) is needs_one, "an enclave is named if and only if the deal asks for one"
                 assert not needs_one or WORKERS.index(command.worker) % 2 == 0, "a machine without enclave"
                 assert not command.is_direct or (needs_one and task.deal.record.deal.trust == 1 and not task.groups())
+                memory = task.deal.params.voisin_limits.memory_bytes
+                assert memory <= 10**9 * (1 + WORKERS.index(command.worker)), "a machine without the memory"
                 assert owner not in {self.machine.book.owner_of(other.worker) for other in others}, "two workers of one owner"
             case Finalize():
                 (found,) = run(self.ledger.tasks([command.task_id]))
@@ -247,15 +253,16 @@ class PoolUnderAnything(RuleBasedStateMachine):
 
     # --- what happens ---
 
-    @initialize(volume=st.integers(1, 3), trust=st.integers(1, 4), workers=st.integers(0, 4))
-    def begin(self, volume: int, trust: int, workers: int) -> None:
+    @initialize(volume=st.integers(1, 3), trust=st.integers(1, 4), workers=st.integers(0, 4), gives_back=st.booleans())
+    def begin(self, volume: int, trust: int, workers: int, gives_back: bool) -> None:
+        self.ledger.can_give_back = self.machine.book.gives_back = gives_back
         for worker in WORKERS[:workers]:
             self.join(worker, False, True)
         self.make_deal(volume, trust, True)
 
     @precondition(lambda self: self.deals < 3)
-    @rule(volume=st.integers(1, 3), trust=st.integers(1, 4), is_prompt=PROMPT, tag=st.sampled_from([NO_TAG, TEE]))
-    def make_deal(self, volume: int, trust: int, is_prompt: bool, tag: Tag = NO_TAG) -> None:
+    @rule(volume=st.integers(1, 3), trust=st.integers(1, 4), is_prompt=PROMPT, tag=TAGS, params=PARAMS)
+    def make_deal(self, volume: int, trust: int, is_prompt: bool, tag: Tag = NO_TAG, params: str = "") -> None:
         self.deals += 1
         deal_id = DealId(hash32_of(self.deals.to_bytes(2, "big")))
         nobody = Resource(ZERO_ADDRESS, ZERO_ADDRESS, NRLC(0))
@@ -269,7 +276,7 @@ class PoolUnderAnything(RuleBasedStateMachine):
             requester=ZERO_ADDRESS,
             beneficiary=ZERO_ADDRESS,
             callback=ZERO_ADDRESS,
-            params="",
+            params=params,
             start_time=UnixSeconds(int(self.now)),
             bot_first=0,
             bot_size=volume,
@@ -292,7 +299,9 @@ class PoolUnderAnything(RuleBasedStateMachine):
         holding = tuple(Held(task, stage) for task, stage in kept.items())
         enclave = EnclaveKind.NONE if WORKERS.index(worker) % 2 else EnclaveKind.SIMULATED
         score = run(self.ledger.score(worker))
-        self.tell(WorkerJoined(worker=worker, name="w", slots=slots, score=score, holding=holding, enclave=enclave))
+        resources = Resources(slots=slots, memory_bytes=10**9 * (1 + WORKERS.index(worker)), disk_bytes=10**9)
+        fact = WorkerJoined(worker=worker, name="w", slots=slots, score=score, holding=holding, enclave=enclave, resources=resources)
+        self.tell(fact)
         self.settle(is_prompt)
 
     @rule(is_away=st.booleans())

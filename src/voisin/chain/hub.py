@@ -128,6 +128,14 @@ class Hub:
         """Tell how much gas a callback gets when a task is finalized."""
         return await read(self._rpc, Read(self.address, function("Hub", "callbackgas"), (), int))
 
+    async def gives_back(self) -> bool:
+        """Tell whether schedulers may give tasks back on this hub (SPEC 8.7): an original, or ours of an earlier day, does not let them."""
+        route = Read(self.address, function("Hub", "facetAddress"), (function("Hub", "giveBack").selector,), Address, lambda: ZERO_ADDRESS)
+        try:
+            return await read(self._rpc, route) != ZERO_ADDRESS
+        except InputError:
+            return False
+
     async def has_failed_callback(self, task_id: TaskId) -> bool | None:
         """Tell whether a contract failed to take a task's result; None where the hub, one of the original's, does not say."""
 

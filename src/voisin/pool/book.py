@@ -16,6 +16,7 @@ from itertools import islice
 
 from voisin.errors import StateError
 from voisin.policy import more_replicas
+from voisin.policy.placement import Needs
 from voisin.pool.commands import AssignReplica, Command
 from voisin.pool.facts import Instant, Step
 from voisin.pool.records import ENDS, Changes, DealRecord, Phase, ReplicaRecord, StoryLine, TaskRecord, WorkerRecord
@@ -26,7 +27,7 @@ from voisin.protocol.params import DealParams
 from voisin.protocol.rules import contribution_deadline, final_deadline
 from voisin.protocol.tags import needs_enclave
 from voisin.protocol.trust import LOWEST_WEIGHT, worker_weight
-from voisin.protocol.wire import Takes
+from voisin.protocol.wire import Resources, Takes
 from voisin.units import UnixSeconds
 
 MOVES: dict[Phase, frozenset[Phase]] = {
@@ -89,6 +90,20 @@ class UploadState:
         self.uploader, self.released_at, self.problem = None, at.wall, problem
 
 
+@dataclass(frozen=True, slots=True)
+class Despair:
+    """
+    Why nobody can do a deal, since when that is so, and until when somebody who can is waited for [Unix s].
+
+    `is_unfit` says that there are workers, and that none of them could ever do it: its tasks are not even opened.
+    """
+
+    reason: str
+    since: float
+    until: float
+    is_unfit: bool
+
+
 @dataclass(slots=True)
 class DealState:
     """
@@ -97,6 +112,7 @@ class DealState:
     `fresh` are the indexes that are not on the chain yet, `opening` those whose initialisation is in flight, since when [Unix s].
     `unsettled` are the workers that have not said yet what they hold of a deal that was taken over from another scheduler; until all
     have, or it is `settle_by` [Unix s], nobody else is given its tasks.
+    `needs` are worked out when they are first asked for. `took_s` is how long the last replicas took [s].
     """
 
     record: DealRecord
@@ -108,6 +124,8 @@ class DealState:
     is_certain: bool = False
     unsettled: set[Address] = field(default_factory=set)
     settle_by: float = 0
+    needs: Needs | None = None
+    took_s: deque[float] = field(default_factory=lambda: deque(maxlen=64))
 
     @property
     def contribution_deadline(self) -> UnixSeconds:
@@ -143,7 +161,8 @@ class TaskState:
 
     `is_doubted` says that the pool counts an agreement where the chain, some time after the last contribution, sees none.
     `challenge_retry_at` is when the vault is asked again for the task's challenge [Unix s], `challenge_refusals` how often it gave
-    none, and `challenge_trouble` why.
+    none, and `challenge_trouble` why. `faults` are the workers that found something wrong with the task itself, `assigned_at` says since
+    when its workers have it [Unix s], `copies` how many replicas were added because others straggle.
     """
 
     record: TaskRecord
@@ -160,6 +179,9 @@ class TaskState:
     challenge_retry_at: float = 0
     challenge_refusals: int = 0
     challenge_trouble: str = ""
+    faults: set[Address] = field(default_factory=set)
+    assigned_at: dict[Address, float] = field(default_factory=dict)
+    copies: int = 0
     next_wall: float = 0
     next_chain: int = 0
 
@@ -211,7 +233,9 @@ class WorkerState:
     A known worker; `open` are the tasks in which it has a running replica, `computing` those that take a slot.
 
     `rejoin_by` is set after a restart of the pool: until then its replicas wait for it [Unix s]. `takes` are its owner's rules, if it
-    has said any since it joined. `elsewhere` are its slots that other schedulers of the pool use.
+    has said any since it joined; `resources` what it offers, if it was here since the pool started. `elsewhere` are its slots that other
+    schedulers of the pool use. `since` is when it came, short breaks aside [Unix s]; `speed` and `content` are as in
+    `voisin.policy.placement.Machine`.
     """
 
     record: WorkerRecord
@@ -221,6 +245,10 @@ class WorkerState:
     turn: int = 0
     takes: Takes | None = None
     elsewhere: int = 0
+    resources: Resources | None = None
+    since: float = 0
+    speed: float = 1
+    content: set[str] = field(default_factory=set)
     open: set[TaskId] = field(default_factory=set)
     computing: set[TaskId] = field(default_factory=set)
 
@@ -271,7 +299,9 @@ class Book:
     All of the above, with one door for each kind of change, so that nothing changes unsaved.
 
     `tasks` are those not at an end, `closed` those that are and are not saved yet. `unopened` are the deals that have tasks to
-    be opened on the chain. `present` are the workers that are online, or may still come back after a restart of the pool.
+    be opened on the chain. `present` are the workers that are online, or may still come back after a restart of the pool. `gives_back`
+    says that the hub lets tasks be given back. `hopeless` are deals that nobody here can do, `unjudged` those of which that is still to
+    be seen; `troubled` are tasks with failed attempts, `suspects` those of which is still to be seen whether somebody may yet try.
     """
 
     def __init__(self, settings: PoolSettings, scheduler: Address) -> None:
@@ -286,6 +316,13 @@ class Book:
         self.hungry = HungryTasks()
         self.is_live = False
         self.unsettled: dict[DealId, DealState] = {}
+        self.gives_back = False
+        self.has_crew_changed = False
+        self.review_at: float = 0
+        self.hopeless: dict[DealId, Despair] = {}
+        self.unjudged: dict[DealId, None] = {}
+        self.suspects: dict[TaskId, None] = {}
+        self.troubled: set[TaskId] = set()
         self.turns = 0
         self.dirty: dict[TaskId, None] = {}
         self.changes = Changes()
@@ -390,6 +427,7 @@ class Book:
     def _remove(self, task: TaskState) -> None:
         self.tasks.pop(task.record.task_id, None)
         self.dirty.pop(task.record.task_id, None)
+        self.troubled.discard(task.record.task_id)
         self.hungry.put(task.place, is_hungry=False)
         for address in task.replicas:
             worker = self.worker(address)
@@ -400,6 +438,7 @@ class Book:
     def _forget_deal(self, deal_id: DealId) -> None:
         for deals in (self.deals, self.unopened, self.unsettled):
             deals.pop(deal_id, None)
+        self.hopeless.pop(deal_id, None)
 
     def feed(self, task: TaskState) -> None:
         """Note whether a task needs a further worker."""
@@ -439,6 +478,10 @@ class Book:
         """Hand out what has to be saved."""
         changes, self.changes = self.changes, Changes()
         return changes
+
+    def is_unfit(self, deal_id: DealId) -> bool:
+        """Tell whether no known worker could ever do a deal."""
+        return deal_id in self.hopeless and self.hopeless[deal_id].is_unfit
 
     def open_count(self) -> int:
         """Count the tasks that are not at an end."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from voisin.protocol.ids import ZERO_ADDRESS, Address, DealId, Hash32, TaskId
 from voisin.protocol.wire import Abort, AskHolding, AskReveal, AskUpload, Release
-from voisin.units import UnixSeconds
+from voisin.units import NRLC, UnixSeconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,28 @@ class Claim:
 
     deal_id: DealId
     indexes: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GiveBack:
+    """
+    Give tasks back that will have no result, before their time.
+
+    Attributes:
+        deal_id: Their deal.
+        indexes: Which.
+        stake: What the scheduler has locked for each [nRLC].
+        start: When the deal was made [Unix s].
+        time_ref_s: The unit of time of its category [s].
+        is_direct: Whether one worker may settle a task alone, in an enclave: once it is open, it costs the whole stake.
+    """
+
+    deal_id: DealId
+    indexes: tuple[int, ...]
+    stake: NRLC
+    start: UnixSeconds
+    time_ref_s: int
+    is_direct: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,5 +139,5 @@ class CheckUpload:
     is_encrypted: bool
 
 
-ChainStep = Initialize | Finalize | Reopen | Claim
+ChainStep = Initialize | Finalize | Reopen | Claim | GiveBack
 Command = ChainStep | ReadDeadline | AskChallenge | AssignReplica | Tell | Retire | Drop | CheckUpload

@@ -44,6 +44,7 @@ def deal_found(book: Book, fact: DealFound, at: Instant) -> None:
     deal = DealState(record, params_of(record), is_certain=book.is_live)
     book.deals[fact.deal_id] = book.unopened[fact.deal_id] = deal
     book.changes.deals[fact.deal_id] = record
+    book.unjudged[fact.deal_id] = None
     make_tasks(book, deal, at, record.indexes)
 
 
@@ -83,7 +84,7 @@ def _refusal(book: Book, record: DealRecord) -> str:
 
 
 def fail(book: Book, task: TaskState, at: Instant, reason: str) -> None:
-    """Give a task up; its workers are told to stop, and the requester is refunded at the final deadline."""
+    """Give a task up; its workers are told to stop, and the requester is refunded: at once if the hub can, else at the deadline."""
     book.move(task, Phase.FAILED, at, "given up", reason)
     book.write_task(task, replace(task.record, reason=reason))
     abort_pending(book, task, at, reason)
@@ -207,7 +208,8 @@ def task_claimed(book: Book, fact: TaskClaimed, at: Instant) -> None:
     if task is None:
         return
     reason = task.record.reason or "it was not finished before its final deadline"
-    book.move(task, Phase.CLAIMED, at, "claimed", "the requester has the money back")
+    is_early = book.is_live and at.chain < task.deal.final_deadline
+    book.move(task, Phase.CLAIMED, at, "given back" if is_early else "claimed", "the requester has the money back")
     book.write_task(task, replace(task.record, reason=reason))
     for replica in list(task.replicas.values()):
         if replica.result_hash is not None and replica.outcome is Outcome.RUNNING:
@@ -232,6 +234,7 @@ def faulty_contribution(book: Book, fact: FaultyContribution, at: Instant) -> No
         book.changes.faults[fact.worker] += 1
         book.note(task, at, "fined", "a wrong or unrevealed contribution: the stake is lost", worker=fact.worker)
         if record.faulty >= book.settings.faulty_max and not record.ban:
+            book.has_crew_changed = True
             record = replace(record, ban=f"{record.faulty} wrong or unrevealed contributions to this pool, the last to task {fact.task_id}")
     book.write_worker(worker, record)
 

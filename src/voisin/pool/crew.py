@@ -36,10 +36,21 @@ BLAMELESS = frozenset({MachineFailure.SHUTTING_DOWN, MachineFailure.TASK_NOT_ACT
 """Failures that say nothing about the task, and do not count against it."""
 
 
+FAULTS = frozenset({MachineFailure.WRONG_HASH, MachineFailure.APP_UNAVAILABLE, MachineFailure.INPUT_UNAVAILABLE})
+"""Failures that other workers are likely to meet as well: something is wrong with the task itself."""
+SHORT_BREAK_S = 60.0
+"""A worker that was away for no longer counts as having been there all the time [s]."""
+
+
 def worker_joined(book: Book, fact: WorkerJoined, at: Instant) -> None:
     """Take a worker in, and go on where it stopped: the chain and its disk say where that is."""
     worker = book.worker(fact.worker)
+    if not worker.since or at.wall - worker.record.last_seen > SHORT_BREAK_S:
+        worker.since = at.wall
     worker.is_online, worker.heard_at, worker.rejoin_by, worker.takes, worker.elsewhere = True, at.wall, 0, None, 0
+    worker.resources = fact.resources
+    worker.content.update(fact.resources.content if fact.resources is not None else ())
+    book.has_crew_changed = True
     book.present[fact.worker] = worker
     seen = UnixSeconds(int(at.wall))
     enclave = fact.enclave if book.settings.allow_simulated else EnclaveKind.NONE
@@ -107,6 +118,7 @@ def worker_left(book: Book, fact: WorkerLeft, at: Instant) -> None:
     if not worker.is_online and not worker.rejoin_by:
         return
     worker.is_online, worker.rejoin_by = False, 0
+    book.has_crew_changed = True
     book.present.pop(fact.worker, None)
     book.write_worker(worker, replace(worker.record, last_seen=UnixSeconds(int(worker.heard_at or worker.record.last_seen))))
     for task_id in sorted(worker.open):
@@ -142,6 +154,7 @@ def takes_changed(book: Book, fact: TakesChanged, at: Instant) -> None:
     """Note what a worker's owner wants it to take."""
     worker_heard(book, WorkerHeard(fact.worker), at)
     book.worker(fact.worker).takes = fact.takes
+    book.has_crew_changed = True
 
 
 def silent_workers(book: Book, at: Instant) -> None:
@@ -260,6 +273,10 @@ def give_up(book: Book, task: TaskState, replica: ReplicaRecord, at: Instant, ca
     failed = replace(replica, outcome=Outcome.FAILED, cause=cause, not_before=at.wall + pause, is_barred=failure in FOR_GOOD)
     book.write_replica(task, failed)
     book.note(task, at, "failed", cause, worker=replica.worker)
+    if failure in FAULTS:
+        task.faults.add(replica.worker)
+    book.suspects[task.record.task_id] = None
+    book.troubled.add(task.record.task_id)
     if failure in BLAMELESS:
         return
     book.write_task(task, replace(task.record, failures=task.record.failures + 1))

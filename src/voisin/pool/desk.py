@@ -39,6 +39,7 @@ from voisin.protocol.codec import encode
 from voisin.protocol.ids import Address, DealId, TaskId, as_address, as_hash32, as_uint, task_id, to_hex
 from voisin.protocol.results import sign_authorization
 from voisin.protocol.signatures import Signer, message_digest, recover_signer
+from voisin.protocol.tags import as_tag
 from voisin.protocol.wire import (
     OLDEST_VERSION,
     WIRE_VERSION,
@@ -55,6 +56,7 @@ from voisin.protocol.wire import (
     Printed,
     Progress,
     Refused,
+    Resources,
     Schedulers,
     Takes,
     Uploaded,
@@ -67,6 +69,7 @@ from voisin.units import format_amount
 MAX_SLOTS = 4096
 MAX_NAME = 100
 MAX_RULES = 1_000
+MAX_CONTENT = 512
 MAX_WHY = 200
 SHARED_VERSION = 2
 """From this version on a worker knows that a pool may have several schedulers."""
@@ -283,6 +286,7 @@ class WorkerDesk:
                 holding=hello.holding,
                 enclave=enclave,
                 version=hello.version,
+                resources=hello.resources,
             )
         raise UnavailableError("the pool is still starting", hint="try again in a moment")
 
@@ -406,9 +410,15 @@ def _checked(hello: Hello, challenge: Challenge) -> Hello:
         signature=hello.signature,
         version=hello.version,
         name=name or worker,
-        resources=hello.resources,
+        resources=_checked_resources(hello.resources),
         holding=holding,
     )
+
+
+def _checked_resources(resources: Resources) -> Resources:
+    """Check what a worker says that it has, and keep what is of use."""
+    as_tag(resources.tag)
+    return msgspec.structs.replace(resources, region=resources.region[:MAX_NAME], content=resources.content[:MAX_CONTENT])
 
 
 def _checked_rules(takes: Takes) -> Takes:

@@ -23,7 +23,7 @@ from voisin.protocol.events import (
 )
 from voisin.protocol.ids import Address, DealId, TaskId
 from voisin.protocol.records import Deal
-from voisin.protocol.wire import WIRE_VERSION, Held, Takes
+from voisin.protocol.wire import WIRE_VERSION, Held, Resources, Takes
 from voisin.protocol.wire_words import EnclaveKind, MachineFailure, ReplicaStage
 from voisin.units import UnixSeconds
 
@@ -49,6 +49,7 @@ class Step(StrEnum):
     FINALIZE = "finalize"
     REOPEN = "reopen"
     CLAIM = "claim"
+    GIVE_BACK = "give back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,11 @@ class ChallengeFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerJoined:
-    """A worker proved its address and is connected; `holding` is what it still has on disk, `version` that of the wire it speaks."""
+    """
+    A worker proved its address and is connected.
+
+    `holding` is what it still has on disk, `version` that of the wire it speaks, `resources` what it offers, if that is known.
+    """
 
     worker: Address
     name: str
@@ -137,6 +142,7 @@ class WorkerJoined:
     holding: tuple[Held, ...] = ()
     enclave: EnclaveKind = EnclaveKind.NONE
     version: int = WIRE_VERSION
+    resources: Resources | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,9 @@ FINALIZE_GAS = 500_000
 PER_CONTRIBUTOR_GAS = 150_000
 PER_BYTE_GAS = 800
 CALLBACK_MARGIN_GAS = 200_000
+GIVE_BACK_BASE_GAS = 200_000
+GIVE_BACK_GAS = 75_000
+UNLOCK_GAS = 40_000
 """
 Gas limits [gas]: generous bounds over the measured costs of both hubs (findings/gas: at most 243k to initialize, 302k to
 finalize with one worker, 22k for each new slot of 32 bytes). A limit of our own saves the node's estimate, which costs a chain
@@ -110,6 +113,22 @@ class Ledger(Protocol):
 
     async def initialize_and_claim(self, tasks: Sequence[tuple[DealId, int]]) -> None:
         """Refund tasks, given as deal and index, that were never opened; all or none."""
+        ...
+
+    async def gives_back(self) -> bool:
+        """Tell whether the hub lets schedulers give tasks back before their time."""
+        ...
+
+    async def give_back(self, deal_id: DealId, indexes: Sequence[int], *, most: NRLC, contributors: int) -> None:
+        """
+        Give tasks without a result back, so that the requester is refunded at once; all or none.
+
+        Args:
+            deal_id: Their deal.
+            indexes: Which.
+            most: What it may cost of the scheduler's stake [nRLC].
+            contributors: How many contributions they have together.
+        """
         ...
 
     async def close_order(self, order: WorkerpoolOrder) -> None:
@@ -203,6 +222,15 @@ class ChainLedger:
     async def initialize_and_claim(self, tasks: Sequence[tuple[DealId, int]]) -> None:
         """Refund tasks that were never opened."""
         await self._sender.send(calls.initialize_and_claim_array(self._hub, tasks))
+
+    async def gives_back(self) -> bool:
+        """Tell whether the hub lets schedulers give tasks back before their time."""
+        return await self._chain.hub.gives_back()
+
+    async def give_back(self, deal_id: DealId, indexes: Sequence[int], *, most: NRLC, contributors: int) -> None:
+        """Give tasks without a result back."""
+        gas = GIVE_BACK_BASE_GAS + GIVE_BACK_GAS * len(indexes) + UNLOCK_GAS * contributors
+        await self._send(calls.give_back(self._hub, deal_id, indexes, most=most), gas)
 
     async def close_order(self, order: WorkerpoolOrder) -> None:
         """Cancel an order of the scheduler for good."""

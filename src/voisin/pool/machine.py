@@ -57,6 +57,7 @@ from voisin.pool.facts import (
     WorkerJoined,
     WorkerLeft,
 )
+from voisin.pool.hopeless import give_up_hopeless
 from voisin.pool.placement import place_all
 from voisin.pool.records import ENDS, Changes, Snapshot
 from voisin.pool.settings import PoolSettings
@@ -107,6 +108,7 @@ class PoolMachine:
         for fact in facts:
             self._react(fact, at)
         if self.book.is_live:
+            give_up_hopeless(self.book, at)
             plan.plan_all(self.book, at)
             place_all(self.book, at)
         commands, self.book.out = self.book.out, []

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from voisin.policy import more_replicas
-from voisin.policy.taking import objection, offer_of
 from voisin.pool.book import Book, TaskState, WorkerState
 from voisin.pool.facts import Instant
+from voisin.pool.fitting import has_room, why_not
 from voisin.pool.records import Outcome, ReplicaRecord
 from voisin.protocol.ids import Address
 from voisin.protocol.wire_words import EnclaveKind, ReplicaStage
@@ -59,7 +59,7 @@ def _may_take(book: Book, task: TaskState, worker: WorkerState, at: Instant) -> 
     address = worker.record.address
     if task.record.enclave is not EnclaveKind.NONE and worker.record.enclave is not task.record.enclave:
         return False
-    if worker.takes is not None and objection(worker.takes, offer_of(task.deal.record.deal, task.deal.record.time_ref_s)):
+    if why_not(task.deal, worker, at) or not has_room(book, task.deal, worker, at):
         return False
     own = task.replicas.get(address)
     if own is not None and not _may_retry(book, own, at):

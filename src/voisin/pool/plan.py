@@ -4,7 +4,7 @@ What is to be done now: read off the state of a task, not off the last event, so
     NEW         open on the chain, a chunk of tasks at a time, few ahead of the workers
     RUNNING     for an enclave, ask the vault for the task's challenge; replace stalled workers; past the contribution deadline, give up
     REVEALING   ask winners to reveal; ask one that revealed to upload; finalise; nobody revealed in time: reopen
-    FAILED      past the final deadline, claim
+    FAILED      give back, where the hub can; past the final deadline, claim
 
 Source: pool-semantics.md 1.2, 1.6 to 1.8; poco-protocol.md 9.1.
 """
@@ -14,34 +14,31 @@ from __future__ import annotations
 from dataclasses import replace
 
 from voisin.pool.book import Book, DealState, StepState, TaskState
-from voisin.pool.commands import AskChallenge, Claim, Finalize, Initialize, ReadDeadline, Reopen, Tell
+from voisin.pool.commands import AskChallenge, Finalize, Initialize, ReadDeadline, Reopen, Tell
 from voisin.pool.course import fail, tell_online
 from voisin.pool.crew import give_up
 from voisin.pool.facts import ChallengeFailed, ChallengeGiven, DeadlineRead, Instant, Step, StepFailed
 from voisin.pool.records import Phase, ReplicaRecord
-from voisin.protocol.ids import DealId
+from voisin.pool.refunds import Refunds, may_give_back
 from voisin.protocol.wire import Abort, AskReveal, AskUpload
 from voisin.units import UnixSeconds
 
 
 def plan_all(book: Book, at: Instant) -> None:
     """Make the plans of all tasks that were touched, and open further tasks for idle workers."""
-    claims: dict[DealId, list[int]] = {}
+    refunds = Refunds()
     while book.dirty:
         dirty, book.dirty = book.dirty, {}
         for task_id in dirty:
             task = book.tasks.get(task_id)
             if task is not None:
-                _plan(book, task, at, claims)
+                _plan(book, task, at, refunds)
                 book.feed(task)
-    for deal_id, indexes in claims.items():
-        indexes.sort()
-        for start in range(0, len(indexes), book.settings.initialize_chunk):
-            book.out.append(Claim(deal_id, tuple(indexes[start : start + book.settings.initialize_chunk])))
+    book.out += refunds.commands(book.settings.initialize_chunk)
     _open_tasks(book, at)
 
 
-def _plan(book: Book, task: TaskState, at: Instant, claims: dict[DealId, list[int]]) -> None:
+def _plan(book: Book, task: TaskState, at: Instant, refunds: Refunds) -> None:
     match task.record.phase:
         case Phase.NEW:
             _plan_new(book, task, at)
@@ -50,10 +47,18 @@ def _plan(book: Book, task: TaskState, at: Instant, claims: dict[DealId, list[in
         case Phase.REVEALING:
             _plan_revealing(book, task, at)
         case Phase.FAILED:
-            if at.chain < task.deal.final_deadline:
-                book.wake(task, chain=task.deal.final_deadline)
-            elif _may_send(book, task, Step.CLAIM, at):
-                claims.setdefault(task.record.deal_id, []).append(task.record.index)
+            _plan_failed(book, task, at, refunds)
+
+
+def _plan_failed(book: Book, task: TaskState, at: Instant, refunds: Refunds) -> None:
+    """Give a task back as soon as that is possible, else claim it at the final deadline."""
+    if at.chain >= task.deal.final_deadline:
+        if _may_send(book, task, Step.CLAIM, at):
+            refunds.claimed.append(task)
+        return
+    book.wake(task, chain=task.deal.final_deadline)
+    if may_give_back(book, task) and _may_send(book, task, Step.GIVE_BACK, at):
+        refunds.given_back.append(task)
 
 
 def _plan_new(book: Book, task: TaskState, at: Instant) -> None:
@@ -257,7 +262,7 @@ def _open_tasks(book: Book, at: Instant) -> None:
     settings = book.settings
     slots = sum(worker.record.slots for worker in book.present.values() if worker.is_online)
     room = max(settings.initialize_ahead, 2 * slots) - len(book.hungry)
-    for deal in list(book.unopened.values()):
+    for deal in [deal for deal_id, deal in book.unopened.items() if not book.is_unfit(deal_id)]:
         _take_back_late(deal, at, settings.resend_s)
         if not deal.fresh and not deal.opening:
             del book.unopened[deal.record.deal_id]

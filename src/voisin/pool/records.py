@@ -33,7 +33,7 @@ class Phase(StrEnum):
     COMPLETED = "completed"
     """Paid; the end."""
     FAILED = "failed"
-    """Will not be done; the requester is refunded at the final deadline."""
+    """Will not be done; the requester is refunded at once, or at the final deadline."""
     CLAIMED = "claimed"
     """Refunded; the end."""
 

@@ -30,11 +30,13 @@ from voisin.pool.clock import PoolClock
 from voisin.pool.commands import (
     AskChallenge,
     AssignReplica,
+    ChainStep,
     CheckUpload,
     Claim,
     Command,
     Drop,
     Finalize,
+    GiveBack,
     Initialize,
     ReadDeadline,
     Reopen,
@@ -177,6 +179,7 @@ class PoolService:
         """
         self.clock.see_block(await self.ledger.block_time(), is_fresh=False)
         head = await self.ledger.head()
+        self.machine.book.gives_back = await self.ledger.gives_back()
         await self.tenure.join()
         try:
             taken = await self.tenure.take()
@@ -460,12 +463,12 @@ class PoolService:
                 tasks.start_soon(self._ask_challenge, command)
             case CheckUpload():
                 tasks.start_soon(self._check_upload, command)
-            case Initialize() | Finalize() | Reopen() | Claim() | ReadDeadline():
+            case Initialize() | Finalize() | Reopen() | Claim() | GiveBack() | ReadDeadline():
                 tasks.start_soon(self._step, command)
             case _:
                 assert_never(command)
 
-    async def _step(self, command: Initialize | Finalize | Reopen | Claim | ReadDeadline) -> None:
+    async def _step(self, command: ChainStep | ReadDeadline) -> None:
         async with self._limit:
             outcome = await self._runner.run(command)
         self.metrics.steps.labels(type(command).__name__.lower(), outcome).inc()

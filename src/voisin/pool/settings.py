@@ -69,6 +69,9 @@ class PoolSettings(BaseSettings):
     max_queued_messages: int = Field(10_000, ge=1, description="Messages to a worker that does not read them, before it is dropped.")
     same_owner: tuple[tuple[Address, ...], ...] = Field((), description="Groups of workers of one owner: they never share a task.")
 
+    unfit_s: float = Field(
+        2.0, ge=0, description="How long a task that no known worker can do waits for another, before it is given back [s]."
+    )
     grace_s: float = Field(60.0, ge=0, description="Time beyond a task's own for fetching, queueing and contributing [s].")
     upload_lease_s: float = Field(120.0, gt=0, description="Time for one worker to upload, before the next is asked [s].")
     max_upload_bytes: int = Field(256 * 2**20, ge=1, description="Largest result that is accepted [bytes].")

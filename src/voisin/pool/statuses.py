@@ -25,6 +25,7 @@ TASK_STATUSES: Final[dict[str, tuple[str, ...]]] = {
     "reopened": ("REOPENING", "REOPENED", "INITIALIZED"),
     "completed and paid": ("FINALIZED", "COMPLETED"),
     "given up": ("FAILED",),
+    "given back": ("FAILED",),
     "claimed": ("FINAL_DEADLINE_REACHED", "FAILED"),
 }
 """What lines about a task as a whole mean."""

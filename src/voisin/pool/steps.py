@@ -13,13 +13,17 @@ import structlog
 
 from voisin.errors import VoisinError
 from voisin.pool.clock import PoolClock
-from voisin.pool.commands import ChainStep, Claim, Finalize, Initialize, ReadDeadline, Reopen
+from voisin.pool.commands import ChainStep, Claim, Finalize, GiveBack, Initialize, ReadDeadline, Reopen
 from voisin.pool.facts import DeadlineRead, Step, StepFailed
 from voisin.pool.ledger import Ledger
 from voisin.protocol.events import TaskInitialized
 from voisin.protocol.ids import DealId, TaskId, from_hex, task_id
 from voisin.protocol.records import Task, TaskStatus
 from voisin.protocol.results import encode_link
+from voisin.protocol.rules import FINAL_DEADLINE_RATIO, give_back_cost
+
+GIVE_BACK_MARGIN_S = 60
+"""By how much later than now a transaction that gives back may be mined, for what it may cost at most [s]."""
 
 _log = structlog.get_logger()
 
@@ -69,6 +73,8 @@ class StepRunner:
                 return await self._reopen(command)
             case Claim():
                 return await self._claim(command)
+            case GiveBack():
+                return await self._give_back(command)
             case ReadDeadline():
                 return await self._read_deadline(command.task_id)
 
@@ -116,6 +122,21 @@ class StepRunner:
             await self._ledger.claim([task_id(command.deal_id, index) for index in open_])
         return "sent" if absent or open_ else "needless"
 
+    async def _give_back(self, command: GiveBack) -> str:
+        """Give back what is still open and not agreed, at what it costs by now; a contribution in between makes the hub refuse."""
+        found = await self._ledger.tasks([task_id(command.deal_id, index) for index in command.indexes])
+        fit = {index: task for index, task in zip(command.indexes, found, strict=True) if task is None or task.status is TaskStatus.ACTIVE}
+        if not fit:
+            return "needless"
+        contributors = [len(task.contributors) for task in fit.values() if task is not None]
+        forfeited = len(contributors) if command.is_direct else sum(1 for count in contributors if count)
+        final_s = FINAL_DEADLINE_RATIO * command.time_ref_s
+        late_s = min(max(0, self._clock.now().chain - command.start) + GIVE_BACK_MARGIN_S, final_s)
+        others = len(fit) - forfeited
+        most = give_back_cost(command.stake, forfeited=forfeited, others=others, late_s=late_s, time_ref_s=command.time_ref_s)
+        await self._ledger.give_back(command.deal_id, list(fit), most=most, contributors=sum(contributors))
+        return "sent"
+
     async def _read_deadline(self, task: TaskId) -> str:
         found = await self._task(task)
         if found is not None:
@@ -150,11 +171,12 @@ _STEPS: dict[type[ChainStep], Step] = {
     Finalize: Step.FINALIZE,
     Reopen: Step.REOPEN,
     Claim: Step.CLAIM,
+    GiveBack: Step.GIVE_BACK,
 }
 
 
 def _indexes_of(command: ChainStep) -> tuple[int, ...]:
-    return command.indexes if isinstance(command, Initialize | Claim) else (command.index,)
+    return command.indexes if isinstance(command, Initialize | Claim | GiveBack) else (command.index,)
 
 
 def _about(command: ChainStep | ReadDeadline) -> dict[str, object]:

@@ -47,6 +47,7 @@ def restore_deal(book: Book, record: DealRecord, files: Iterable[TaskFile]) -> D
     """Take a deal in, with the tasks that were written down."""
     deal = DealState(record, params_of(record))
     book.deals[record.deal_id] = book.unopened[record.deal_id] = deal
+    book.unjudged[record.deal_id] = None
     for file in sorted(files, key=lambda file: file.task.index):
         _restore_task(book, deal, file)
     return deal

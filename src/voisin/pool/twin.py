@@ -31,13 +31,22 @@ from voisin.protocol.events import (
     TaskInitialized,
     TaskReopened,
     TaskRevealed,
+    TasksGivenBack,
 )
 from voisin.protocol.ids import ZERO_HASH, Address, DealId, Hash32, TaskId, as_address, hash32_of, task_id
 from voisin.protocol.orders import WorkerpoolOrder
 from voisin.protocol.records import Deal, Task, TaskStatus
 from voisin.protocol.results import result_hash
-from voisin.protocol.rules import DEFAULT_CATEGORIES, REVEAL_DEADLINE_RATIO, new_task
+from voisin.protocol.rules import (
+    DEFAULT_CATEGORIES,
+    REVEAL_DEADLINE_RATIO,
+    final_deadline,
+    give_back_cost,
+    new_task,
+    workerpool_stake,
+)
 from voisin.protocol.signatures import signed_by
+from voisin.protocol.tags import needs_enclave
 from voisin.protocol.trust import accurate_score, agreed_result, faulty_score, worker_weight
 from voisin.units import NRLC, UnixSeconds, Wei
 
@@ -66,6 +75,7 @@ class TwinLedger:
         self.balances: dict[Address, Wei] = defaultdict(lambda: Wei(10**18))
         self.closed: list[WorkerpoolOrder] = []
         self.sent: list[str] = []
+        self.can_give_back = True
         self.failures: deque[VoisinError] = deque()
         """Errors that the pool's next steps meet, one each."""
 
@@ -178,6 +188,29 @@ class TwinLedger:
         for event in opened:
             self._fail(event.task_id)
         self._seal(*opened, *(TaskClaimed(event.task_id) for event in opened))
+
+    async def gives_back(self) -> bool:
+        """Tell whether tasks can be given back."""
+        return self.can_give_back
+
+    async def give_back(self, deal_id: DealId, indexes: Sequence[int], *, most: NRLC, contributors: int) -> None:
+        """Give tasks without a result back."""
+        self._begin("give_back")
+        deal, time_ref = self._deals[deal_id], self._time_refs[self._deals[deal_id].category]
+        known = [self._tasks.get(task_id(deal_id, index)) for index in indexes]
+        self._require(self.can_give_back and self._time() < final_deadline(deal.start_time, time_ref))
+        self._require(all(task is None or task.status is TaskStatus.ACTIVE for task in known))
+        self._require(contributors == sum(len(task.contributors) for task in known if task is not None))
+        is_lone = needs_enclave(deal.tag) and deal.trust <= 1
+        forfeited = sum(1 for task in known if task is not None and (task.contributors or is_lone))
+        stake, late_s = workerpool_stake(deal.workerpool.price, 1), self._time() - deal.start_time
+        cost = give_back_cost(stake, forfeited=forfeited, others=len(known) - forfeited, late_s=late_s, time_ref_s=time_ref)
+        self._require(cost <= most)
+        opened = [self._open(deal_id, index) for index, task in zip(indexes, known, strict=True) if task is None]
+        ended = [task_id(deal_id, index) for index in indexes]
+        for each in ended:
+            self._tasks[each] = replace(self._tasks[each], status=TaskStatus.FAILED)
+        self._seal(*opened, *(TaskClaimed(each) for each in ended), TasksGivenBack(deal_id, len(ended), cost))
 
     async def close_order(self, order: WorkerpoolOrder) -> None:
         """Cancel an order for good."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from voisin.pool.book import Book, TaskState, WorkerState
 from voisin.pool.records import Outcome, Phase, ReplicaRecord, StoryLine, TaskFile, TaskRecord
+from voisin.pool.refunds import may_give_back
 from voisin.protocol.api import Moment, PoolTaskView, ReplicaView, WorkerView
 from voisin.protocol.ids import Address
 from voisin.protocol.trust import LOWEST_WEIGHT, group_weight, is_agreed
@@ -85,6 +86,9 @@ def why_open(book: Book, task: TaskState, now_chain: int) -> str:
         case Phase.REVEALING:
             return _why_revealing(book, task, now_chain)
     left = task.deal.final_deadline - now_chain
+    if left > 0 and may_give_back(book, task):
+        refused = f"; the hub refused it: {task.step.reason}" if task.step and task.step.reason else ""
+        return f"{task.record.reason}; it is being given back, so that the requester is refunded{refused}"
     when = f"in {_duration(left)}" if left > 0 else "now, as soon as the claim is on the chain"
     return f"{task.record.reason}; the requester is refunded {when}"
 

@@ -10,12 +10,19 @@ Source: pool-semantics.md 2.5.
 from __future__ import annotations
 
 import shlex
+from typing import Final
 
 import msgspec
 
 from voisin.errors import InputError
 from voisin.protocol.codec import decode
 
+DEFAULT_MEMORY_BYTES: Final = 512 << 20
+"""Memory of a task whose deal does not say how much."""
+MAX_MEMORY_BYTES: Final = 4 << 30
+"""The most that an app can have: what a 32-bit address reaches."""
+DEFAULT_OUTPUT_BYTES: Final = 64 << 20
+"""Output of a task whose deal does not say how much."""
 _NO_TEXT = "the deal's parameters hold half a character, which no text can have"
 
 
@@ -32,7 +39,8 @@ class DealParams(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
     The parameters of a deal; unknown keys of foreign clients are ignored.
 
-    `voisin_window` stays the first: the hub looks for it there (contracts/SPEC.md 18.1).
+    `voisin_window` stays the first: the hub looks for it there (contracts/SPEC.md 18.1). `voisin_region` says where the tasks must be
+    done, as `voisin.policy.placement.Needs.region`.
     """
 
     voisin_window: str = ""
@@ -45,6 +53,7 @@ class DealParams(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     voisin_bag: str = ""
     voisin_inputs: dict[str, str] = {}
     voisin_limits: RunLimits = RunLimits()
+    voisin_region: str = ""
 
 
 class BagEntry(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -42,6 +42,22 @@ def final_deadline(start: UnixSeconds, time_ref_s: int) -> UnixSeconds:
     return UnixSeconds(start + FINAL_DEADLINE_RATIO * time_ref_s)
 
 
+def give_back_cost(stake: NRLC, *, forfeited: int, others: int, late_s: int, time_ref_s: int) -> NRLC:
+    """
+    Tell what giving tasks of a deal back costs its scheduler [nRLC].
+
+    Args:
+        stake: What the scheduler locked for each task [nRLC].
+        forfeited: Tasks that cost all of it: somebody contributed, or a lone enclave may settle them.
+        others: All other tasks that are given back.
+        late_s: Time since the match [s].
+        time_ref_s: The unit of time of the deal's category [s].
+
+    Source: contracts/SPEC.md 8.7.
+    """
+    return NRLC(stake * forfeited + stake * others * late_s // (FINAL_DEADLINE_RATIO * time_ref_s))
+
+
 def new_task(deal_id: DealId, index: int, deal: Deal, time_ref_s: int) -> Task:
     """
     Give a task as it is once the hub has opened it for contributions.

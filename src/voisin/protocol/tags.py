@@ -23,6 +23,8 @@ runs the machine. To the hub it is a bit like any other.
 """
 
 NO_TAG = Tag(Hash32("0x" + "00" * 32))
+ENCLAVE_BITS: Final = (1 << BITS["simulated"]) | 0b1111
+"""Bits that say what enclave is wanted, real or played."""
 _FRAMEWORKS: Final = 0b1110
 """Bits of a dataset's tag that the hub ignores when it matches: the name of the enclave's framework."""
 
@@ -83,6 +85,11 @@ def deal_tag(app: Tag, dataset: Tag, request: Tag) -> Tag:
 def missing_bits(wanted: Tag, offered: Tag) -> list[str]:
     """Name the bits that are wanted and not offered."""
     return tag_names(tag_from_bits(tag_bits(wanted) & ~tag_bits(offered)))
+
+
+def without(tag: Tag, bits: int) -> Tag:
+    """Take bits out of a tag."""
+    return tag_from_bits(tag_bits(tag) & ~bits)
 
 
 def needs_enclave(tag: Tag) -> bool:

@@ -25,12 +25,26 @@ OLDEST_VERSION = 1
 
 
 class Resources(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker offers: `slots` replicas at a time, memory and disk for all of them together [bytes], and its enclaves."""
+    """
+    What a worker offers.
+
+    Attributes:
+        slots: Replicas at a time, each with a core of its own.
+        memory_bytes: Memory for all of them together.
+        disk_bytes: Disk for all of them together.
+        enclave: Its enclaves.
+        tag: What else the machine has, as names of tags: `gpu`; empty for nothing.
+        region: Where it is, from the large to the small, such as `eu-fr`; empty if it does not say.
+        content: CIDs of some files that it holds, the last used first.
+    """
 
     slots: int
     memory_bytes: int
     disk_bytes: int
     enclave: EnclaveKind = EnclaveKind.NONE
+    tag: str = ""
+    region: str = ""
+    content: tuple[str, ...] = ()
 
 
 class Held(msgspec.Struct, frozen=True):

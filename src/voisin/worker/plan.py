@@ -21,7 +21,17 @@ from voisin.protocol.archive import check_path
 from voisin.protocol.cid import Cid
 from voisin.protocol.ids import ZERO_ADDRESS, TaskId
 from voisin.protocol.ipld import Codec, parse_name
-from voisin.protocol.params import Bag, BagEntry, DealParams, decode_bag, parse_params, split_args
+from voisin.protocol.params import (
+    DEFAULT_MEMORY_BYTES,
+    DEFAULT_OUTPUT_BYTES,
+    MAX_MEMORY_BYTES,
+    Bag,
+    BagEntry,
+    DealParams,
+    decode_bag,
+    parse_params,
+    split_args,
+)
 from voisin.protocol.records import Deal
 from voisin.sandbox import Limits
 from voisin.worker.content import Content
@@ -37,9 +47,6 @@ WALL_TIME_FACTOR: Final = 3
 Wall time that the sandbox is given for each second of a task's time. Instructions, which every machine counts alike, decide how
 long an app may compute; the clock only stops a machine that is too slow, and such an end is never contributed.
 """
-DEFAULT_MEMORY_BYTES: Final = 512 << 20
-MAX_MEMORY_BYTES: Final = 4 << 30
-DEFAULT_OUTPUT_BYTES: Final = 64 << 20
 MAX_INPUT_FILES: Final = 500
 MAX_TEXT_BYTES: Final = 100_000
 _WEB: Final = ("http://", "https://")

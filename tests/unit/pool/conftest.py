@@ -39,7 +39,7 @@ from voisin.protocol.ids import ZERO_ADDRESS, Address, DealId, Hash32, TaskId, a
 from voisin.protocol.records import Deal, Resource
 from voisin.protocol.results import encode_link
 from voisin.protocol.tags import NO_TAG
-from voisin.protocol.wire import Held
+from voisin.protocol.wire import Held, Resources
 from voisin.protocol.wire_words import EnclaveKind, MachineFailure, ReplicaStage
 from voisin.units import NRLC, UnixSeconds
 
@@ -67,9 +67,10 @@ def hash_of(task: TaskId, text: str) -> Hash32:
 class Scene:
     """A pool's machine with a clock; each method tells a fact and answers the commands that follow."""
 
-    def __init__(self, *, live: bool = True, **settings: object) -> None:
+    def __init__(self, *, live: bool = True, gives_back: bool = False, **settings: object) -> None:
         self.settings = PoolSettings(**settings)
         self.machine = PoolMachine(self.settings, SCHEDULER)
+        self.machine.book.gives_back = gives_back
         self.wall = float(START)
         self.chain = START
         self.deals = 0
@@ -127,9 +128,19 @@ class Scene:
         score: int = 0,
         holding: dict[TaskId, ReplicaStage] | None = None,
         enclave: EnclaveKind = EnclaveKind.NONE,
+        **resources: object,
     ) -> list[Command]:
         held = tuple(Held(task, stage) for task, stage in (holding or {}).items())
-        return self.tell(WorkerJoined(worker=wallet(name), name=name, slots=slots, score=score, holding=held, enclave=enclave))
+        fact = WorkerJoined(
+            worker=wallet(name),
+            name=name,
+            slots=slots,
+            score=score,
+            holding=held,
+            enclave=enclave,
+            resources=make_resources(slots, **resources) if resources else None,
+        )
+        return self.tell(fact)
 
     def leave(self, name: str, why: str = "the connection closed") -> list[Command]:
         return self.tell(WorkerLeft(wallet(name), why))
@@ -184,7 +195,7 @@ class Scene:
 
 def restart(old: Scene, *, wait: bool = False) -> Scene:
     """Start a machine from the records of another, as a store would give them back."""
-    new = Scene(live=False, **old.settings.model_dump())
+    new = Scene(live=False, gives_back=old.machine.book.gives_back, **old.settings.model_dump())
     new.wall, new.chain, new.deals = old.wall, old.chain, old.deals
     book = old.machine.book
     files = [TaskFile(task=t.record, replicas=tuple(t.replicas.values()), story=tuple(t.story)) for t in book.tasks.values()]
@@ -198,6 +209,12 @@ def restart(old: Scene, *, wait: bool = False) -> Scene:
     if not wait:
         new.tell(CaughtUp())
     return new
+
+
+def make_resources(slots: int = 1, **changes: object) -> Resources:
+    """What a machine of 1 GB offers."""
+    fields: dict[str, object] = {"slots": slots, "memory_bytes": 2**30, "disk_bytes": 2**30}
+    return Resources(**(fields | changes))
 
 
 def foreign_task() -> TaskId:

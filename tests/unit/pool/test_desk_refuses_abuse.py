@@ -137,7 +137,8 @@ async def test_a_good_worker_is_welcomed() -> None:
         holding = (Held(TASK, ReplicaStage.COMPUTED),)
         welcome = await visit.enter(holding=holding)
         assert welcome == Welcome(hub=TWIN_DOMAIN.hub, storage_url="http://storage", heartbeat_s=2.0)
-        joined = WorkerJoined(worker=ALICE.address, name="a worker", slots=2, score=17, holding=holding)
+        resources = Resources(slots=2, memory_bytes=1, disk_bytes=1)
+        joined = WorkerJoined(worker=ALICE.address, name="a worker", slots=2, score=17, holding=holding, resources=resources)
         assert await door.fact(WorkerJoined) == joined
         await visit.say(Heartbeat())
         assert await door.fact(WorkerHeard) == WorkerHeard(ALICE.address, 0)

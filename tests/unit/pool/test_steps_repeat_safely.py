@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from tests.unit.pool.conftest import CID, START, digest_of, make_deal, wallet
 from voisin.errors import FundsError, RevertError, UnavailableError
 from voisin.pool.clock import PoolClock
-from voisin.pool.commands import Claim, Finalize, Initialize, ReadDeadline, Reopen
+from voisin.pool.commands import Claim, Finalize, GiveBack, Initialize, ReadDeadline, Reopen
 from voisin.pool.facts import DeadlineRead, Step, StepFailed
 from voisin.pool.steps import StepRunner
 from voisin.pool.twin import TwinLedger
@@ -17,6 +18,7 @@ from voisin.protocol.events import TaskInitialized
 from voisin.protocol.ids import DealId, Hash32, task_id
 from voisin.protocol.records import TaskStatus
 from voisin.protocol.results import decode_link
+from voisin.units import NRLC, UnixSeconds
 
 pytestmark = pytest.mark.anyio
 
@@ -173,3 +175,42 @@ def test_the_chains_clock_is_this_machines_or_ahead_of_it() -> None:
     assert clock.now().chain == 1600, "time never goes back"
     clock.see_block(5000, is_fresh=False)
     assert (clock.now().chain, clock.now().wall) == (5000, 1010.0)
+
+
+def give_back(*indexes: int, stake: int = 300) -> GiveBack:
+    return GiveBack(deal_id=DEAL, indexes=indexes, stake=NRLC(stake), start=UnixSeconds(START), time_ref_s=300, is_direct=False)
+
+
+async def test_tasks_are_given_back_once() -> None:
+    desk = Desk()
+    await desk.ledger.initialize([(DEAL, 0)])
+    assert await desk.runner.run(give_back(0, 1)) == "sent"
+    assert await desk.status() is TaskStatus.FAILED
+    assert await desk.runner.run(give_back(0, 1)) == "needless"
+    assert await desk.runner.run(give_back(0, 1, 2)) == "sent"
+    assert desk.ledger.sent == ["initialize", "give_back", "give_back"]
+
+
+async def test_what_is_agreed_by_now_is_not_given_back() -> None:
+    desk = Desk()
+    await desk.agreed()
+    assert await desk.runner.run(give_back(0)) == "needless"
+
+
+async def test_giving_back_costs_at_most_what_it_should() -> None:
+    """The bound is what it costs a minute later; only what somebody contributed to may cost the whole stake."""
+    desk, seen = Desk(), list[tuple[int, int]]()
+
+    async def note(_deal: DealId, _indexes: Sequence[int], *, most: int, contributors: int) -> None:
+        seen.append((most, contributors))
+
+    desk.ledger.give_back = note  # type: ignore[method-assign]
+    await desk.runner.run(give_back(0, 1))
+    desk.now += 1440
+    await desk.runner.run(give_back(0, 1))
+    await desk.ledger.initialize([(DEAL, 0)])
+    desk.ledger.contribute(TASK, wallet("alice"), digest_of("right"))
+    await desk.runner.run(give_back(0, 1))
+    desk.now += 10_000
+    await desk.runner.run(give_back(1))
+    assert seen == [(12, 0), (300, 0), (450, 1), (300, 0)]
