@@ -320,7 +320,7 @@ class PoolService:
     def _is_held(self, command: Command) -> bool:
         if isinstance(command, Tell | Retire | Drop):
             return True
-        if isinstance(command, Initialize | Finalize | Reopen | Claim | AssignReplica):
+        if isinstance(command, Initialize | Finalize | Reopen | Claim | GiveBack | AssignReplica):
             return command.deal_id in self.tenure.lease.epochs
         task = self.machine.book.tasks.get(command.task_id)
         return task is not None and task.record.deal_id in self.tenure.lease.epochs

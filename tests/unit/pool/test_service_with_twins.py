@@ -267,8 +267,9 @@ async def test_a_false_upload_is_refused_and_another_worker_uploads() -> None:
         tasks.cancel_scope.cancel()
 
 
-async def test_what_nobody_does_is_refunded() -> None:
+async def test_what_nobody_does_is_refunded_at_the_deadline_where_the_hub_is_an_original() -> None:
     world = World()
+    world.ledger.can_give_back = False
     async with world.pool() as pool:
         opened, unopened = world.deal(50)[0], world.deal(50)[-1]
         await known_as(pool, opened, "running")
@@ -280,6 +281,20 @@ async def test_what_nobody_does_is_refunded() -> None:
         assert why.startswith("the requester has the money back: no worker was free")
         await known_as(pool, unopened, "claimed")
         assert await world.status(unopened) is TaskStatus.FAILED
+
+
+async def test_what_nobody_can_do_is_given_back() -> None:
+    world = World()
+    async with world.pool() as pool, anyio.create_task_group() as tasks:
+        join(tasks, pool, world.worker("alice"))
+        fitting, other = world.deal()[0], world.deal(25, params='{"voisin_limits":{"memory_bytes":2000000000}}')
+        await completed(world, fitting)
+        world.now += 3
+        for task in other:
+            why = await known_as(pool, task, "claimed")
+            assert why.startswith("the requester has the money back: the only known worker cannot do it: the task may use 2,000 MB")
+            assert await world.status(task) is TaskStatus.FAILED
+        assert {message.task_id for message in world.worker("alice").heard if isinstance(message, Assign)} == {fitting}
 
 
 async def test_refused_steps_are_tried_again() -> None:
