@@ -182,7 +182,7 @@ def _indexes_of(command: ChainStep) -> tuple[int, ...]:
 def _about(command: ChainStep | ReadDeadline) -> dict[str, object]:
     """Say in a log what a step is about."""
     told: dict[str, object] = {"step": type(command).__name__.lower()}
-    if isinstance(command, Initialize | Claim):
+    if isinstance(command, Initialize | Claim | GiveBack):
         return told | {"deal_id": command.deal_id, "indexes": list(command.indexes)}
     return told | {"task_id": command.task_id}
 
