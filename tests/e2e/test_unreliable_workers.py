@@ -25,7 +25,7 @@ from voisin.protocol.ids import as_address
 from voisin.units import NRLC, Wei
 
 PATIENCE_S = 120
-FRAMES = ("run", "apps/pathtracer", "--set", "size=48x36", "--time", "15", "--yes")
+FRAMES = ("run", "apps/pathtracer", "--set", "size=48x36", "--time", "15", "--task-by-task", "--yes")
 QUICK, LONG = ("--set", "samples=2"), ("--set", "samples=400")
 HONEST = 4
 STAKES = NRLC(100 * 10**9)

@@ -19,7 +19,14 @@ def test_the_reference_is_what_the_code_says() -> None:
 
 @pytest.mark.parametrize(
     "page",
-    ["README.md", "docs/tutorial.md", "docs/howto/order-from-a-contract.md", "docs/howto/earn-with-your-machine.md", "apps/README.md"],
+    [
+        "README.md",
+        "docs/tutorial.md",
+        "docs/howto/order-from-a-contract.md",
+        "docs/howto/earn-with-your-machine.md",
+        "docs/howto/run-many-tasks-as-a-bag.md",
+        "apps/README.md",
+    ],
 )
 def test_links_lead_somewhere(page: str) -> None:
     path = ROOT / page
