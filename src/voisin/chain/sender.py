@@ -98,6 +98,9 @@ class Sender:
         signer: The wallet.
         settings: How to behave.
         turns: Says when this process may number and send a transaction; always, unless given.
+
+    Attributes:
+        fees_paid: What the transactions that were waited for have cost, those included that failed [wei].
     """
 
     def __init__(self, chain: Chain | Rpc, signer: Signer, settings: SenderSettings | None = None, *, turns: Turns | None = None) -> None:
@@ -108,6 +111,7 @@ class Sender:
         self._settings = settings or SenderSettings()
         self._fees = FeeMeter(self.rpc, ttl_s=self._settings.fee_ttl_s)
         self._flights = Flights(self.rpc, signer, self._fees, self._settings)
+        self.fees_paid = Wei(0)
         self._turn = anyio.Lock()
         self._turns = turns or OwnTurns()
         self._launches = 0
@@ -171,6 +175,7 @@ class Sender:
         await self._flights.landing(flight)
         landed = flight.landed
         assert landed is not None
+        self.fees_paid = Wei(self.fees_paid + quantity(landed.gas_used) * quantity(landed.effective_gas_price))
         if not landed.is_success:
             raise await self._why(flight, landed)
         return Receipt(

@@ -29,6 +29,7 @@ from voisin.cli import (
     index_commands,
     market_commands,
     order_commands,
+    pool_commands,
     run_command,
     secret_commands,
     serve_commands,
@@ -69,6 +70,7 @@ app.add_typer(deal_commands.deals)
 bag_commands.add_to(deal_commands.deals)
 app.add_typer(deal_commands.tasks)
 app.add_typer(worker_commands.app)
+pool_commands.add_to(serve_commands.pools)
 app.add_typer(serve_commands.pools)
 app.add_typer(broker_commands.app)
 app.add_typer(storage_commands.app)

@@ -20,11 +20,17 @@ def run(
     category: Annotated[list[int] | None, typer.Option(help="Class of duration that is sold; may be repeated.", min=0)] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65_535)] = 13000,
+    database: Annotated[str, typer.Option(metavar="URL", help="Where records are kept; SQLite in the home folder unless given.")] = "",
+    scheduler: Annotated[str, typer.Option(metavar="NAME", help="Name of this process among those that share the database.")] = "main",
 ) -> None:
     """Run a workerpool of the wallet until Ctrl-C: it registers itself, keeps its offers in the book and serves workers."""
     from voisin.cli.serving import run_own_pool
 
-    run_own_pool(session, description, {"price": price, "categories": tuple(category or (0,)), "host": host, "port": port})
+    run_own_pool(
+        session,
+        description,
+        {"price": price, "categories": tuple(category or (0,)), "host": host, "port": port, "database": database, "scheduler": scheduler},
+    )
 
 
 command(pools, "run", example='voisin pool run --price "0.1 RLC" --wallet scheduler')(run)

@@ -27,6 +27,8 @@ class PoolChoices(TypedDict):
     categories: tuple[int, ...]
     host: str
     port: int
+    database: str
+    scheduler: str
 
 
 def run_own_pool(session: Session, description: str, choices: PoolChoices) -> None:
@@ -37,7 +39,8 @@ def run_own_pool(session: Session, description: str, choices: PoolChoices) -> No
     async def work() -> None:
         entry = await pool_entry(session.network, scheduler, description)
         settings = PoolSettings(
-            database_url=f"sqlite+aiosqlite:///{session.home / f'pool-{entry}.db'}",
+            database_url=choices["database"] or f"sqlite:///{session.home / f'pool-{entry}.db'}",
+            scheduler=choices["scheduler"],
             rpc_url=session.network.rpc_url,
             hub=session.network.hub,
             start_block=session.network.first_block,

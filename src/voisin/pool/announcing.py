@@ -125,9 +125,11 @@ async def announced(
         announcer = Announcer(settings, domain, scheduler, http)
 
         async def announce() -> None:
+            """Announce the pool for as long as it is this process's turn."""
             await announcer.run(settings.public_url or url, wall)
 
         async def run() -> None:
+            """Announce it whenever that is so."""
             await (duty.run(announce) if duty is not None else announce())
 
         async with beside(run):

@@ -11,6 +11,9 @@ The pool's wire: HTTP with JSON for whoever asks, a WebSocket for workers; probl
 | GET /v1/deals/{deal_id} | the same for each task of a deal, by index |
 | GET /v1/bags/{deal_id}?after=&wait= | `BagView`: how far a bag is, and its results after so many; waits up to so long [s] for a new one |
 | GET /v1/health | `PoolHealth` |
+| GET /v1/health/live | whether the process answers |
+| GET /v1/health/ready | whether the scheduler can work: 503 when it cannot |
+| GET /v1/status | `SchedulerStatus`: for whoever runs the pool |
 | GET /metrics | figures for Prometheus |
 | WS /v1/worker | the dialogue of `voisin.protocol.wire` |
 | GET /schema/openapi.json | this, for programs |
@@ -35,7 +38,8 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.params import FromPath, HeaderParameter, QueryParameter, SkipValidation
 from litestar.response import Stream
 
-from voisin.pool import views
+from voisin.errors import UnavailableError
+from voisin.pool import operator, views
 from voisin.pool.bags.views import MAX_WAIT_S
 from voisin.pool.desk import ClosedError
 from voisin.pool.ecosystem import ecosystem_routes
@@ -127,10 +131,31 @@ async def show_health(service: Service) -> views.PoolHealth:
     return await views.health(service)
 
 
+@get("/v1/health/live", responses=PROBLEMS)
+async def show_life(service: Service) -> dict[str, bool]:
+    """Tell that the process answers; whatever it waits for, starting it again would not help."""
+    return {"is_live": service.condition.is_live}
+
+
+@get("/v1/health/ready", responses=PROBLEMS)
+async def show_readiness(service: Service) -> dict[str, bool]:
+    """Tell whether the scheduler can work: it has read the chain, and its lease counts; 503 when it cannot."""
+    if why := operator.why_not_ready(service):
+        raise UnavailableError(why, hint="ask again in a moment")
+    return {"is_ready": True}
+
+
+@get("/v1/status", responses=PROBLEMS)
+async def show_status(service: Service) -> operator.SchedulerStatus:
+    """Tell whoever runs the pool how this scheduler is: load, stuck tasks and why, money, its place among others."""
+    return operator.status_of(service)
+
+
 @get("/metrics", media_type=METRICS_TYPE, include_in_schema=False)
 async def show_metrics(service: Service) -> bytes:
     """Write the pool's figures for Prometheus."""
-    return service.metrics.page(service.machine.book)
+    service.metrics.place(operator.figures_of(service))
+    return service.metrics.page(service.machine.book, service.clock.now().chain)
 
 
 @websocket("/v1/worker")
@@ -181,6 +206,9 @@ def create_app(service: PoolService) -> Litestar:
             show_deal,
             show_bag,
             show_health,
+            show_life,
+            show_readiness,
+            show_status,
             show_metrics,
             serve_worker,
             ecosystem_routes(),

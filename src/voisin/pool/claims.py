@@ -199,6 +199,23 @@ class SqlClaims:
             async with writing(self._engine) as connection:
                 await connection.execute(update(schema.position).values(is_draining=is_draining))
 
+    async def open_deals(self) -> int:
+        """Count the deals of the pool that are not over."""
+        with RECORDS.answering():
+            async with self._engine.connect() as connection:
+                count = select(func.count()).select_from(schema.deals).where(~schema.deals.c.is_over)
+                found = (await connection.execute(count)).scalar_one()
+        return found
+
+    async def peers(self) -> list[Peer]:
+        """List the living schedulers, the oldest first."""
+        table = schema.schedulers
+        living = select(table.c.session, table.c.name, table.c.url).where(table.c.alive_until > self._now()).order_by(table.c.session)
+        with RECORDS.answering():
+            async with self._engine.connect() as connection:
+                found = [Peer(row.session, row.name or "", row.url) for row in await connection.execute(living)]
+        return found
+
     async def _require_alone(self, connection: AsyncConnection, name: str) -> None:
         """On SQLite there is one scheduler: its transactions are not kept apart from those of another process."""
         table = schema.schedulers

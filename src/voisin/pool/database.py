@@ -51,3 +51,25 @@ async def open_database(database_url: str, domain: Domain, workerpool: Address, 
 
     async with RECORDS.open(database_url, claim) as engine:
         yield engine
+
+
+@asynccontextmanager
+async def open_existing(database_url: str) -> AsyncIterator[AsyncEngine]:
+    """
+    Open the database of a pool that is there already, whichever it is.
+
+    Args:
+        database_url: As for `open_database`.
+
+    Raises:
+        InputError: The address is malformed, or the database holds no pool.
+        UnavailableError: The database does not answer.
+    """
+
+    async def require(connection: AsyncConnection) -> None:
+        """See that there is a pool."""
+        if (await connection.execute(select(position.c.id))).first() is None:
+            raise InputError("there is no pool in this database", hint="name the database of a pool that has run")
+
+    async with RECORDS.open(database_url, require) as engine:
+        yield engine

@@ -43,6 +43,7 @@ class OfferKeeper:
     Attributes:
         trouble: For each category, why its offer does not stand; empty when all do.
         is_draining: Whether the pool takes no new deals: its offers are closed.
+        standing: Offers that stood in the market after the last look.
     """
 
     def __init__(self, settings: PoolSettings, book: Book, ledger: Ledger, market: MarketBook, scheduler: Signer) -> None:
@@ -63,6 +64,7 @@ class OfferKeeper:
         self._last: dict[tuple[int, bool], WorkerpoolOrder] = {}
         self.trouble: dict[int, str] = {}
         self.is_draining = False
+        self.standing = 0
 
     def nudge(self) -> None:
         """Have the offers looked at soon: workers or deals came or went."""
@@ -99,6 +101,7 @@ class OfferKeeper:
         volume = affordable_volume(self._settings, stake)
         wanted = [] if self.is_draining else wanted_terms(self._book, self._settings, volume, now)
         kept = [offer for offer in found if is_kept(offer, self._scheduler.address)]
+        self.standing = len(kept)
         troubles = dict.fromkeys(self._settings.categories, "" if volume else missing_stake(self._settings, stake))
         for terms in wanted if volume else ():
             standing = [offer for offer in kept if line_of(offer.order) == terms.line]

@@ -81,8 +81,17 @@ class Ledger(Protocol):
         """Read an account's free money in the hub [nRLC]."""
         ...
 
+    async def money(self, owner: Address) -> tuple[NRLC, NRLC]:
+        """Read an account's free and locked money in the hub [nRLC]."""
+        ...
+
     async def native_balance(self, owner: Address) -> Wei:
         """Read what an account has to pay gas with [wei]."""
+        ...
+
+    @property
+    def fees_paid(self) -> Wei:
+        """What this process has paid for the scheduler's transactions [wei]."""
         ...
 
     def ranges(self, start_block: int, parent_hash: Hash32 | None) -> AsyncIterator[EventRange]:
@@ -190,6 +199,16 @@ class ChainLedger:
     async def stake(self, owner: Address) -> NRLC:
         """Read an account's free money in the hub [nRLC]."""
         return (await self._chain.hub.account(owner)).stake
+
+    async def money(self, owner: Address) -> tuple[NRLC, NRLC]:
+        """Read an account's free and locked money in the hub [nRLC]."""
+        account = await self._chain.hub.account(owner)
+        return account.stake, account.locked
+
+    @property
+    def fees_paid(self) -> Wei:
+        """What this process has paid for the scheduler's transactions [wei]."""
+        return self._sender.fees_paid
 
     async def native_balance(self, owner: Address) -> Wei:
         """Read what an account has to pay gas with [wei]."""

@@ -64,6 +64,7 @@ from voisin.pool.keeper import OfferKeeper
 from voisin.pool.logs import LogBook
 from voisin.pool.machine import PoolMachine
 from voisin.pool.metrics import PoolMetrics
+from voisin.pool.purse import Purse
 from voisin.pool.readers import Readers
 from voisin.pool.records import ENDS, Position, Taken
 from voisin.pool.settings import PoolSettings
@@ -115,6 +116,7 @@ class PoolService:
         keeper: What keeps its offers in a market, if anything does.
         tenure: Its place among the schedulers that share the pool.
         lead: What one of these does for all.
+        purse: The scheduler's money.
     """
 
     def __init__(self, settings: PoolSettings, scheduler: Signer, around: Surroundings) -> None:
@@ -148,6 +150,7 @@ class PoolService:
             say=self.desk.say,
         )
         self.bags = BagService(self.machine.book, bags)
+        self.purse = Purse(around.ledger, scheduler.address)
         self.keeper: OfferKeeper | None = None
         self._results = around.results
         self._vault = around.vault
@@ -204,6 +207,7 @@ class PoolService:
             tasks.start_soon(self._follow, start, head)
             tasks.start_soon(self._tick)
             tasks.start_soon(self.bags.run)
+            tasks.start_soon(self.purse.run)
             tasks.start_soon(self._keep_records)
             tasks.start_soon(self._forget_logs)
             if self.keeper is not None:
@@ -242,6 +246,7 @@ class PoolService:
                 self._seen_block = True
                 facts: list[Fact] = [*await self._facts_of(stretch)]
                 self.bags.hear(logged.event for logged in stretch.events)
+                self.purse.hear(stretch.events)
                 if stretch.first <= head <= stretch.last:
                     facts.append(CaughtUp())
                 self._inbox.send_nowait(_Item(tuple(facts), self.clock.now(), Position(stretch.last + 1, stretch.last_hash)))

@@ -120,6 +120,15 @@ class TwinLedger:
         """Read an account's free money [nRLC]."""
         return self.stakes[owner]
 
+    async def money(self, owner: Address) -> tuple[NRLC, NRLC]:
+        """Read an account's free and locked money; nothing is ever locked here [nRLC]."""
+        return self.stakes[owner], NRLC(0)
+
+    @property
+    def fees_paid(self) -> Wei:
+        """What the steps have cost: nothing [wei]."""
+        return Wei(0)
+
     async def native_balance(self, owner: Address) -> Wei:
         """Read what an account has to pay gas with [wei]."""
         return self.balances[owner]

@@ -12,9 +12,9 @@ from voisin.pool.bags.views import bag_task, bag_task_views
 from voisin.pool.bags.views import bag_view as view_of_bag
 from voisin.pool.bags.views import task_view as bag_task_view
 from voisin.pool.book import TaskState
-from voisin.pool.records import ENDS, DealRecord, TaskFile
+from voisin.pool.records import DealRecord, TaskFile
 from voisin.pool.service import PoolService
-from voisin.pool.words import PoolWorkerView, closed_task_view, open_task_view, worker_view
+from voisin.pool.words import PoolWorkerView, closed_task_view, open_task_view, saved_task_view, worker_view
 from voisin.protocol.api import PoolTaskView, PoolView
 from voisin.protocol.bag_api import BagView
 from voisin.protocol.ids import Address, DealId, TaskId
@@ -98,7 +98,7 @@ async def task_view(service: PoolService, task_id: TaskId) -> PoolTaskView:
         return bag_task_view(found[0], found[2])
     if file is None:
         raise UnknownError(f"task {task_id} is not known here", hint="check the id, and that its deal is with this pool")
-    return closed_task_view(service.machine.book, file)
+    return saved_task_view(service.machine.book, file)
 
 
 async def task_file(service: PoolService, task_id: TaskId) -> tuple[TaskFile, DealRecord]:
@@ -129,7 +129,7 @@ async def deal_views(service: PoolService, deal_id: DealId) -> list[PoolTaskView
     """
     saved = await service.store.deal(deal_id)
     book, now = service.machine.book, service.clock.now().chain
-    views = {file.task.index: closed_task_view(book, file) for file in saved if file.task.phase in ENDS}
+    views = {file.task.index: saved_task_view(book, file) for file in saved}
     views |= {task.record.index: closed_task_view(book, _file_of(task)) for task in book.closed.values() if task.record.deal_id == deal_id}
     if deal_id in book.deals:
         views |= {index: open_task_view(book, task, now) for index, task in book.deals[deal_id].tasks.items()}

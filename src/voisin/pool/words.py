@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from voisin.pool.book import Book, TaskState, WorkerState
-from voisin.pool.records import Outcome, Phase, ReplicaRecord, StoryLine, TaskFile, TaskRecord
+from voisin.pool.records import ENDS, Outcome, Phase, ReplicaRecord, StoryLine, TaskFile, TaskRecord
 from voisin.pool.refunds import may_give_back
 from voisin.protocol.api import Moment, PoolTaskView, ReplicaView, WorkerView
 from voisin.protocol.ids import Address
@@ -39,6 +39,14 @@ def open_task_view(book: Book, task: TaskState, now_chain: int) -> PoolTaskView:
 def closed_task_view(book: Book, file: TaskFile) -> PoolTaskView:
     """Describe a task that is at an end."""
     return _view(book, file.task, file.replicas, file.story, why=why_closed(file.task, file.replicas))
+
+
+def saved_task_view(book: Book, file: TaskFile) -> PoolTaskView:
+    """Describe a task that is written down: at an end, or another scheduler's."""
+    if file.task.phase in ENDS:
+        return closed_task_view(book, file)
+    why = file.task.reason or "another scheduler of the pool works on it, or takes it over in a moment"
+    return _view(book, file.task, file.replicas, file.story, why=why)
 
 
 def worker_view(book: Book, address: Address, note: str) -> PoolWorkerView:

@@ -116,12 +116,14 @@ class PoolLinks:
         found: list[_Line] = []
 
         async def approve(challenge: Challenge, welcome: Welcome | None) -> None:
+            """Note who speaks, and who else there is."""
             await self._greeting.approve(challenge, welcome)
             if welcome is not None:
                 found[0].scheduler, found[0].told = welcome.scheduler, 0
                 self._meet(welcome.schedulers[:MAX_SCHEDULERS])
 
         async def heard(message: FromPool) -> None:
+            """Note who spoke of what."""
             await self._heard(found[0], message)
 
         greeting = replace(self._greeting, approve=approve)
