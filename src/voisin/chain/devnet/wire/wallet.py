@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 from eth_abi.exceptions import EncodingError
-from eth_account.messages import encode_typed_data
 from eth_hash.auto import keccak
 from eth_utils.exceptions import ValidationError
 from rlp.codec import encode_raw
@@ -139,6 +138,8 @@ class DevWallet:
         return self._key(who).sign_digest(message_digest(message))
 
     def _sign_typed_data(self, params: Params) -> Json:
+        from eth_account.messages import encode_typed_data  # here: a second to load, and seldom asked
+
         key, given = self._key(params.read(0, address)), params.read(1, _typed_data)
         try:
             signable = encode_typed_data(full_message=given)
