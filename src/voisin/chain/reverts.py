@@ -14,6 +14,7 @@ from eth_abi.exceptions import DecodingError
 from eth_utils.crypto import keccak
 
 from voisin.chain.artifacts import AbiParameter, load_abi
+from voisin.chain.bag_hints import BAG_HINTS
 from voisin.chain.functions import decode_values, function
 from voisin.errors import RevertError
 from voisin.protocol.ids import to_hex
@@ -230,7 +231,7 @@ def hint_for(reason: str) -> str:
     """
     if reason.startswith(_MATCH):
         return _MATCH_CONDITIONS.get(reason.removeprefix(_MATCH), "")
-    return _HINTS.get(reason) or _HINTS.get(reason.split("(")[0], "")
+    return _HINTS.get(reason) or BAG_HINTS.get(reason) or _HINTS.get(reason.split("(")[0], "")
 
 
 @dataclass(frozen=True, slots=True)

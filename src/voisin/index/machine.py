@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from voisin.index.bags import bag_goes_on
 from voisin.index.deals import match_orders
 from voisin.index.draft import Draft, Key, Row, Version
 from voisin.index.facts import Facts, Places
@@ -16,6 +17,7 @@ from voisin.index.tasks import TaskEvent, contribution_id, task_goes_on
 from voisin.protocol.codec import storable
 from voisin.protocol.events import (
     AccurateContribution,
+    BagEvent,
     CategoryCreated,
     EntryTransferred,
     FaultyContribution,
@@ -80,6 +82,8 @@ def record_event(scene: Scene) -> None:
             _judge(scene, "AccurateContribution", worker, task, scene.score(worker) + 1)
         case FaultyContribution(worker, task):
             _judge(scene, "FaultyContribution", worker, task, scene.score(worker) * 2 // 3)
+        case event if isinstance(event, BagEvent):
+            bag_goes_on(scene, event)
         case event if isinstance(event, TaskEvent):
             task_goes_on(scene, event)
         case _:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
+from voisin.chain.bag_hints import BAG_HINTS
 from voisin.chain.reverts import hint_for, revert_error, revert_reason
 
+ROOT = Path(__file__).parents[3]
 WHO = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266"
 ELSE = "0x70997970C51812dc3A010C7d01b50e0d17dc79C8"
 
@@ -150,3 +153,10 @@ def test_functions_that_refuse_in_silence_are_spoken_for(selector: str) -> None:
 )  # fmt: skip
 def test_usual_reasons_have_a_hint(reason: str) -> None:
     assert hint_for(reason)
+
+
+def test_all_reasons_about_bags_have_a_hint() -> None:
+    sources = [ROOT / "contracts" / "hub" / name for name in ("BagFacet.vy", "BagDisputesFacet.vy", "bag_record.vy")]
+    reasons = {reason for source in sources for reason in re.findall(r'assert [^#]*?, "([a-z-]+)"', source.read_text())}
+    assert len(reasons) > 25
+    assert reasons - {"callback-gas-too-low"} <= BAG_HINTS.keys()
