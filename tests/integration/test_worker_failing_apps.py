@@ -274,9 +274,19 @@ async def test_a_dataset_lies_under_its_address(tmp_path: Path) -> None:
             assert found == {DATASET: b"rows"}
             bench.hub.datasets[DATASET] = replace(honest, checksum="0x" + "00" * 32)
             await _given(bench, dataset=dataset)
+            url = "https://example.org/rows"
+            on_web = {"multiaddr": url.encode()}
+            bench.hub.datasets[DATASET] = replace(honest, **on_web)
+            bench.web.pages[url] = b"rows"
+            found.clear()
+            await _given(bench, dataset=dataset)
+            assert found == {DATASET: b"rows"}
             for change, expected in (
                 ({"checksum": "0x" + "11" * 32}, MachineFailure.WRONG_HASH),
-                ({"multiaddr": b"https://example.org/rows"}, MachineFailure.INPUT_UNAVAILABLE),
+                (on_web | {"checksum": "0x" + "11" * 32}, MachineFailure.WRONG_HASH),
+                (on_web | {"checksum": "0x" + "00" * 32}, MachineFailure.INPUT_UNAVAILABLE),
+                ({"multiaddr": b"https://example.org/other"}, MachineFailure.INPUT_UNAVAILABLE),
+                ({"multiaddr": b"ftp://example.org/rows"}, MachineFailure.INPUT_UNAVAILABLE),
             ):
                 bench.hub.datasets[DATASET] = replace(honest, **change)
                 task = await bench.pool.assign(bench.deal(dataset=dataset), 0, bench.me)

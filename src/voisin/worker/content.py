@@ -14,7 +14,7 @@ from voisin.protocol.cid import Cid, cid_from_digest, digest_of
 from voisin.protocol.ids import ZERO_HASH, Hash32, from_hex
 from voisin.protocol.ipld import Codec, Name, name_from_bytes, parse_name
 from voisin.storage.fetching import fetch_file
-from voisin.worker.ports import Storage
+from voisin.worker.ports import Storage, Web
 
 _P2P: Final = b"\xa5\x03"
 """How the binary form of `/ipfs/...` and `/p2p/...` begins: the number 421 of both as an unsigned varint."""
@@ -57,6 +57,49 @@ def entry_content(multiaddr: bytes, checksum: Hash32) -> Content | None:
     """
     name = content_address(multiaddr)
     return None if name is None else Content(name, None if checksum == ZERO_HASH else from_hex(checksum))
+
+
+@dataclass(frozen=True)
+class WebContent:
+    """
+    Content that lies on the web, where nothing but its hash vouches for it.
+
+    Attributes:
+        url: Where it lies.
+        sha256: What it hashes to.
+    """
+
+    url: str
+    sha256: bytes
+
+    async def fetch(self, web: Web, target: Path, *, max_bytes: int) -> int:
+        """
+        Fetch it into a file, which appears only when all of it is there and right; answers its size [bytes].
+
+        Raises:
+            TrustError: What lies there has another hash.
+            VoisinError: As the web does.
+        """
+        partial = target.with_name(f"{target.name}.part")
+        try:
+            size = await web.fetch(self.url, partial, max_bytes=max_bytes)
+            await anyio.to_thread.run_sync(_require_hash, partial, self.sha256)
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)
+        return size
+
+
+def web_content(multiaddr: bytes, checksum: Hash32) -> WebContent | None:
+    """
+    Read an entry whose content lies on the web.
+
+    Returns:
+        The content; None when it lies elsewhere, or its entry does not say what it hashes to.
+    """
+    if checksum == ZERO_HASH or not multiaddr.startswith((b"http://", b"https://")):
+        return None
+    return WebContent(multiaddr.decode(errors="replace"), from_hex(checksum))
 
 
 def content_address(multiaddr: bytes) -> Name | None:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,12 +20,13 @@ from voisin.protocol.ids import ZERO_ADDRESS, Address, Hash32, TaskId, from_hex
 from voisin.protocol.ipld import Name
 from voisin.protocol.orders import DatasetOrder
 from voisin.protocol.params import Bag
+from voisin.protocol.records import DatasetInfo
 from voisin.protocol.wire_words import MachineFailure
 from voisin.sandbox import Job
 from voisin.worker.bulk import MAX_LIST_BYTES, bulk_environment, read_name, read_slice, slice_name
 from voisin.worker.cache import ContentCache
 from voisin.worker.checks import Terms
-from voisin.worker.content import Content, entry_content, fetch_content
+from voisin.worker.content import Content, WebContent, entry_content, fetch_content, web_content
 from voisin.worker.disk import Disk
 from voisin.worker.pauses import Pauses
 from voisin.worker.plan import (
@@ -155,15 +157,17 @@ class Fetcher:
         """Put one dataset of a list among the inputs; one that cannot be had is left out, and the others still run."""
         try:
             dataset = await self._ledger.dataset(entry)
-            content = entry_content(dataset.multiaddr, dataset.checksum)
-            if content is None:
-                return 0
-            holds.enter_context(self._cache.use(content.cid))
-            source = await self._cache.fetch(content, storage, max_bytes=min(left_bytes, self._disk.free_bytes))
+            content = place_of(dataset)
+            target, allowed = self._folder.inputs(replica.task_id) / entry, min(left_bytes, self._disk.free_bytes)
+            if isinstance(content, WebContent):
+                size = await content.fetch(self._web, target, max_bytes=allowed)
+            else:
+                holds.enter_context(self._cache.use(content.cid))
+                source = await self._cache.fetch(content, storage, max_bytes=allowed)
+                size = await anyio.to_thread.run_sync(_lay, source, target)
         except VoisinError as error:
             log.warning("dataset_left_out", task_id=replica.task_id, dataset=entry, reason=error.message)
             return 0
-        size = await anyio.to_thread.run_sync(_lay, source, self._folder.inputs(replica.task_id) / entry)
         self._disk.add(replica.task_id, size)
         return size
 
@@ -185,16 +189,9 @@ class Fetcher:
             "the app",
         )
 
-    async def _dataset(self, terms: Terms) -> dict[str, Content]:
+    async def _dataset(self, terms: Terms) -> dict[str, Content | WebContent]:
         pointer = terms.deal.dataset.pointer
-        if pointer == ZERO_ADDRESS:
-            return {}
-        dataset = await self._ledger.dataset(pointer)
-        content = entry_content(dataset.multiaddr, dataset.checksum)
-        if content is None:
-            detail = f"the dataset lies at {dataset.multiaddr[:200]!r}, and this worker reads /ipfs/<cid> only"
-            raise RefusalError(MachineFailure.INPUT_UNAVAILABLE, detail)
-        return {pointer: content}
+        return {} if pointer == ZERO_ADDRESS else {pointer: place_of(await self._ledger.dataset(pointer))}
 
     async def lay_out(self, name: Hash32, terms: Terms, inputs: Inputs, storage: Storage, *, holds: ExitStack) -> int:
         """
@@ -213,9 +210,13 @@ class Fetcher:
         Raises:
             RefusalError: This machine could not get it.
         """
-        left_bytes = await self._lay_files(name, {**inputs.files, **await self._dataset(terms)}, storage, holds=holds)
-        for web_name, url in inputs.web.items():
-            left_bytes -= await self._fetch_web(name, web_name, url, left_bytes)
+        dataset = await self._dataset(terms)
+        stored = {place: content for place, content in dataset.items() if isinstance(content, Content)}
+        left_bytes = await self._lay_files(name, {**inputs.files, **stored}, storage, holds=holds)
+        pages: dict[str, str | WebContent] = dict(inputs.web)
+        pages |= {place: content for place, content in dataset.items() if isinstance(content, WebContent)}
+        for web_name, page in pages.items():
+            left_bytes -= await self._fetch_web(name, web_name, page, left_bytes)
         return left_bytes
 
     async def _lay_files(self, place: Hash32, files: dict[str, Content], storage: Storage, *, holds: ExitStack) -> int:
@@ -237,12 +238,14 @@ class Fetcher:
             left_bytes -= size
         return left_bytes
 
-    async def _fetch_web(self, place: Hash32, name: str, url: str, left_bytes: int) -> int:
-        """Fetch an input from the web; answers its size [bytes]."""
+    async def _fetch_web(self, place: Hash32, name: str, page: str | WebContent, left_bytes: int) -> int:
+        """Fetch an input from the web, and see that it has its hash if it has one; answers its size [bytes]."""
         target, allowed = self._folder.inputs(TaskId(place)) / name, min(left_bytes, self._disk.free_bytes)
-        size = await self._patiently(
-            lambda: self._web.fetch(url, target, max_bytes=allowed), MachineFailure.INPUT_UNAVAILABLE, f"the input {url[:200]!r}"
-        )
+        if isinstance(page, WebContent):
+            get, url = partial(page.fetch, self._web), page.url
+        else:
+            get, url = partial(self._web.fetch, page), page
+        size = await self._patiently(lambda: get(target, max_bytes=allowed), MachineFailure.INPUT_UNAVAILABLE, f"the input {url[:200]!r}")
         self._disk.add(place, size)
         return size
 
@@ -261,6 +264,15 @@ class Fetcher:
                 raise RefusalError(failure, f"{what} cannot be fetched: {error.message}") from None
             await anyio.sleep(pauses.next_s())
         raise AssertionError("unreachable")
+
+
+def place_of(dataset: DatasetInfo) -> Content | WebContent:
+    """Tell where a dataset lies; raises `RefusalError` when no worker finds it there, or nothing says what is right."""
+    found = entry_content(dataset.multiaddr, dataset.checksum) or web_content(dataset.multiaddr, dataset.checksum)
+    if found is None:
+        detail = f"the dataset lies at {dataset.multiaddr[:200]!r}; workers read /ipfs/<cid>, and the web if its entry has a checksum"
+        raise RefusalError(MachineFailure.INPUT_UNAVAILABLE, detail)
+    return found
 
 
 def _make_empty(folder: Path) -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from voisin.errors import TrustError
+from voisin.errors import InputError, TrustError, VoisinError
 from voisin.protocol.cid import cid_of, digest_of
 from voisin.protocol.ids import ZERO_HASH, Hash32
 from voisin.protocol.ipld import Codec, Name, parse_name
 from voisin.protocol.unixfs import FileTree, Layout
-from voisin.worker.content import Content, blob, content_address, entry_content, fetch_content
-from voisin.worker.memory_world import MemoryStorage
+from voisin.worker.content import Content, WebContent, blob, content_address, entry_content, fetch_content, web_content
+from voisin.worker.memory_world import MemoryStorage, MemoryWeb
 
 CID = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
 SHA256 = bytes.fromhex("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
@@ -84,3 +84,35 @@ async def test_a_blob_is_found_by_a_name_that_lost_its_codec(tmp_path: Path) -> 
     lost = Name(digest_of(cid), Codec.DAG_PB, 0)
     await fetch_content(Content(lost, None), storage, tmp_path / "app", max_bytes=100)
     assert (tmp_path / "app").read_bytes() == data
+
+
+def test_entries_on_the_web_need_a_checksum() -> None:
+    checksum = Hash32("0x" + SHA256.hex())
+    assert web_content(b"https://example.org/rows", checksum) == WebContent("https://example.org/rows", SHA256)
+    assert web_content(b"http://example.org/rows", checksum) == WebContent("http://example.org/rows", SHA256)
+    assert web_content(b"https://example.org/rows", ZERO_HASH) is None
+    assert web_content(b"ftp://example.org/rows", checksum) is None
+    assert web_content(CID.encode(), checksum) is None
+
+
+def names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("page", "max_bytes", "error"),
+    [(b"rows", 4, None), (b"rows", 3, InputError), (b"more rows", 100, TrustError), (b"", 100, TrustError)],
+)
+async def test_what_lies_on_the_web_comes_whole_and_right_or_not_at_all(
+    page: bytes, max_bytes: int, error: type[VoisinError] | None, tmp_path: Path
+) -> None:
+    url, target = "https://example.org/rows", tmp_path / "rows"
+    web, content = MemoryWeb({url: page}), WebContent(url, hashlib.sha256(b"rows").digest())
+    if error is None:
+        assert await content.fetch(web, target, max_bytes=max_bytes) == len(page)
+        assert target.read_bytes() == page
+    else:
+        with pytest.raises(error):
+            await content.fetch(web, target, max_bytes=max_bytes)
+    assert names(tmp_path) == ([] if error else ["rows"])
