@@ -445,8 +445,12 @@ class Book:
         self.hungry.put(task.place, is_hungry=self.needs_worker(task))
 
     def needs_worker(self, task: TaskState) -> bool:
+        """Tell whether a task is to be given to a further worker now."""
+        return not task.deal.unsettled and self.lacks_worker(task)
+
+    def lacks_worker(self, task: TaskState) -> bool:
         """Tell whether the workers of a task, if they all agree, would not decide it."""
-        if task.record.phase is not Phase.RUNNING or task.lacks_challenge or task.deal.unsettled:
+        if task.record.phase is not Phase.RUNNING or task.lacks_challenge:
             return False
         if task.is_doubted:
             return True

@@ -101,7 +101,7 @@ def _may_take_back(book: Book, worker: WorkerState, task: TaskState) -> bool:
     owner = book.owner_of(worker.record.address)
     others = [replica for replica in task.replicas.values() if replica.worker != worker.record.address]
     is_shared = any(book.owner_of(other.worker) == owner and (other.is_pending or other.result_hash is not None) for other in others)
-    return not worker.record.ban and not is_shared and book.needs_worker(task)
+    return not worker.record.ban and not is_shared and book.lacks_worker(task)
 
 
 def _computed_at_most(stage: ReplicaStage) -> ReplicaStage:

@@ -83,7 +83,7 @@ def _plan_running(book: Book, task: TaskState, at: Instant) -> None:
             give_up(book, task, replica, at, cause, failure=None)
             tell_online(book, replica.worker, Abort(task.record.task_id, cause))
     waits = [replica.due_at for replica in task.replicas.values() if replica.is_pending and replica.due_at]
-    if not waits and not book.needs_worker(task):
+    if not waits and not book.lacks_worker(task):
         waits.append(_doubt(book, task, at))
     book.wake(task, wall=min(waits, default=0), chain=task.deal.contribution_deadline)
 
