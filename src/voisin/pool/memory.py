@@ -36,7 +36,8 @@ class MemoryStore:
             return Snapshot(position=self._position, workers=tuple(self._all.workers.values()))
         tasks = [self._file(task) for task in self._all.tasks.values() if task.phase not in ENDS]
         open_deals = {file.task.deal_id for file in tasks}
-        deals = sorted((deal for deal in self._all.deals.values() if deal.deal_id in open_deals), key=lambda deal: deal.seq)
+        found = [*self.bags.unfinished(), *(deal for deal in self._all.deals.values() if deal.deal_id in open_deals)]
+        deals = sorted(found, key=lambda deal: deal.seq)
         return Snapshot(
             position=self._position,
             deals=tuple(deals),
@@ -130,6 +131,7 @@ class SoleClaims:
 
     async def find(self, session: int, deals: Sequence[DealRecord], wanted: Collection[DealId]) -> dict[DealId, int]:
         """Take all deals."""
+        self._store.bags.begin(deal for deal in deals if deal.is_bag)
         self._held |= {deal.deal_id: session for deal in deals}
         return {deal.deal_id: session for deal in deals}
 

@@ -148,6 +148,7 @@ class PoolService:
             tenure=self.tenure,
             now=self.clock.now,
             say=self.desk.say,
+            ask_holding=self.desk.ask_holding,
         )
         self.bags = BagService(self.machine.book, bags)
         self.purse = Purse(around.ledger, scheduler.address)

@@ -105,7 +105,8 @@ def window_of(params: str, tag: Tag) -> int | None:
         return None
     digits = written[len(_PREFIX) :][:_DIGITS]
     if not digits.isdigit():
-        raise InputError(f"the deal's window {digits!r} is no number of six digits", hint="nobody can settle it; claim it at its deadline")
+        found = digits.decode(errors="replace")
+        raise InputError(f"the deal's window {found!r} is no number of six digits", hint="nobody can settle it; claim it at its deadline")
     return int(digits)
 
 

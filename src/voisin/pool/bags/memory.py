@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 from voisin.pool.bags.records import BagChanges, BagRecord, BagSnapshot, EndedTask, Vote
 from voisin.pool.claims import Lease
+from voisin.pool.records import DealRecord
 from voisin.protocol.ids import Address, DealId, TaskId, task_id
 from voisin.units import NRLC
 
@@ -25,6 +26,14 @@ class MemoryBagStore:
         self._votes: dict[tuple[DealId, int, Address], Vote] = {}
         self._ended: dict[tuple[DealId, int], EndedTask] = {}
         self._earned: dict[tuple[DealId, Address], NRLC] = {}
+
+    def begin(self, deals: Iterable[DealRecord]) -> None:
+        """Remember deals that are settled as a bag."""
+        self._bags = {terms.deal_id: BagRecord(terms=terms) for terms in deals} | self._bags
+
+    def unfinished(self) -> list[DealRecord]:
+        """List the deals for which something is left to do."""
+        return [record.terms for record in self._bags.values() if not record.is_over]
 
     async def save(self, changes: BagChanges, lease: Lease) -> set[DealId]:
         """Remember changes; there is nobody who could have taken a deal over."""

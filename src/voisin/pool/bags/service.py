@@ -59,6 +59,7 @@ class BagSurroundings:
         tenure: This scheduler's place among others, which may take its bags over.
         now: The time.
         say: Sends a worker a message.
+        ask_holding: Asks all workers what they hold.
     """
 
     scheduler: Signer
@@ -69,6 +70,7 @@ class BagSurroundings:
     tenure: Tenure
     now: Callable[[], Instant]
     say: Callable[[Address, BagFromPool], None]
+    ask_holding: Callable[[], None]
 
 
 class BagService:
@@ -263,6 +265,7 @@ class BagService:
         heard = [fact for event in self._heard.pop(terms.deal_id) if (fact := fact_of(event, terms)) is not None]
         _log.info("bag_taken_over", deal_id=terms.deal_id, stage=snapshot.record.stage.value, ended=len(snapshot.ended))
         self.tell(Adopted(snapshot), *history, *heard)
+        self._around.ask_holding()
 
     async def _answer_stranger(self, fact: Holding) -> None:
         """Tell a worker that a deal is over, if it is; another scheduler may run it, or this one in a moment."""
