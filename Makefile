@@ -46,7 +46,7 @@ apps: .venv/.dev  ## build the sample apps from their C sources
 docs: .venv/.dev  ## write docs/reference from the code
 	$(BIN)/python docs/generate.py
 
-bench: .venv/.dev node_modules/.ready  ## every claim about speed and cost, as tables
+bench: .venv/.bench node_modules/.ready  ## every claim about speed and cost, as tables
 	@for bench in benches/*.py; do $(BIN)/python $$bench || exit 1; echo; done
 
 clean:  ## remove everything that make made
@@ -65,6 +65,10 @@ clean:  ## remove everything that make made
 
 .venv/.dev: .venv/.box requirements/dev.txt
 	$(UV) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+.venv/.bench: .venv/.dev requirements/bench.txt
+	$(UV) --require-hashes -r requirements/bench.txt
 	@touch $@
 
 node_modules/.ready: package-lock.json

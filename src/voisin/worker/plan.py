@@ -231,18 +231,29 @@ def own_environment(task_id: TaskId, index: int) -> dict[str, str]:
     return {"IEXEC_TASK_ID": task_id, "IEXEC_TASK_INDEX": str(index), "IEXEC_BOT_TASK_INDEX": str(index)}
 
 
-def check_texts(args: tuple[str, ...], environment: Mapping[str, str]) -> None:
+def check_texts(args: tuple[str, ...], environment: Mapping[str, str], *, beside_bytes: int = 0) -> int:
     """
     Make sure that arguments and variables fit into a run.
+
+    Args:
+        args: The arguments.
+        environment: The variables.
+        beside_bytes: What variables take that were looked at before [bytes].
+
+    Returns:
+        What all of them take [bytes].
 
     Raises:
         RequestError: They are too long, or hold a NUL character.
     """
-    texts = (*args, *(f"{name}={value}" for name, value in environment.items()))
-    if any("\0" in text for text in texts):
+    texts = [*args, *[f"{name}={value}" for name, value in environment.items()]]
+    joined = "".join(texts)
+    if "\0" in joined:
         raise RequestError("an argument holds a NUL character")
-    if sum(len(text.encode(errors="replace")) + 1 for text in texts) > MAX_TEXT_BYTES:
+    size = beside_bytes + len(joined.encode(errors="replace")) + len(texts)
+    if size > MAX_TEXT_BYTES:
         raise RequestError(f"arguments and file names are longer than {MAX_TEXT_BYTES} bytes together; put them into an input file")
+    return size
 
 
 def _check_name(name: str) -> None:

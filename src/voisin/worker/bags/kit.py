@@ -42,6 +42,7 @@ class Kit:
         bag: What each task gets beside; None without a bag file.
         fault: What the requester got wrong, so that every task fails; None when nothing is.
         is_series: Whether its tasks may be run in series.
+        common_bytes: What the variables take that all tasks have alike [bytes].
         holds: What is to be given back once no more tasks run.
     """
 
@@ -52,6 +53,7 @@ class Kit:
     bag: Bag | None
     fault: RequestError | None = None
     is_series: bool = True
+    common_bytes: int = 0
     holds: ExitStack = field(default_factory=ExitStack)
 
     def has_own_inputs(self, index: int) -> bool:
@@ -66,9 +68,9 @@ class Kit:
             RequestError: The requester asked for what cannot be done.
         """
         job, name = self._job(), task_id(self.deal_id, index)
-        args = plan_args(self.params, bag_entry(self.bag, index)) if self.bag is not None else job.args
+        args = job.args + bag_entry(self.bag, index).args
         own = own_environment(name, index)
-        check_texts(args, {**job.env, **own})
+        check_texts(args, own, beside_bytes=self.common_bytes)
         return Turn(args=args, env=own, seed=from_hex(name))
 
     def alone(self, index: int, folder: WorkerFolder) -> Job:
@@ -155,7 +157,8 @@ async def _fill(kit: Kit, storage: Storage, fetcher: Fetcher, folder: WorkerFold
     inputs: Inputs = plan_inputs(terms.params, bag_entry(None, 0), allow_web=terms.deal.trust <= 1)
     first = TaskId(task_id(kit.deal_id, terms.deal.bot_first))
     environment = plan_environment(first, kit.deal_id, terms.deal, index=terms.deal.bot_first, inputs=inputs)
-    args = plan_args(terms.params, bag_entry(None, 0))
+    args, own = plan_args(terms.params, bag_entry(None, 0)), own_environment(first, terms.deal.bot_first)
+    kit.common_bytes = check_texts((), {name: value for name, value in environment.items() if name not in own})
     module = await fetcher.module(terms, storage, kit.holds)
     await fetcher.lay_out(kit.deal_id, terms, inputs, storage, holds=kit.holds)
     kit.job = Job(
