@@ -6,15 +6,21 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import anyio
+import msgspec
 import pytest
 
 from tests.integration.client_rig import PRICE, WASM, Rig, open_rig
 from tests.support.bag_pool import FRAUDS, BagScript
+from voisin.chain import calls
 from voisin.chain.bags import Fraud
-from voisin.client import AsyncCloud, AsyncJob, CallbackState, connect_async
+from voisin.client import AppFailedError, AsyncCloud, AsyncJob, CallbackState, connect_async
+from voisin.client.requester import new_salt
 from voisin.client.settlement import Outcome, Role
 from voisin.errors import RevertError, StateError
 from voisin.protocol.bag_api import BagStage
+from voisin.protocol.eip712 import sign_order
+from voisin.protocol.events import OrdersMatched
+from voisin.protocol.orders import RequestOrder
 from voisin.protocol.records import Account, TaskStatus
 from voisin.units import NRLC
 
@@ -262,6 +268,41 @@ async def test_one_result_is_proven_on_the_chain(rig: Rig, cloud: AsyncCloud, ap
         await cloud.bags.prove(names[2])
     with pytest.raises(StateError, match="name its deal with --deal"):
         await cloud.bags.prove(names[0])
+
+
+async def test_proving_a_result_hands_it_to_the_deals_contract(rig: Rig, cloud: AsyncCloud, app: Path) -> None:
+    """The token is a contract that takes no results: that is heard of, and the result is on the chain all the same."""
+    quote, requester = await cloud.quote(app, TASKS), await cloud.requester()
+    await requester.register(quote.app)
+    lot, domain, me = quote.lots[0], rig.chain.domain, rig.requester.address
+    request = RequestOrder(
+        app=quote.app.address,
+        appmaxprice=NRLC(0),
+        workerpoolmaxprice=PRICE,
+        requester=me,
+        volume=2,
+        category=0,
+        trust=3,
+        beneficiary=me,
+        callback=rig.chain.token_address,
+        params='{"voisin_window":"000600","iexec_args":"fail"}',
+        salt=new_salt(),
+    )
+    offer = sign_order(msgspec.structs.replace(lot.app, salt=new_salt()), domain, rig.requester)
+    orders = (offer, None, lot.workerpool, sign_order(request, domain, rig.requester))
+    receipt = await requester.sender.send(calls.match_orders(rig.chain.hub_address, *orders))
+    (deal,) = [logged.event.deal_id for logged in receipt.events if isinstance(logged.event, OrdersMatched)]
+    job = await cloud.deal(deal)
+    with anyio.fail_after(30):
+        await job.checked()
+    await travel(rig)
+    assert await over(job) is BagStage.SETTLED
+    with pytest.raises(AppFailedError):
+        await job.result(0)
+    task = next(iter(job.deals[0].tasks))
+    proven = await cloud.bags.prove(task, deal)
+    assert (proven.state, proven.contract) == (CallbackState.FAILED, rig.chain.token_address)
+    assert bytes.fromhex(proven.result[2:]).endswith(b"error.json\n")
 
 
 async def test_what_a_person_may_do_by_hand(rig: Rig, app: Path) -> None:
