@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_market_that_is_killed_all_over(postgres: Cluster, tmp_path: Path) -> None:
-    plan = Plan(tasks=12, deals=4, workers=4, every_s=4.0, kill_s=20.0, within_s=300.0, seed=11)
+    plan = Plan(tasks=10, deals=5, workers=4, every_s=4.0, kill_s=16.0, within_s=300.0, seed=11)
     with postgres.database() as pool, postgres.database() as market:
         killed = await run(plan, tmp_path, pool, market)
-    assert sum(killed.values()) >= 3
+    assert sum(killed.values()) >= 2

@@ -169,16 +169,33 @@ class Market:
     workerpool: Address
     app: Address
     tasks: list[TaskId] = field(default_factory=list)
-    deals: list[DealId] = field(default_factory=list)
     killed: Counter[str] = field(default_factory=Counter)
 
     async def sell(self) -> None:
-        """Make the deals."""
+        """Make the deals, one after the other while things are killed; each once, whatever happens to the chain meanwhile."""
         size, rest = divmod(self.plan.tasks, self.plan.deals)
+        begun, pause_s = anyio.current_time(), SOLD_BY * self.plan.kill_s / self.plan.deals
         for number in range(self.plan.deals):
-            await self._deal(number, size + (1 if number < rest else 0))
+            await anyio.sleep_until(begun + number * pause_s)
+            while len(await self._made()) <= number:
+                try:
+                    await self._match(number, size + (1 if number < rest else 0))
+                except VoisinError as error:
+                    sys.stderr.write(f"deal {number} is tried again: {error.message[:200]}\n")
+                    await anyio.sleep(LOOK_S)
+        for made in await self._made():
+            self.tasks += [task_id(made, index) for index in range((await self.chain.hub.deal(made)).bot_size)]
 
-    async def _deal(self, number: int, volume: int) -> None:
+    async def _made(self) -> list[DealId]:
+        """List the deals on the chain."""
+        while True:
+            try:
+                events = await events_of(self.chain, self.deployment.block, await self.chain.block_number())
+                return [DealId(logged.event.deal_id) for logged in events if isinstance(logged.event, OrdersMatched)]
+            except VoisinError:
+                await anyio.sleep(LOOK_S)
+
+    async def _match(self, number: int, volume: int) -> None:
         chain, people, salt = self.chain, self.people, Hash32(f"0x{number + 1:064x}")
         terms = {"volume": volume, "category": 0, "trust": TRUST, "salt": salt}
         requester = people["requester"].address
@@ -189,10 +206,7 @@ class Market:
         app = sign_order(AppOrder(app=self.app, appprice=APP_PRICE, volume=volume, salt=salt), chain.domain, people["app-owner"])
         pool = WorkerpoolOrder(workerpool=self.workerpool, workerpoolprice=POOL_PRICE, **terms)
         orders = app, None, sign_order(pool, chain.domain, people["scheduler"]), sign_order(request, chain.domain, people["requester"])
-        receipt = await Sender(chain, people["stranger"]).send(calls.match_orders(chain.hub_address, *orders))
-        made = next(logged.event.deal_id for logged in receipt.events if isinstance(logged.event, OrdersMatched))
-        self.deals.append(DealId(made))
-        self.tasks += [task_id(DealId(made), index) for index in range(volume)]
+        await Sender(chain, people["stranger"]).send(calls.match_orders(chain.hub_address, *orders))
 
     async def torment(self) -> None:
         """Kill processes by the plan, and start them again."""
@@ -283,6 +297,8 @@ class Market:
 
 DEPOSIT = NRLC(100_000 * RLC)
 STAKES = NRLC(50_000 * RLC)
+SOLD_BY = 0.8
+"""The part of the torment after which all deals are made."""
 
 
 @contextmanager
@@ -402,11 +418,11 @@ async def run(plan: Plan, folder: Path, pool_database: str, market_database: str
     sys.stderr.write(f"chaos with seed {plan.seed}: {plan}\n")
     async with AsyncExitStack() as stack:
         market = await stack.enter_async_context(open_market(plan, folder, pool_database, market_database))
-        await market.sell()
         with anyio.move_on_after(plan.within_s) as limit:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(market.torment)
                 tasks.start_soon(market.watch)
+                await market.sell()
                 await market.finished()
                 tasks.cancel_scope.cancel()
             wrong = await market.judge()

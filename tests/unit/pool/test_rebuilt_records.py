@@ -14,7 +14,8 @@ from voisin.pool import PoolSettings
 from voisin.pool.memory import MemoryStore
 from voisin.pool.rebuilding import Rebuilt, rebuild
 from voisin.pool.records import Outcome, TaskFile
-from voisin.pool.store import PoolStore
+from voisin.pool.store import PoolStore, open_store
+from voisin.pool.twin import TWIN_DOMAIN
 from voisin.protocol.ids import TaskId
 
 pytestmark = pytest.mark.anyio
@@ -76,6 +77,17 @@ async def test_the_same_state_comes_back() -> None:
     assert {worker.address: worker.score for worker in after.workers} == {worker.address: worker.score for worker in before.workers}
     assert (report.deals, report.bags, report.tasks["completed"]) == (3, 0, 2)
     assert {file.outcome for task in tasks for file in (await again.task(task)).replicas} >= {Outcome.PROVED, Outcome.FAULTY}  # type: ignore[union-attr]
+
+
+async def test_the_same_state_comes_back_into_a_database(database_url: str) -> None:
+    world = World()
+    tasks = await lived(world)
+    async with open_store(database_url, TWIN_DOMAIN, POOL, 0) as again:
+        await rebuilt(world, again)
+        assert await remembered(again, tasks) == await remembered(world.store, tasks)
+        taken = await again.claims.take(await again.claims.join("main", 10.0))
+        assert {each.from_block for each in taken} == {(await again.load()).position.next_block}, "nothing is told a second time"
+        assert len(taken) == 2
 
 
 async def test_a_pool_goes_on_from_rebuilt_records() -> None:
