@@ -29,6 +29,7 @@ from voisin.client import AsyncCloud, Progress, connect_async
 from voisin.service.logs import configure_logs
 
 NOOP = Path(__file__).resolve().parent.parent / "apps" / "noop"
+RIVALS = Path(__file__).resolve().parent / "rivals" / "noop.py"
 WORKERS, WARM_UP, WINDOW_S = 4, 200, 5
 OTHERS = {"dask": "distributed", "ray": "ray", "parsl": "parsl"}
 PAGE_BYTES, TICKS_PER_S = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
@@ -120,81 +121,14 @@ async def _latency(cloud: AsyncCloud, singles: int) -> tuple[str, str]:
     return "one verified task, from its match to the checked result, median", f"{1e3 * statistics.median(times):.0f} ms"
 
 
-# --- the others: the same module in their own workers ----------------------------------------------------------------
-
-
-def run_noop(path: str) -> int:
-    """Run the module once; what can be kept from one run to the next is kept."""
-    import wasmtime
-
-    kept = wasmtime.__dict__.setdefault("_kept_by_bench", {})
-    if path not in kept:
-        engine = wasmtime.Engine()
-        linker = wasmtime.Linker(engine)
-        linker.define_wasi()
-        kept[path] = engine, linker, wasmtime.Module.from_file(engine, path)
-    engine, linker, module = kept[path]
-    store = wasmtime.Store(engine)
-    store.set_wasi(wasmtime.WasiConfig())
-    try:
-        linker.instantiate(store, module).exports(store)["_start"](store)
-    except wasmtime.ExitTrap as exited:
-        return int(exited.code)
-    return 0
-
-
-def dask_s(tasks: int) -> float:
-    """Time of Dask [s]."""
-    from distributed import Client, LocalCluster
-
-    with LocalCluster(n_workers=WORKERS, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
-        path = str(NOOP / "noop.wasm")
-        client.gather(client.map(run_noop, [path] * WARM_UP, pure=False))
-        began = time.perf_counter()
-        client.gather(client.map(run_noop, [path] * tasks, pure=False))
-        return time.perf_counter() - began
-
-
-def ray_s(tasks: int) -> float:
-    """Time of Ray [s]."""
-    import ray
-
-    ray.init(num_cpus=WORKERS, include_dashboard=False, logging_level="error", log_to_driver=False)
-    run, path = ray.remote(run_noop), str(NOOP / "noop.wasm")
-    ray.get([run.remote(path) for _ in range(WARM_UP)])
-    began = time.perf_counter()
-    ray.get([run.remote(path) for _ in range(tasks)])
-    took_s = time.perf_counter() - began
-    ray.shutdown()
-    return took_s
-
-
-def parsl_s(tasks: int) -> float:
-    """Time of Parsl [s]."""
-    import parsl
-    from parsl.config import Config
-    from parsl.executors import HighThroughputExecutor
-    from parsl.providers import LocalProvider
-
-    with tempfile.TemporaryDirectory() as folder:
-        executor = HighThroughputExecutor(
-            address="127.0.0.1", max_workers_per_node=WORKERS, provider=LocalProvider(init_blocks=1, max_blocks=1), encrypted=False
-        )
-        with parsl.load(Config(executors=[executor], run_dir=folder, initialize_logging=False)):
-            run, path = parsl.python_app(run_noop), str(NOOP / "noop.wasm")
-            for done in [run(path) for _ in range(WARM_UP)]:
-                done.result()
-            began = time.perf_counter()
-            for done in [run(path) for _ in range(tasks)]:
-                done.result()
-            return time.perf_counter() - began
+# --- the others ------------------------------------------------------------------------------------------------------
 
 
 def other(name: str, tasks: int) -> str:
     """Measure one of the others in a process of its own; answers tasks a second."""
     if importlib.util.find_spec(OTHERS[name]) is None:
         return "not installed"
-    command = [sys.executable, __file__, "--tasks", str(tasks), "--alone", name]
+    command = [sys.executable, str(RIVALS), name, str(tasks), str(WORKERS), str(NOOP / "noop.wasm")]
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # where Parsl looks for its own
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PATH": programs})
     if done.returncode:
@@ -208,11 +142,7 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=20_000)
     parser.add_argument("--singles", type=int, default=20)
     parser.add_argument("--ours", action="store_true", help="measure nothing but ours")
-    parser.add_argument("--alone", choices=sorted(OTHERS), help="measure nothing but this one, and print its time")
     asked = parser.parse_args()
-    if asked.alone:
-        print(json.dumps({"dask": dask_s, "ray": ray_s, "parsl": parsl_s}[asked.alone](asked.tasks)))
-        return
     configure_logs(level=50)
     rows = anyio.run(ours, asked.tasks, asked.singles)
     rows += [] if asked.ours else [(f"{name}: tasks a second, no sandbox, no pay, no proof", other(name, asked.tasks)) for name in OTHERS]
