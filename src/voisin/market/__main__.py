@@ -11,6 +11,9 @@ from voisin.errors import VoisinError
 from voisin.market.opening import serve_market
 from voisin.market.settings import MarketSettings
 
+SWITCH_S = 0.001
+"""How long the loop may keep the database's threads waiting [s]: readers wait for these."""
+
 
 def main() -> int:
     """Serve; answers the exit code."""
@@ -19,6 +22,7 @@ def main() -> int:
     except (ValidationError, VoisinError) as error:
         sys.stderr.write(f"the settings are wrong: {error}\n")
         return 2
+    sys.setswitchinterval(SWITCH_S)
     try:
         anyio.run(serve_market, settings, backend_options={"use_uvloop": True})
     except VoisinError as error:

@@ -207,10 +207,6 @@ class BookStore(Protocol):
         """Begin a transaction that enters orders, and is kept whole or not at all."""
         ...
 
-    async def refresh(self) -> None:
-        """Take in what changed, so that who reads next need not wait for it."""
-        ...
-
     async def position(self) -> Position:
         """Tell how far the chain is recorded."""
         ...

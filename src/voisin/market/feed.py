@@ -113,7 +113,6 @@ class Feed:
             return False
         if fresh[0].id != self._last + 1:
             self._memory.clear()  # so much happened meanwhile that the records have forgotten some of it
-        await self._store.refresh()
         self._memory.extend(fresh)
         self._last = fresh[-1].id
         self._news.set()

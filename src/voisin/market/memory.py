@@ -85,9 +85,6 @@ class MemoryStore:
         """Begin a transaction that enters orders."""
         return self.write()
 
-    async def refresh(self) -> None:
-        """Nothing is anywhere else."""
-
     async def position(self) -> Position:
         """Tell how far the chain is recorded."""
         return self._records.position

@@ -64,14 +64,11 @@ in them.
 """
 
 _PLACE = ("rank", "published_at", "hash")
-_SIEVED = ("remaining", "trust", "short_tag", "app", "dataset", "workerpool", "requester")
 ORDER_INDEXES = {
-    "ix_orders_listing": ("status", "kind", *_PLACE, *_SIEVED),
-    "ix_orders_of_category": ("status", "kind", "category", *_PLACE, *_SIEVED),
-    "ix_orders_of_resource": ("resource", "status", "kind", *_PLACE),
-    "ix_orders_of_app": ("app", "status", "kind", *_PLACE, *(name for name in _SIEVED if name != "app")),
+    "ix_orders_listing": ("status", "kind", *_PLACE),
+    "ix_orders_of_resource": ("resource", "status", "kind"),
 }
-"""What readers' questions look at: by what is named they find orders in the list's order, and three of them hold all that is sieved by."""
+"""What questions about orders that are not open look at; open ones are listed in memory, so that a new order has few indexes to enter."""
 
 orders = Table(
     "orders",

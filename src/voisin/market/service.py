@@ -164,7 +164,6 @@ class MarketService:
         if is_new:
             self.feed.poke()
             self.metrics.published.labels(order_kind(order).value).inc()
-            _log.debug("order_published", order_hash=entry.hash, kind=order_kind(order).value, signer=entry.signer)
         return published_form(entry), is_new
 
     async def _unpublish(self, order_hash: OrderHash, proof: Proof | Consent | None) -> PublishedOrder:

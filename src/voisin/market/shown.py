@@ -8,12 +8,14 @@ was away for longer than the feed remembers reads the book anew.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 
 import anyio.to_thread
 
 from voisin.market.batches import Batches
-from voisin.market.lines import Lines, Values
+from voisin.market.lines import EventRow, Lines, Values
 from voisin.market.listing import Listing
 from voisin.market.machine import published_form
 from voisin.market.query import OrderQuery, place_of_published, write_cursor
@@ -44,8 +46,10 @@ class Shown:
         self._lines = lines
         self._listing: Listing | None = None
         self._event = 0
+        self._events: deque[EventRow] = deque(maxlen=AT_ONCE)
         self._contents: dict[OrderHash, PublishedOrder] = {}
         self._fetches: list[set[OrderHash]] = []
+        self._loads = 0
         self._looks = Batches(self._look, most=MOST_WAITING)
 
     async def refresh(self) -> Listing:
@@ -53,6 +57,16 @@ class Shown:
         await self._looks.submit(None)
         assert self._listing is not None
         return self._listing
+
+    async def events(self, after: int, limit: int) -> Sequence[EventRow]:
+        """List the feed's events after one, in order: the last ones from memory, others from the records."""
+        await self.refresh()
+        if after >= self._event:
+            return ()
+        if self._events and self._events[0][0] <= after + 1:
+            start = after + 1 - self._events[0][0]
+            return tuple(islice(self._events, start, start + limit))
+        return await self._lines.events(after, limit)
 
     async def counts(self) -> dict[OrderKind, int]:
         """Count the open orders of each kind."""
@@ -84,14 +98,15 @@ class Shown:
         here = {name: contents[name] for name in hashes if name in contents}
         missing = [name for name in hashes if name not in here]
         if missing:
-            changed: set[OrderHash] = set()
+            changed, loads = set[OrderHash](), self._loads
             self._fetches.append(changed)
             try:
                 fetched = [published_form(entry_of_values(values)) for values in await self._lines.entries(missing)]
             finally:
                 self._fetches.remove(changed)
             here |= {order.hash: order for order in fetched}
-            self._keep([order for order in fetched if order.hash not in changed])
+            if self._loads == loads:
+                self._keep([order for order in fetched if order.hash not in changed])
         return [here[name] for name in hashes]
 
     def _keep(self, orders: Sequence[PublishedOrder]) -> None:
@@ -110,6 +125,7 @@ class Shown:
             for _, topic, content in events:
                 if topic == Topic.ORDERS:
                     self._see(decode(content, OrderNews, "an event of the feed").order)
+            self._events.extend(events)
             self._event = events[-1][0]
             if len(events) < AT_ONCE:
                 break
@@ -127,9 +143,9 @@ class Shown:
         """Read the whole book."""
         event, found = await self._lines.open_orders()
         listing = await anyio.to_thread.run_sync(_listing_of, found)
-        for changed in self._fetches:
-            changed.update(OrderHash(name) for name in self._contents)
         self._listing, self._event, self._contents = listing, event, {}
+        self._loads += 1
+        self._events.clear()
 
 
 def _listing_of(found: Sequence[Values]) -> Listing:

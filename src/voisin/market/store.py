@@ -225,7 +225,7 @@ class SqlStore:
 
     async def events(self, after: int, limit: int) -> list[Told]:
         """List the live feed's events after one, in order, as far as they are remembered."""
-        return [Told(*row) for row in await self._lines.events(after, limit)]
+        return [Told(*row) for row in await self._shown.events(after, limit)]
 
     async def event_span(self) -> tuple[int, int]:
         """Number the oldest and the newest event that is remembered; (1, 0) when there is none."""

@@ -1,0 +1,98 @@
+"""Lists and counts of open orders are in memory, and are those of the records at any moment, whichever process changes them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from sqlalchemy import delete
+
+from tests.support.order_book import put, somewhere
+from voisin.market import shown
+from voisin.market.database import open_database
+from voisin.market.machine import Entry
+from voisin.market.query import OrderQuery
+from voisin.market.schema import feed
+from voisin.market.store import SqlStore, open_store, store_of
+from voisin.market.twin import TWIN_DOMAIN
+from voisin.protocol.ids import Hash32, OrderHash
+from voisin.protocol.orders import AppOrder, OrderKind
+from voisin.units import NRLC, UnixSeconds
+
+pytestmark = pytest.mark.anyio
+
+APP, OWNER = somewhere(0xA1), somewhere(0xB2)
+
+
+def entry(number: int, *, price: int = 5, remaining: int = 3) -> Entry:
+    """An offer of the app; its hash is its number."""
+    order = AppOrder(app=APP, appprice=NRLC(price), volume=3, salt=Hash32("0x" + "00" * 32))
+    name = OrderHash(Hash32(f"0x{number:064x}"))
+    return Entry(hash=name, order=order, signer=OWNER, remaining=remaining, published_at=UnixSeconds(7), owner=OWNER, stake=NRLC(0))
+
+
+async def write(store: SqlStore, *entries: Entry) -> None:
+    """Write orders down, as one change."""
+    async with store.write() as transaction:
+        for each in entries:
+            await put(transaction, each)
+
+
+async def numbers(store: SqlStore, **asked: object) -> tuple[list[int], int]:
+    """List orders by their numbers, and tell how many are counted."""
+    page = await store.orders(OrderQuery(**asked))  # type: ignore[arg-type]
+    return [int(order.hash, 16) for order in page.orders], page.count
+
+
+async def test_orders_come_change_and_go(database_url: str) -> None:
+    async with open_store(database_url, TWIN_DOMAIN, 0) as store:
+        await write(store, entry(1), entry(2, price=4))
+        assert await numbers(store) == ([2, 1], 2)
+        assert await store.open_orders() == {kind: 2 * (kind is OrderKind.APP) for kind in OrderKind}
+        await write(store, entry(1, remaining=1))
+        page = await store.orders(OrderQuery(min_volume=1))
+        assert [order.remaining for order in page.orders] == [3, 1]
+        await write(store, replace(entry(2, price=4), is_removed=True), entry(3, price=1))
+        assert await numbers(store) == ([3, 1], 2)
+        assert await numbers(store, max_price=1) == ([3], 1)
+        assert await numbers(store, status="removed") == ([2], 1)
+        await write(store, entry(2, price=4))
+        assert await numbers(store, limit=2) == ([3, 2], 3)
+
+
+async def test_what_another_process_changes_is_seen_at_once(database_url: str) -> None:
+    async with open_store(database_url, TWIN_DOMAIN, 0) as here, open_store(database_url, TWIN_DOMAIN, 0) as there:
+        assert await numbers(here) == ([], 0)
+        await write(there, entry(1), entry(2))
+        assert await numbers(here) == ([1, 2], 2)
+        await write(there, entry(1, remaining=0))
+        assert await numbers(here) == ([2], 1)
+
+
+async def test_who_was_away_for_longer_than_the_feed_remembers_reads_the_book_anew(database_url: str) -> None:
+    async with open_database(database_url, TWIN_DOMAIN, 0) as engine, store_of(engine) as here, store_of(engine) as there:
+        await write(here, entry(1), entry(2))
+        assert await numbers(here) == ([1, 2], 2)
+        await write(there, entry(1, remaining=0))
+        await write(there, entry(3))
+        async with engine.begin() as connection:
+            await connection.execute(delete(feed).where(feed.c.id < 4))
+        assert await numbers(here) == ([2, 3], 2)
+
+
+async def test_more_events_than_are_taken_in_at_a_time(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shown, "AT_ONCE", 2)
+    async with open_store(database_url, TWIN_DOMAIN, 0) as here, open_store(database_url, TWIN_DOMAIN, 0) as there:
+        assert await numbers(here) == ([], 0)
+        await write(there, *(entry(number) for number in range(1, 6)))
+        assert await numbers(here) == ([1, 2, 3, 4, 5], 5)
+        assert [told.id for told in await here.events(0, 10)] == [1, 2, 3, 4, 5], "older ones come from the records"
+        assert [told.id for told in await here.events(3, 10)] == [4, 5]
+
+
+async def test_contents_that_are_not_remembered_are_read(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shown, "MOST_KEPT", 0)
+    async with open_store(database_url, TWIN_DOMAIN, 0) as store:
+        await write(store, *(entry(number) for number in range(1, 6)))
+        for _ in range(3):
+            assert await numbers(store, limit=3) == ([1, 2, 3], 5)
