@@ -1,13 +1,14 @@
 """
-How many signed orders a market takes in a second, and how quickly it answers filtered reads of a book of 100,000 orders, as tables.
+How many signed orders a market takes in a second, and how quickly it answers filtered reads of a book of 100,000 orders, as a table.
 
     python benches/market.py [sqlite] [postgresql] [quick: a tenth of everything]
 
 Everything is real and in a process of its own: the chain's node with the hub, the market, the database's server, and two clients that
 speak HTTP over kept connections. All share the machine's cores. Signing is not the market's work: the orders are signed beforehand, by
-500 wallets with entries and money on the chain. Of the book, the first 100,000 orders are written into the records as the market writes
-them; those that are published come on top. Commits wait for the disk, as they do by default. What a process costs is told in its own
-processor time too, which other work on the machine disturbs less than wall time.
+250 wallets with entries and money on the chain. Of the book, the first 100,000 orders are written into the records as the market writes
+them; those that are published come on top. Reads are timed twice: while nothing else happens, and while orders are published beside them
+at a steady pace. Commits wait for the disk, as they do by default. What a process costs is told in its own processor time too, which
+other work on the machine disturbs less than wall time.
 """
 
 from __future__ import annotations
@@ -44,10 +45,12 @@ from voisin.service.logs import configure_logs
 from voisin.units import UnixSeconds
 
 QUICK = 10 if "quick" in sys.argv else 1
-TRADERS, BOOK, PUBLISHED, READ = 500 // QUICK, 100_000 // QUICK, 10_000 // QUICK, 2_600 // QUICK
-CLIENTS, LINES, READERS = 2, 16, 2
-"""Processes of clients, connections of each that publish, and connections of each that read."""
-WARM_UP = 500
+TRADERS, BOOK, PUBLISHED, READ = 250 // QUICK, 100_000 // QUICK, 10_000 // QUICK, 2_600 // QUICK
+LINES, READERS = 32, 4
+"""Connections that publish, and connections that read; each client is one process."""
+WARM_UP = 1000
+BESIDE_PER_S, BESIDE = 300, 6_000 // QUICK
+"""How many orders are published a second while reads are timed, and how many there are for that."""
 ASKED_PER_S, ASKED_P99_MS = 1000, 20
 TICKS_S = os.sysconf("SC_CLK_TCK")
 
@@ -88,7 +91,7 @@ def publish(url: str, requests: Sequence[bytes]) -> float:
     lines = [Line(url) for _ in range(LINES)]
     began = time.process_time()
     waiting = iter(requests)
-    for line, request in zip(lines, waiting, strict=False):
+    for line, request in zip(lines, islice(waiting, LINES), strict=False):
         line.send(request)
     for answered in range(len(requests)):
         line = lines[answered % LINES]
@@ -97,6 +100,19 @@ def publish(url: str, requests: Sequence[bytes]) -> float:
         if (request := next(waiting, None)) is not None:
             line.send(request)
     return time.process_time() - began
+
+
+def publish_beside(url: str, requests: Sequence[bytes], pace_per_s: float, ends: Path) -> int:
+    """Publish orders over one connection at a steady pace, until a file is there or there are none left; gives how many."""
+    line, began = Line(url), time.monotonic()
+    for number, request in enumerate(requests):
+        if ends.exists():
+            return number
+        time.sleep(max(began + number / pace_per_s - time.monotonic(), 0))
+        line.send(request)
+        status, body = line.receive()
+        assert status == 201, body
+    return len(requests)
 
 
 def read(url: str, asked: Sequence[tuple[str, str]]) -> list[tuple[str, float]]:
@@ -125,11 +141,13 @@ class Figures:
     per_s: float = 0.0
     costs_ms: dict[str, float] = field(default_factory=dict)
     reads: list[tuple[str, float]] = field(default_factory=list)
+    reads_beside: list[tuple[str, float]] = field(default_factory=list)
+    beside_per_s: float = 0.0
     reading_cpu_ms: float = 0.0
 
-    def quantile_ms(self, share: float, words: str | None = None) -> float:
+    def quantile_ms(self, share: float, words: str | None = None, *, is_beside: bool = False) -> float:
         """The time below which a share of the reads was answered [ms]."""
-        times = sorted(took for asked, took in self.reads if words in (None, asked))
+        times = sorted(took for asked, took in (self.reads_beside if is_beside else self.reads) if words in (None, asked))
         return 1000 * times[min(int(share * len(times)), len(times) - 1)]
 
 
@@ -198,36 +216,42 @@ class Scene:
     domain: Domain
     block: int
     traders: list[Trader]
+    requests: list[bytes]
+    """Publications, ready to be sent."""
 
 
 async def lay_book(database_url: str, scene: Scene) -> None:
     """Write the book's first orders into the records."""
     entries = book_entries(scene.traders, scene.domain, BOOK, now=UnixSeconds(int(time.time())))
     async with open_store(database_url, scene.domain, scene.block) as store:
-        while part := list(islice(entries, 1000)):
-            async with store.write() as write:
+        while part := list(islice(entries, 5000)):
+            async with store.enter() as write:
+                await write.shelf([], [])
                 await write.save(*part)
 
 
 def measure(figures: Figures, url: str, scene: Scene, processes: dict[str, Callable[[], list[int]]]) -> None:
-    """Publish and read."""
-    seed = sum(figures.database.encode())
-    orders = signed_orders(scene.traders, scene.domain, PUBLISHED + WARM_UP, seed=seed)
-    requests = [_request(encode({"kind": order_kind(order).value, "order": order})) for order in orders]
-    asked = questions(scene.traders, scene.domain.chain_id, seed)
-    with ProcessPoolExecutor(CLIENTS) as clients:
-        list(clients.map(publish, [url] * CLIENTS, _parts(requests[:WARM_UP])))
+    """Publish; read; read while others publish."""
+    warming, published, beside = scene.requests[:WARM_UP], scene.requests[WARM_UP:-BESIDE], scene.requests[-BESIDE:]
+    asked = questions(scene.traders, scene.domain.chain_id, sum(figures.database.encode()))
+    ends = scene.folder / f"{figures.database} was read"
+    with ProcessPoolExecutor(2) as clients:
+        clients.submit(publish, url, warming).result()
         before = {name: cpu_s(*pids()) for name, pids in processes.items()}
         began = time.perf_counter()
-        spent = list(clients.map(publish, [url] * CLIENTS, _parts(requests[WARM_UP:])))
-        figures.per_s = PUBLISHED / (time.perf_counter() - began)
-        figures.costs_ms = {name: 1000 * (cpu_s(*pids()) - before[name]) / PUBLISHED for name, pids in processes.items()}
-        figures.costs_ms["clients"] = 1000 * sum(spent) / PUBLISHED
-        list(clients.map(read, [url] * CLIENTS, _parts(list(islice(asked, WARM_UP)))))
+        spent = clients.submit(publish, url, published).result()
+        figures.per_s = len(published) / (time.perf_counter() - began)
+        figures.costs_ms = {name: 1000 * (cpu_s(*pids()) - before[name]) / len(published) for name, pids in processes.items()}
+        figures.costs_ms["client"] = 1000 * spent / len(published)
+        clients.submit(read, url, list(islice(asked, READ // 4))).result()
         working = sum(cpu_s(*pids()) for pids in processes.values())
-        parts = clients.map(read, [url] * CLIENTS, _parts(list(islice(asked, READ))))
-        figures.reads = [timed for part in parts for timed in part]
+        figures.reads = clients.submit(read, url, list(islice(asked, READ))).result()
         figures.reading_cpu_ms = 1000 * (sum(cpu_s(*pids()) for pids in processes.values()) - working) / READ
+        writing, began = clients.submit(publish_beside, url, beside, BESIDE_PER_S, ends), time.perf_counter()
+        figures.reads_beside = clients.submit(read, url, list(islice(asked, READ))).result()
+        took_s = time.perf_counter() - began
+        ends.touch()
+        figures.beside_per_s = writing.result() / took_s
 
 
 def one_kind(kind: str, scene: Scene) -> Figures:
@@ -255,10 +279,6 @@ def _request(body: bytes) -> bytes:
     return head.encode() + body
 
 
-def _parts(items: list[object]) -> list[list[object]]:
-    return [items[first::CLIENTS] for first in range(CLIENTS)]
-
-
 def show(all_figures: Sequence[Figures]) -> None:
     """Print the tables."""
     cores = len(os.sched_getaffinity(0))
@@ -268,11 +288,13 @@ def show(all_figures: Sequence[Figures]) -> None:
     def row(words: str, asked: str, cell: Callable[[Figures], str]) -> None:
         print(f"| {words} | {asked} | " + " | ".join(map(cell, all_figures)) + " |")
 
-    row(f"signed orders a second, {CLIENTS * LINES} connections", f"{ASKED_PER_S:,}", lambda each: f"{each.per_s:,.0f}")
+    row(f"signed orders a second, {LINES} connections", f"{ASKED_PER_S:,}", lambda each: f"{each.per_s:,.0f}")
     for name in all_figures[0].costs_ms | all_figures[-1].costs_ms:
         row(f"processor time of an order: {name} (ms)", "", lambda each, name=name: f"{each.costs_ms.get(name, 0):.2f}")
-    row(f"filtered reads, {CLIENTS * READERS} at a time: p50 (ms)", "", lambda each: f"{each.quantile_ms(0.5):.1f}")
-    row(f"filtered reads, {CLIENTS * READERS} at a time: p99 (ms)", f"{ASKED_P99_MS}", lambda each: f"{each.quantile_ms(0.99):.1f}")
+    for is_beside, words in ((False, f"filtered reads, {READERS} at a time"), (True, "the same, while orders are published")):
+        for share, name, asked in ((0.5, "p50", ""), (0.99, "p99", f"{ASKED_P99_MS}")):
+            row(f"{words}: {name} (ms)", asked, lambda each, s=share, b=is_beside: f"{each.quantile_ms(s, is_beside=b):.1f}")
+    row("published meanwhile, in a second", f"{BESIDE_PER_S}", lambda each: f"{each.beside_per_s:.0f}")
     row("processor time of a read: market and database (ms)", "", lambda each: f"{each.reading_cpu_ms:.2f}")
     for words in dict.fromkeys(asked for asked, _ in all_figures[0].reads):
         row(
@@ -299,7 +321,10 @@ def main() -> None:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         node_url, node = stack.enter_context(chain_node(folder))
-        scene = Scene(folder, node_url, node, *anyio.run(prepare, node_url))
+        domain, block, traders = anyio.run(prepare, node_url)
+        orders = signed_orders(traders, domain, WARM_UP + PUBLISHED + BESIDE, seed=1)
+        requests = [_request(encode({"kind": order_kind(order).value, "order": order})) for order in orders]
+        scene = Scene(folder, node_url, node, domain, block, traders, requests)
         kinds = ("sqlite", "postgresql")
         for kind in [kind for kind in kinds if kind in sys.argv] or kinds:
             try:

@@ -98,7 +98,7 @@ class Front:
         except Exception as error:  # noqa: BLE001  (the top of a request: whatever it is, its sender is answered)
             answer = door.refuse(method, path, error)
         fields = [(b"content-type", answer.media_type), (b"content-length", str(len(answer.body)).encode())]
-        await send({"type": "http.response.start", "status": answer.status, "headers": fields})
+        await send({"type": "http.response.start", "status": int(answer.status), "headers": fields})
         await send({"type": "http.response.body", "body": answer.body, "more_body": False})
         self._metrics.note_request(method, path, answer.status, time.perf_counter() - started)
 
