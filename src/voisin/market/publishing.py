@@ -48,7 +48,7 @@ class PublishingTerms:
     proof_ttl_s: int
 
 
-HEAD_AGE_S = 0.02
+HEAD_AGE_S = 0.05
 """How old the knowledge of the chain's latest block may be by which what is remembered is held to be true [s]."""
 
 

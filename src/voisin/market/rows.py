@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ from voisin.protocol.codec import encode
 from voisin.protocol.ids import ZERO_ADDRESS, ZERO_HASH, Hash32
 from voisin.protocol.orders import ORDER_TYPES, OrderKind, RequestOrder, WorkerpoolOrder, order_kind, resource_of
 from voisin.protocol.records import TaskStatus
-from voisin.protocol.tags import tag_bits
+from voisin.protocol.tags import Tag, tag_bits
 from voisin.service.columns import Uint256, uint256_text
 
 Row = dict[str, object]
@@ -34,11 +35,11 @@ def _as_it_is(value: Any) -> Any:
     return value
 
 
-def _number_text(number: Any) -> str | None:
-    return None if number is None else uint256_text(number)
+@lru_cache(maxsize=1024)
+def _tag_values(tag: Tag) -> tuple[str, int]:
+    return tag_text(tag), short_tag(tag_bits(tag))
 
 
-_WRITERS = tuple((column.name, _number_text if isinstance(column.type, Uint256) else _as_it_is) for column in orders.columns)
 _READERS: tuple[tuple[str, Callable[[Any], Any]], ...] = tuple(
     (name, int if isinstance(orders.c[name].type, Uint256) else bool if isinstance(orders.c[name].type, Boolean) else _as_it_is)
     for name in FACTS
@@ -76,8 +77,35 @@ def entry_of_row(row: RowMapping) -> Entry:
 
 def values_of_entry(entry: Entry) -> tuple[object, ...]:
     """Write an order's row as the database's own values, by `ORDER_COLUMNS`."""
-    row = row_of_entry(entry)
-    return tuple([write(row[name]) for name, write in _WRITERS])
+    order = entry.order
+    category, trust = (order.category, order.trust) if isinstance(order, WorkerpoolOrder | RequestOrder) else (None, None)
+    text, short = _tag_values(order.tag)
+    return (
+        entry.hash,
+        order_kind(order).value,
+        encode(order).decode(),
+        entry.signer,
+        resource_of(order),
+        entry.status.value,
+        uint256_text(rank_of(order)),
+        uint256_text(price_of(order)),
+        uint256_text(entry.remaining),
+        None if category is None else uint256_text(category),
+        None if trust is None else uint256_text(trust),
+        text,
+        short,
+        *accounts_of(order),
+        order.beneficiary if isinstance(order, RequestOrder) else ZERO_ADDRESS,
+        is_bulk(order),
+        entry.published_at,
+        entry.owner,
+        uint256_text(entry.stake),
+        entry.is_closed,
+        entry.is_removed,
+        entry.proven_at,
+        entry.number,
+        entry.lacks,
+    )
 
 
 def entry_of_values(values: Sequence[Any]) -> Entry:
