@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from voisin.pool.bags.facts import Archive, BagStep
 from voisin.pool.bags.records import BagChanges, BagRecord, EndedTask, Vote
 from voisin.pool.bags.votes import wanted
+from voisin.pool.book import DealState
 from voisin.pool.facts import Instant
 from voisin.protocol.bag_settlement import MAX_WORKERS
 from voisin.protocol.bag_wire import ShownDigest
@@ -125,7 +126,7 @@ class Bag:
 
     Attributes:
         record: What is saved of it.
-        allowance_s: How long an app may run [s].
+        terms: Its deal, as the pool's rules of who may do what look at it.
         ends: What each place is.
         open: The tasks that are under way, by index.
         hungry: Those that need a further worker, in the order in which they are served.
@@ -140,11 +141,13 @@ class Bag:
         moved_at: When anything last went forward [Unix s].
         wait_s: How long a task takes from being given to its result, by and large [s].
         resume_at: Nothing is given before this: workers tell first what they have [Unix s].
+        misfit: Why none of the workers that are here can ever do it; empty when one can, or none is here.
+        misfit_since: Since when that is so [Unix s].
         is_forgetful: Whether workers may have been given tasks that this scheduler does not know of.
     """
 
     record: BagRecord
-    allowance_s: float
+    terms: DealState
     ends: bytearray
     open: dict[int, OpenTask] = field(default_factory=dict)
     hungry: dict[int, None] = field(default_factory=dict)
@@ -162,6 +165,8 @@ class Bag:
     moved_at: float = 0
     wait_s: float = 0
     resume_at: float = 0
+    misfit: str = ""
+    misfit_since: float = 0
     is_forgetful: bool = False
 
     @property
@@ -173,6 +178,11 @@ class Bag:
     def deal(self) -> Deal:
         """The deal's terms."""
         return self.record.terms.deal
+
+    @property
+    def allowance_s(self) -> float:
+        """How long an app may run [s]."""
+        return self.terms.allowance_s
 
     @property
     def trust(self) -> int:

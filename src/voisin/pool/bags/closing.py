@@ -26,6 +26,8 @@ from voisin.protocol.events import BagClaimed, BagSettled, BagSlashed
 from voisin.protocol.ids import ZERO_HASH
 
 PROOFS_AT_ONCE = 16
+MISFIT_S = 2.0
+"""How long a bag that no worker can ever do waits for one that can [s]."""
 HOPELESS_AFTER = 3
 """How often in a row each worker must have failed a deal of which nobody has done anything, before it is given up."""
 _MAX_PAUSE = 60
@@ -89,6 +91,8 @@ def _plan_running(book: BagBook, bag: Bag, settings: PoolSettings, mail: Mail, a
         return
     if not bag.is_all_ended and at.chain >= bag.work_until:
         _end_rest(book, bag, "it had no result when the time for its work was over", mail, at)
+    elif not bag.is_all_ended and bag.misfit and at.wall >= bag.misfit_since + MISFIT_S and not _is_worked_on(bag):
+        _end_rest(book, bag, f"no worker of this pool can do it: {bag.misfit}", mail, at)
     elif not bag.is_all_ended and (_is_stuck(bag, settings, at) or _is_hopeless(bag)):
         _end_rest(book, bag, why_stuck(bag), mail, at)
     if not bag.is_all_ended:
@@ -102,8 +106,11 @@ def _plan_running(book: BagBook, bag: Bag, settings: PoolSettings, mail: Mail, a
 
 def _is_stuck(bag: Bag, settings: PoolSettings, at: Instant) -> bool:
     """Tell whether nobody works on what is left, and has not for a while."""
-    is_worked_on = bag.checking or any(member.held or member.asked for member in bag.members.values())
-    return not is_worked_on and at.wall >= bag.moved_at + settings.bag_patience_s
+    return not _is_worked_on(bag) and at.wall >= bag.moved_at + settings.bag_patience_s
+
+
+def _is_worked_on(bag: Bag) -> bool:
+    return bool(bag.checking) or any(member.held or member.asked for member in bag.members.values())
 
 
 def _is_hopeless(bag: Bag) -> bool:

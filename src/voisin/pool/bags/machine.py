@@ -41,7 +41,7 @@ from voisin.pool.bags.facts import (
 from voisin.pool.bags.mail import Mail
 from voisin.pool.bags.placing import Placer
 from voisin.pool.bags.records import BagChanges
-from voisin.pool.book import Book
+from voisin.pool.book import Book, DealState
 from voisin.pool.course import params_of
 from voisin.pool.facts import Instant, Ticked, WorkerJoined, WorkerLeft
 from voisin.protocol.bag_settlement import window_of
@@ -158,8 +158,7 @@ class BagMachine:
         record, first = snapshot.record, snapshot.record.first
         if record.deal_id in self.book.bags or record.is_over:
             return
-        asked, most = params_of(record.terms).voisin_limits.time_s, record.terms.time_ref_s
-        bag = Bag(record, min(asked, most) if asked > 0 else most, bytearray([UNTOUCHED]) * record.volume)
+        bag = Bag(record, DealState(record.terms, params_of(record.terms)), bytearray([UNTOUCHED]) * record.volume)
         bag.moved_at, bag.is_forgetful = at.wall, not snapshot.is_new
         bag.resume_at = at.wall + (RESUME_S if bag.is_forgetful else 0)
         for index, has_result in snapshot.ended.items():

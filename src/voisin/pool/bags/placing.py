@@ -11,11 +11,11 @@ from collections import deque
 from dataclasses import dataclass
 from itertools import islice
 
-from voisin.policy.taking import objection, offer_of
 from voisin.pool.bags.book import Bag, BagBook, Member, OpenTask
 from voisin.pool.bags.mail import Mail
 from voisin.pool.book import Book, WorkerState
 from voisin.pool.facts import Instant
+from voisin.pool.fitting import why_not
 from voisin.protocol.bag_api import BagStage
 from voisin.protocol.ids import Address
 
@@ -82,18 +82,21 @@ class Placer:
 
     def _seats(self, bag: Bag) -> deque[_Seat]:
         """List the workers that may be given tasks of a bag, those with the most room first."""
-        found = []
-        offer = offer_of(bag.deal, bag.record.terms.time_ref_s)
-        for address, worker in self._classic.present.items():
+        found, lacks = [], []
+        working = {address: worker for address, worker in self._classic.present.items() if self._may_work(worker)}
+        for address, worker in working.items():
             member = bag.members.get(address)
-            if not self._may_work(worker) or (member is not None and (member.is_barred or self._at.wall < member.not_before)):
-                continue
-            if worker.takes is not None and objection(worker.takes, offer):
+            lack = why_not(bag.terms, worker, self._at)
+            lacks += [lack] if lack else []
+            if lack or (member is not None and (member.is_barred or self._at.wall < member.not_before)):
                 continue
             ahead = ahead_of(member, worker.slots, len(worker.computing))
             held = self._book.held_by(address)
             if held < ahead and bag.may_join(address):
                 found.append((held / ahead, address, _Seat(bag.member(address), ahead - held)))
+        misfit = lacks[0] if lacks and len(lacks) == len(working) else ""
+        if misfit != bag.misfit:
+            bag.misfit, bag.misfit_since = misfit, self._at.wall
         return deque(seat for _, _, seat in sorted(found, key=lambda each: each[:2]))
 
     def _may_work(self, worker: WorkerState) -> bool:

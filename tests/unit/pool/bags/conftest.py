@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from eth_utils import keccak
 
-from tests.support.bag_stage import PRICE, SCHEDULER, START, bag_deal
+from tests.support.bag_stage import PARAMS, PRICE, SCHEDULER, START, bag_deal
 from voisin.pool.bags.commands import BagCommand, GiveReceipts, GiveStatement, Say
 from voisin.pool.bags.facts import (
     Adopted,
@@ -92,11 +92,11 @@ class Kept:
 class Scene:
     """A pool's machine of bags with a clock; each method tells a fact and answers the commands that follow."""
 
-    def __init__(self, volume: int = 4, *, trust: int = 1, **settings: object) -> None:
+    def __init__(self, volume: int = 4, *, trust: int = 1, params: str = PARAMS, **settings: object) -> None:
         self.settings = PoolSettings(**settings)
         self.wall = float(START)
         self.kept = Kept()
-        self.terms = DealRecord(deal_id=DEAL, seq=0, block=1, time_ref_s=300, deal=bag_deal(volume, trust=trust))
+        self.terms = DealRecord(deal_id=DEAL, seq=0, block=1, time_ref_s=300, deal=bag_deal(volume, trust=trust, params=params))
         self.begin()
         self.tell(Adopted(BagSnapshot(record=BagRecord(terms=self.terms), is_new=True)))
 

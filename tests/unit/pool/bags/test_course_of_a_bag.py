@@ -8,10 +8,12 @@ import pytest
 
 from tests.unit.pool.bags.conftest import DEAL, Scene, digest_of, wallet, words
 from voisin.pool.bags.facts import BagStep
+from voisin.pool.facts import WorkerJoined
 from voisin.protocol.bag_api import BagStage
 from voisin.protocol.bag_settlement import is_trusted
 from voisin.protocol.events import BagClaimed, BagSettled, BagSlashed, LeafAnswered, LeafDemanded
 from voisin.protocol.ids import Address
+from voisin.protocol.wire import Resources
 from voisin.protocol.wire_words import MachineFailure
 from voisin.units import NRLC, UnixSeconds
 
@@ -241,3 +243,12 @@ def test_slow_tasks_at_the_tail_go_to_another_worker_too(new_scene: Make) -> Non
     scene.say("alice", 2)
     assert "alice GiveTasks 1" in words(scene.after(10))
     assert "bob TakeBack 1" in words(scene.say("alice", 1))
+
+
+def test_a_bag_that_fits_no_machine_is_given_back_in_seconds(new_scene: Make) -> None:
+    scene = new_scene(3, params='{"voisin_window":"000005","voisin_limits":{"memory_bytes":2000000000}}')
+    small = Resources(slots=1, memory_bytes=10**9, disk_bytes=10**12)
+    assert words(scene.tell(WorkerJoined(worker=wallet("alice"), name="alice", slots=1, score=0, resources=small))) == []
+    assert words(scene.after(1)) == []
+    assert words(scene.after(2)) == ["GiveBackBag"]
+    assert "2,000 MB of memory, and the machine offers 1,000 MB" in scene.kept.ended[0].reason
