@@ -136,6 +136,16 @@ def speed_after(speed: float, usual_s: float, took_s: float) -> float:
     return min(max(0.75 * speed + 0.25 * seen, 0.125), 8.0)
 
 
+def usual_time(done_s: Sequence[float]) -> float | None:
+    """
+    Say how long a task of a deal usually takes [s]; None while too few are done to know.
+
+    Args:
+        done_s: How long some finished tasks of the deal took [s].
+    """
+    return median(done_s) if len(done_s) >= FEWEST_DONE else None
+
+
 def straggles_after(done_s: Sequence[float]) -> float | None:
     """
     Say how long a task may take before another machine gets a copy [s]; None while that is not known.
@@ -143,7 +153,8 @@ def straggles_after(done_s: Sequence[float]) -> float | None:
     Args:
         done_s: How long some finished tasks of the deal took [s].
     """
-    return STRAGGLES_AT * median(done_s) if len(done_s) >= FEWEST_DONE else None
+    usual = usual_time(done_s)
+    return None if usual is None else STRAGGLES_AT * usual
 
 
 def _is_within(place: str, region: str) -> bool:

@@ -248,7 +248,7 @@ class WorkerState:
     resources: Resources | None = None
     since: float = 0
     speed: float = 1
-    content: set[str] = field(default_factory=set)
+    content: frozenset[str] = frozenset()
     open: set[TaskId] = field(default_factory=set)
     computing: set[TaskId] = field(default_factory=set)
 

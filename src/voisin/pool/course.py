@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from voisin.errors import InputError
+from voisin.policy.placement import speed_after, usual_time
 from voisin.pool.book import Book, DealState, TaskState, UploadState
 from voisin.pool.commands import Tell
 from voisin.pool.facts import DealFound, Instant
@@ -131,11 +132,22 @@ def task_contributed(book: Book, fact: TaskContributed, at: Instant) -> None:
     stage = ReplicaStage.CONTRIBUTED
     replica = replace(known, stage=stage, outcome=Outcome.RUNNING, cause="", result_hash=fact.result_hash, weight=weight)
     task.contributed_at, task.is_doubted = at.wall, False
+    if fact.worker in task.assigned_at:
+        _note_time(book, task, fact.worker, at.wall - task.assigned_at.pop(fact.worker))
     book.write_replica(task, replica)
     book.note(task, at, "contributed", f"weight {weight}", worker=fact.worker)
     for other in list(task.replicas.values()):
         if other.worker != fact.worker and book.owner_of(other.worker) == book.owner_of(fact.worker):
             _abort(book, task, other, at, "another worker of the same owner contributed")
+
+
+def _note_time(book: Book, task: TaskState, worker: Address, took_s: float) -> None:
+    """Remember how long a replica took, and what that says of its machine."""
+    usual = usual_time(task.deal.took_s)
+    task.deal.took_s.append(took_s)
+    if usual is not None:
+        state = book.worker(worker)
+        state.speed = speed_after(state.speed, usual, took_s)
 
 
 def consensus_reached(book: Book, fact: ConsensusReached, at: Instant) -> None:

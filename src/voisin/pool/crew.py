@@ -23,6 +23,7 @@ from voisin.pool.facts import (
     WorkerJoined,
     WorkerLeft,
 )
+from voisin.pool.fitting import needs_of
 from voisin.pool.records import Outcome, Phase, ReplicaRecord
 from voisin.protocol.ids import Address, Hash32, TaskId, from_hex, hash32_of
 from voisin.protocol.wire import Abort, Held, Release
@@ -49,7 +50,7 @@ def worker_joined(book: Book, fact: WorkerJoined, at: Instant) -> None:
         worker.since = at.wall
     worker.is_online, worker.heard_at, worker.rejoin_by, worker.takes, worker.elsewhere = True, at.wall, 0, None, 0
     worker.resources = fact.resources
-    worker.content.update(fact.resources.content if fact.resources is not None else ())
+    worker.content = frozenset(fact.resources.content) if fact.resources is not None else worker.content
     book.has_crew_changed = True
     book.present[fact.worker] = worker
     seen = UnixSeconds(int(at.wall))
@@ -182,6 +183,8 @@ def stage_reached(book: Book, fact: StageReached, at: Instant) -> None:
     if replica.is_pending and not _is_contributing(fact.stage) and STAGES.index(fact.stage) > STAGES.index(replica.stage):
         book.write_replica(task, replace(replica, stage=fact.stage, exit_code=fact.exit_code))
         book.note(task, at, fact.stage, fact.detail[:500], worker=fact.worker)
+        if fact.stage is ReplicaStage.COMPUTED:
+            book.worker(fact.worker).content |= needs_of(task.deal).content
 
 
 def upload_reported(book: Book, fact: UploadReported, at: Instant) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from voisin.policy.placement import Machine, Needs, misfit
+from voisin.policy.placement import Machine, Needs, is_steady, misfit, survival
 from voisin.policy.taking import objection, offer_of
 from voisin.pool.book import Book, DealState, WorkerState
 from voisin.pool.facts import Instant
@@ -51,7 +51,7 @@ def machine_of(worker: WorkerState, at: Instant) -> Machine:
         region="" if has is None else has.region,
         online_s=max(0.0, at.wall - worker.since),
         speed=worker.speed,
-        content=frozenset(worker.content),
+        content=worker.content,
     )
 
 
@@ -63,6 +63,18 @@ def why_not(deal: DealState, worker: WorkerState, at: Instant) -> str:
     if worker.resources is not None and (lack := misfit(needs_of(deal), machine_of(worker, at))):
         return lack
     return "" if worker.takes is None else objection(worker.takes, offer_of(record.deal, record.time_ref_s))
+
+
+def steady(book: Book, deal: DealState, workers: list[WorkerState], at: Instant) -> list[WorkerState]:
+    """Leave out the workers that are too likely to be gone before a task of a deal is done, if there are better ones, even busy ones."""
+    needs = needs_of(deal)
+    machines = [machine_of(worker, at) for worker in workers]
+    if all(is_steady(machine, needs, best=1) for machine in machines):
+        return workers
+    others = [worker for worker in book.present.values() if worker.is_online and not worker.record.ban and not why_not(deal, worker, at)]
+    everybody = (machine_of(worker, at) for worker in others)
+    best = max((survival(machine.online_s, needs.time_s / machine.speed) for machine in everybody), default=0)
+    return [worker for worker, machine in zip(workers, machines, strict=True) if is_steady(machine, needs, best)]
 
 
 def has_room(book: Book, deal: DealState, worker: WorkerState, at: Instant) -> bool:

@@ -58,7 +58,7 @@ from voisin.pool.facts import (
     WorkerLeft,
 )
 from voisin.pool.hopeless import give_up_hopeless
-from voisin.pool.placement import place_all
+from voisin.pool.placement import copy_stragglers, place_all
 from voisin.pool.records import ENDS, Changes, Snapshot
 from voisin.pool.settings import PoolSettings
 from voisin.protocol.events import (
@@ -111,6 +111,8 @@ class PoolMachine:
             give_up_hopeless(self.book, at)
             plan.plan_all(self.book, at)
             place_all(self.book, at)
+            if any(isinstance(fact, Ticked) for fact in facts):
+                copy_stragglers(self.book, at)
         commands, self.book.out = self.book.out, []
         return commands if self.book.is_live else []
 

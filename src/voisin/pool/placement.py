@@ -1,7 +1,7 @@
 """
 Who gets which task: in the order of deals and indexes, to workers with a free slot, different ones for each task.
 
-How many, `voisin.policy.more_replicas` says; which, the least busy first, then the one whose last turn is longest ago.
+How many, `voisin.policy.more_replicas` says; which may have it and which should, `voisin.policy.placement`.
 """
 
 from __future__ import annotations
@@ -9,12 +9,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from voisin.policy import more_replicas
+from voisin.policy.placement import eagerness, straggles_after
 from voisin.pool.book import Book, TaskState, WorkerState
 from voisin.pool.facts import Instant
-from voisin.pool.fitting import has_room, why_not
-from voisin.pool.records import Outcome, ReplicaRecord
+from voisin.pool.fitting import has_room, machine_of, needs_of, steady, why_not
+from voisin.pool.records import Outcome, Phase, ReplicaRecord
 from voisin.protocol.ids import Address
 from voisin.protocol.wire_words import EnclaveKind, ReplicaStage
+
+STRAGGLES_AT_LEAST_S = 2.0
+"""No task is copied that takes less, however quick the others were [s]."""
 
 
 def place_all(book: Book, at: Instant) -> None:
@@ -29,9 +33,39 @@ def place_all(book: Book, at: Instant) -> None:
             return
 
 
+def copy_stragglers(book: Book, at: Instant) -> None:
+    """Once nothing waits, give tasks that take much longer than others of their deal to one more worker, which verifies them, too."""
+    free = {address: worker for address, worker in book.present.items() if worker.is_free}
+    if not free or book.hungry:
+        return
+    for deal in book.deals.values():
+        limit_s = straggles_after(deal.took_s)
+        if limit_s is None or deal.fresh or deal.opening:
+            continue
+        for task in deal.tasks.values():
+            if task.record.phase is Phase.RUNNING and not task.copies and _straggles(task, max(limit_s, STRAGGLES_AT_LEAST_S), at):
+                _copy(book, task, free, at)
+
+
+def _straggles(task: TaskState, limit_s: float, at: Instant) -> bool:
+    pending = [replica.worker for replica in task.replicas.values() if replica.is_pending]
+    return any(at.wall - task.assigned_at.get(worker, at.wall) > limit_s for worker in pending)
+
+
+def _copy(book: Book, task: TaskState, free: dict[Address, WorkerState], at: Instant) -> None:
+    able = _one_for_each_owner(book, task, [worker for worker in free.values() if _may_take(book, task, worker, at)], at)
+    if able:
+        task.copies += 1
+        book.note(task, at, "takes long", "another worker gets a copy")
+        _assign(book, task, able[0], at)
+        if not able[0].is_free:
+            del free[able[0].record.address]
+
+
 def _place(book: Book, task: TaskState, free: dict[Address, WorkerState], at: Instant) -> None:
     """Give one task to as many free workers as it needs, and strike those out that are free no more."""
-    able = _one_for_each_owner(book, [worker for worker in free.values() if _may_take(book, task, worker, at)])
+    able = steady(book, task.deal, [worker for worker in free.values() if _may_take(book, task, worker, at)], at)
+    able = _one_for_each_owner(book, task, able, at)
     if not able:
         return
     count = more_replicas(task.deal.record.deal.trust, task.groups(), book.pending_weights(task), [worker.weight for worker in able])
@@ -45,9 +79,19 @@ def _place(book: Book, task: TaskState, free: dict[Address, WorkerState], at: In
         book.feed(task)
 
 
-def _one_for_each_owner(book: Book, workers: list[WorkerState]) -> list[WorkerState]:
-    """Order workers by whose turn it is, and keep the first of each owner."""
-    ordered = sorted(workers, key=lambda worker: (len(worker.computing) / worker.slots, worker.turn, worker.record.address))
+def _one_for_each_owner(book: Book, task: TaskState, workers: list[WorkerState], at: Instant) -> list[WorkerState]:
+    """
+    Order workers by how good they are for a task, and keep the first of each owner.
+
+    The least busy first, then those that hold most of what the task needs, the fastest, the one whose last turn is longest ago.
+    """
+    needs = needs_of(task.deal)
+
+    def rank(worker: WorkerState) -> tuple[float, int, float, int, Address]:
+        load = len(worker.computing) / worker.slots
+        return load, *eagerness(needs, machine_of(worker, at)), worker.turn, worker.record.address
+
+    ordered = sorted(workers, key=rank)
     chosen: dict[Address, WorkerState] = {}
     for worker in ordered:
         chosen.setdefault(book.owner_of(worker.record.address), worker)
@@ -88,6 +132,7 @@ def _assign(book: Book, task: TaskState, worker: WorkerState, at: Instant) -> No
             known, stage=ReplicaStage.ASSIGNED, outcome=Outcome.RUNNING, cause="", attempts=known.attempts + 1, due_at=due, not_before=0
         )
     task.is_doubted = False
+    task.assigned_at[address] = at.wall
     book.turns += 1
     worker.turn = book.turns
     book.write_replica(task, replica)
