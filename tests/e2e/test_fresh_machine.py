@@ -111,6 +111,7 @@ def test_the_check_for_open_ports_finds_one() -> None:
         assert f"{server.getsockname()[1]:04X}" in listening_ports({os.getpid()})[0]
 
 
+@pytest.mark.timeout(600)
 def test_one_command_joins_earns_and_withdraws(pool: RunningBox, machine: Machine) -> None:
     joined = json.loads(machine.run("worker", "join", pool.network["pool_url"], "--detach", "--json", timeout_s=JOIN_S).stdout)
     made = machine.home / ".voisin" / "wallets"
@@ -149,6 +150,7 @@ def pool_notes(pool: RunningBox) -> list[str]:
     return [worker.get("note", "") for worker in httpx.get(f"{pool.network['pool_url']}/v1/workers").json()]
 
 
+@pytest.mark.timeout(600)
 def test_it_joins_by_the_workerpools_address_and_again_by_itself(pool: RunningBox, machine: Machine) -> None:
     workerpool, index = pool.network["workerpool"], pool.network["index_url"]
     first = machine.json("worker", "join", workerpool, "--index", index, "--slots", "1", "--name", "attic", "--detach")
