@@ -106,7 +106,7 @@ async def test_a_bag_is_settled_and_everybody_is_paid(around: PoolRig) -> None:
         assert gains["requester"] == -12 * (POOL_PRICE + APP_PRICE)
         assert all(after[name].locked == before[name].locked for name in owners)
         shown = decode((await running.http.get(f"/v1/tasks/{task_id(deal, 3)}")).content, PoolTaskView, "the view")
-        assert (shown.phase, shown.why) == ("completed", "completed: 1 worker agreed; the bag is settled")
+        assert (shown.phase, shown.why) == ("completed", "completed: 2 workers agreed; the bag is settled")
         tasks.cancel_scope.cancel()
 
 

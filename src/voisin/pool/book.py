@@ -28,7 +28,7 @@ from voisin.protocol.rules import contribution_deadline, final_deadline
 from voisin.protocol.tags import needs_enclave
 from voisin.protocol.trust import LOWEST_WEIGHT, worker_weight
 from voisin.protocol.wire import Resources, Takes
-from voisin.units import UnixSeconds
+from voisin.units import NRLC, UnixSeconds
 
 MOVES: dict[Phase, frozenset[Phase]] = {
     Phase.NEW: frozenset({Phase.RUNNING, Phase.FAILED, Phase.CLAIMED}),
@@ -235,7 +235,8 @@ class WorkerState:
     `rejoin_by` is set after a restart of the pool: until then its replicas wait for it [Unix s]. `takes` are its owner's rules, if it
     has said any since it joined; `resources` what it offers, if it was here since the pool started. `elsewhere` are its slots that other
     schedulers of the pool use. `since` is when it came, short breaks aside [Unix s]; `speed` and `content` are as in
-    `voisin.policy.placement.Machine`.
+    `voisin.policy.placement.Machine`. `stake` is what it had free when it joined [nRLC],
+    `confirmed` how many of its results in bags others have confirmed since this pool started.
     """
 
     record: WorkerRecord
@@ -249,6 +250,8 @@ class WorkerState:
     since: float = 0
     speed: float = 1
     content: frozenset[str] = frozenset()
+    stake: NRLC = NRLC(0)
+    confirmed: int = 0
     open: set[TaskId] = field(default_factory=set)
     computing: set[TaskId] = field(default_factory=set)
 

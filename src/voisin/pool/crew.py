@@ -52,6 +52,7 @@ def worker_joined(book: Book, fact: WorkerJoined, at: Instant) -> None:
     worker.resources = fact.resources
     worker.content = frozenset(fact.resources.content) if fact.resources is not None else worker.content
     book.has_crew_changed = True
+    worker.stake = fact.stake
     book.present[fact.worker] = worker
     seen = UnixSeconds(int(at.wall))
     enclave = fact.enclave if book.settings.allow_simulated else EnclaveKind.NONE

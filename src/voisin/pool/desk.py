@@ -287,6 +287,7 @@ class WorkerDesk:
                 enclave=enclave,
                 version=hello.version,
                 resources=hello.resources,
+                stake=stake,
             )
         raise UnavailableError("the pool is still starting", hint="try again in a moment")
 

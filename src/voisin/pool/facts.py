@@ -25,7 +25,7 @@ from voisin.protocol.ids import Address, DealId, TaskId
 from voisin.protocol.records import Deal
 from voisin.protocol.wire import WIRE_VERSION, Held, Resources, Takes
 from voisin.protocol.wire_words import EnclaveKind, MachineFailure, ReplicaStage
-from voisin.units import UnixSeconds
+from voisin.units import NRLC, UnixSeconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +132,8 @@ class WorkerJoined:
     """
     A worker proved its address and is connected.
 
-    `holding` is what it still has on disk, `version` that of the wire it speaks, `resources` what it offers, if that is known.
+    `holding` is what it still has on disk, `version` that of the wire it speaks, `resources` what it offers, if that is known, `stake`
+    what it has free at the hub [nRLC].
     """
 
     worker: Address
@@ -143,6 +144,7 @@ class WorkerJoined:
     enclave: EnclaveKind = EnclaveKind.NONE
     version: int = WIRE_VERSION
     resources: Resources | None = None
+    stake: NRLC = NRLC(0)
 
 
 @dataclass(frozen=True, slots=True)

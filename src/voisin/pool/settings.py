@@ -88,6 +88,8 @@ class PoolSettings(BaseSettings):
     attempts_max: int = Field(3, ge=1, description="Times that one worker is given one task.")
     failures_max: int = Field(12, ge=1, description="Failed attempts, over all workers, after which a task is given up.")
     retry_pause_s: float = Field(5.0, ge=0, description="Pause before a worker retries a task that it failed [s]; doubles each time.")
+    probation: int = Field(10, ge=0, description="Results that others must have confirmed before a worker is believed alone [results].")
+    audit_floor_ppm: int = Field(10_000, ge=1, le=1_000_000, description="Least probability that a bag's result is audited [1e-6].")
     faulty_max: int = Field(3, ge=1, description="Wrong or unrevealed contributions after which a worker gets no more tasks.")
     resend_s: float = Field(60.0, gt=0, description="Wait for the effect of a transaction before the chain is asked again [s].")
     step_pause_s: float = Field(1.0, gt=0, description="Pause after a refused transaction [s]; doubles up to sixty times this.")

@@ -49,6 +49,7 @@ class OpenTask:
         strikes: How often each worker has shown an archive that is no good.
         cause: Why the last of them did.
         was_copied: Whether it was given to one more worker because the first was slow.
+        doubted_at: Since when more is wanted than the deal's trust; 0 if it is not [Unix s].
     """
 
     index: int
@@ -62,6 +63,7 @@ class OpenTask:
     failures: int = 0
     cause: str = ""
     was_copied: bool = False
+    doubted_at: float = 0
 
     def winners(self) -> list[Address]:
         """List the workers whose results agree, but those that were asked and are silent."""
@@ -84,6 +86,7 @@ class Member:
         is_barred: Whether it gave tasks up for a reason that does not pass.
         cause: Why, the last time.
         has_voted: Whether it ever contributed.
+        unpaid: Its contributions to tasks that have not ended.
         rate: How many tasks it does [tasks/s].
         counted_at: When that was last measured [Unix s].
     """
@@ -98,6 +101,7 @@ class Member:
     is_barred: bool = False
     cause: str = ""
     has_voted: bool = False
+    unpaid: int = 0
     rate: float = 0
     counted_at: float = 0
 
@@ -297,7 +301,8 @@ class BagBook:
     def write_vote(self, bag: Bag, task: OpenTask, vote: Vote) -> None:
         """Take a contribution in."""
         task.votes[vote.worker] = vote.said
-        bag.member(vote.worker).has_voted = True
+        member = bag.member(vote.worker)
+        member.has_voted, member.unpaid = True, member.unpaid + 1
         self.changes.votes.append((bag.deal_id, vote))
 
     def write_end(self, bag: Bag, task: OpenTask, ended: EndedTask, at: Instant) -> None:
@@ -312,6 +317,7 @@ class BagBook:
             member = bag.member(worker)
             member.held.pop(task.index, None)
             member.asked.pop(task.index, None)
+            member.unpaid -= worker in task.votes
         self.changes.ended.append((bag.deal_id, ended))
 
     def pay(self, bag: Bag, worker: Address, share: NRLC) -> None:

@@ -24,6 +24,7 @@ from dataclasses import replace
 from voisin.errors import InputError
 from voisin.pool.bags import closing, verdicts, work
 from voisin.pool.bags.book import DONE, UNDONE, UNTOUCHED, Bag, BagBook
+from voisin.pool.bags.caution import Caution
 from voisin.pool.bags.commands import BagCommand
 from voisin.pool.bags.facts import (
     Adopted,
@@ -68,14 +69,16 @@ def refusal_of(deal: Deal, classic: Book) -> str:
 class BagMachine:
     """All decisions about the bags that this scheduler runs."""
 
-    def __init__(self, classic: Book) -> None:
+    def __init__(self, classic: Book, secret: bytes = b"") -> None:
         """
         Args:
-            classic: The pool's book, which knows the workers; it is only read.
+            classic: The pool's book, which knows the workers; it is only read, but for who is banned.
+            secret: What audits are drawn from; a new one unless given.
         """
         self.book = BagBook(classic.owner_of)
         self._classic = classic
         self._settings = classic.settings
+        self._caution = Caution(self.book, classic, secret)
 
     def handle(self, *facts: BagFact, at: Instant) -> list[BagCommand]:
         """
@@ -95,7 +98,7 @@ class BagMachine:
             while bag.dirty:
                 dirty, bag.dirty = bag.dirty, {}
                 for task in [bag.open[index] for index in dirty if index in bag.open]:
-                    verdicts.look_at(self.book, bag, task, mail, at)
+                    verdicts.look_at(self.book, bag, task, self._caution, mail, at)
             closing.plan(self.book, bag, self._settings, mail, at)
             if bag.record.is_over:
                 del self.book.bags[bag.deal_id]
@@ -123,6 +126,7 @@ class BagMachine:
                 for bag in self.book.bags.values():
                     work.stalled(bag, self._settings, mail, at)
                     verdicts.silent_members(bag, self._settings, at)
+                    bag.dirty |= {index: None for index, task in bag.open.items() if task.doubted_at and task.agreed is None}
             case _:
                 found = self.book.bags.get(fact.bag.deal_id if isinstance(fact, Posted) else fact.deal_id)
                 if found is not None:
@@ -169,7 +173,8 @@ class BagMachine:
         for vote in snapshot.votes:
             task = bag.open.get(vote.index) or bag.open_task(vote.index)
             task.votes[vote.worker] = vote.said
-            bag.member(vote.worker).has_voted = True
+            member = bag.member(vote.worker)
+            member.has_voted, member.unpaid = True, member.unpaid + 1
             bag.dirty[vote.index] = None
         for worker in bag.earned:
             bag.member(worker).has_voted = True

@@ -7,11 +7,12 @@ A worker that shows something else than it said, or nothing in time, counts as o
 from __future__ import annotations
 
 from voisin.pool.bags.book import Bag, BagBook, OpenTask
+from voisin.pool.bags.caution import Caution
 from voisin.pool.bags.commands import CheckArchives
 from voisin.pool.bags.facts import Archive, ArchivesChecked, Shown
 from voisin.pool.bags.mail import Mail
 from voisin.pool.bags.records import EndedTask
-from voisin.pool.bags.votes import agreed_on
+from voisin.pool.bags.votes import is_still_agreed
 from voisin.pool.facts import Instant
 from voisin.pool.settings import PoolSettings
 from voisin.protocol.bag_settlement import Dissent, dissents_in_order, in_order
@@ -25,10 +26,10 @@ STRIKES_MAX = 3
 """Archives that are no good, of one worker for one task, after which its word does not count."""
 
 
-def look_at(book: BagBook, bag: Bag, task: OpenTask, mail: Mail, at: Instant) -> None:
+def look_at(book: BagBook, bag: Bag, task: OpenTask, caution: Caution, mail: Mail, at: Instant) -> None:
     """See how far a task is, and do what is next."""
-    if task.agreed is None or (task.silent and agreed_on(bag.trust, task.votes, task.silent) != task.agreed):
-        task.agreed = agreed_on(bag.trust, task.votes, task.silent)
+    if task.agreed is None or (task.silent and not is_still_agreed(bag.trust, task.votes, task.silent, task.agreed)):
+        task.agreed = caution.believed(bag, task, at)
         if task.agreed is None:
             bag.feed(task)
             return
@@ -38,6 +39,8 @@ def look_at(book: BagBook, bag: Bag, task: OpenTask, mail: Mail, at: Instant) ->
         return
     archive = _good_archive(bag, task, winners, mail)
     if archive is not None:
+        caution.confirm(winners)
+        caution.catch(bag, task, winners)
         _end_well(book, bag, task, winners, archive, at)
         _pay(book, bag, winners, mail)
 

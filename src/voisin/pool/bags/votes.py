@@ -33,12 +33,15 @@ def agreed_on(trust: int, votes: Mapping[Address, Hash32], silent: Collection[Ad
     first = next(iter(votes.values()))
     if not silent and all(said == first for said in votes.values()):
         return first if is_agreed(1 << len(votes), 0, trust) else None
+    groups, _ = _groups(votes, silent)
+    return next((said for said in groups if is_still_agreed(trust, votes, silent, said)), None)
+
+
+def is_still_agreed(trust: int, votes: Mapping[Address, Hash32], silent: Collection[Address], said: Hash32) -> bool:
+    """Tell whether a result has the trust that the deal asks, now that some of its workers may be silent."""
     groups, quiet = _groups(votes, silent)
-    for said, count in groups.items():
-        others = {**{each: groups[each] + quiet[each] for each in groups.keys() | quiet.keys()}, said: quiet[said]}
-        if is_agreed(1 << count, sum(1 << each for each in others.values() if each), trust):
-            return said
-    return None
+    others = {**{each: groups[each] + quiet[each] for each in groups.keys() | quiet.keys()}, said: quiet[said]}
+    return groups[said] > 0 and is_agreed(1 << groups[said], sum(1 << each for each in others.values() if each), trust)
 
 
 def wanted(trust: int, votes: Mapping[Address, Hash32], silent: Collection[Address], pending: int) -> int:
