@@ -36,6 +36,7 @@ from voisin.protocol.wire_words import MachineFailure
 from voisin.units import NRLC, UnixSeconds
 
 NAMES = ("alice", "bob", "carol", "dave", "erin", "frank")
+RICH = NRLC(10**15)
 LOCATION = Hash32("0x" + "10" * 32)
 DEAL = DealId(Hash32("0x" + "d1" * 32))
 
@@ -93,7 +94,7 @@ class Scene:
     """A pool's machine of bags with a clock; each method tells a fact and answers the commands that follow."""
 
     def __init__(self, volume: int = 4, *, trust: int = 1, params: str = PARAMS, **settings: object) -> None:
-        self.settings = PoolSettings(**settings)
+        self.settings = PoolSettings(**({"probation": 0, "audit_floor_ppm": 1} | settings))  # what is believed has tests of its own
         self.wall = float(START)
         self.kept = Kept()
         self.terms = DealRecord(deal_id=DEAL, seq=0, block=1, time_ref_s=300, deal=bag_deal(volume, trust=trust, params=params))
@@ -104,7 +105,7 @@ class Scene:
         """Start the machine, knowing nothing."""
         self.pool = PoolMachine(self.settings, SCHEDULER.address)
         self.pool.handle(CaughtUp(), at=self.at)
-        self.machine = BagMachine(self.pool.book)
+        self.machine = BagMachine(self.pool.book, b"drawn from this")
 
     def restart(self) -> list[BagCommand]:
         """Kill the pool and start another from what was saved."""
@@ -132,7 +133,7 @@ class Scene:
         return self.tell(Ticked())
 
     def join(self, *names: str, slots: int = 1, version: int = 2) -> list[BagCommand]:
-        facts = [WorkerJoined(worker=wallet(name), name=name, slots=slots, score=0, version=version) for name in names]
+        facts = [WorkerJoined(worker=wallet(name), name=name, slots=slots, score=0, version=version, stake=RICH) for name in names]
         return self.tell(*facts)
 
     def leave(self, name: str) -> list[BagCommand]:
