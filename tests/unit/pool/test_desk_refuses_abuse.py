@@ -139,9 +139,7 @@ async def test_a_good_worker_is_welcomed() -> None:
         assert welcome == Welcome(hub=TWIN_DOMAIN.hub, storage_url="http://storage", heartbeat_s=2.0)
         resources = Resources(slots=2, memory_bytes=1, disk_bytes=1)
         stake = await ledger.stake(ALICE.address)
-        joined = WorkerJoined(
-            worker=ALICE.address, name="a worker", slots=2, score=17, holding=holding, resources=resources, stake=stake
-        )
+        joined = WorkerJoined(worker=ALICE.address, name="a worker", slots=2, score=17, holding=holding, resources=resources, stake=stake)
         assert await door.fact(WorkerJoined) == joined
         await visit.say(Heartbeat())
         assert await door.fact(WorkerHeard) == WorkerHeard(ALICE.address, 0)
