@@ -1,12 +1,8 @@
 """
 Who gets which task: in the order of deals and indexes, to workers with a free slot, different ones for each task.
 
-<<<<<<< HEAD
 How many, `voisin.policy.more_replicas` says; which may have it and which should, `voisin.policy.placement`.
-=======
-How many, `voisin.policy.more_replicas` says; which, the least busy first, then the one whose last turn is longest ago.
 A task that one worker decides alone goes to one that the pool knows, if such a one is free.
->>>>>>> b64a243 (Pools believe new workers only together, audit known ones in bags, and ban who is caught)
 """
 
 from __future__ import annotations
@@ -17,14 +13,9 @@ from voisin.policy import more_replicas
 from voisin.policy.placement import eagerness, straggles_after
 from voisin.pool.book import Book, TaskState, WorkerState
 from voisin.pool.facts import Instant
-<<<<<<< HEAD
 from voisin.pool.fitting import has_room, machine_of, needs_of, steady, why_not
 from voisin.pool.records import Outcome, Phase, ReplicaRecord
-=======
-from voisin.pool.fitting import has_room, why_not
-from voisin.pool.records import Outcome, ReplicaRecord
 from voisin.pool.standing import known_first
->>>>>>> b64a243 (Pools believe new workers only together, audit known ones in bags, and ban who is caught)
 from voisin.protocol.ids import Address
 from voisin.protocol.wire_words import EnclaveKind, ReplicaStage
 
@@ -93,7 +84,11 @@ def _place(book: Book, task: TaskState, free: dict[Address, WorkerState], at: In
         book.feed(task)
 
 
-<<<<<<< HEAD
+def _count(book: Book, task: TaskState, able: list[WorkerState]) -> int:
+    weights = [worker.weight for worker in able]
+    return more_replicas(task.deal.record.deal.trust, task.groups(), book.pending_weights(task), weights)
+
+
 def _one_for_each_owner(book: Book, task: TaskState, workers: list[WorkerState], at: Instant) -> list[WorkerState]:
     """
     Order workers by how good they are for a task, and keep the first of each owner.
@@ -107,16 +102,6 @@ def _one_for_each_owner(book: Book, task: TaskState, workers: list[WorkerState],
         return load, *eagerness(needs, machine_of(worker, at)), worker.turn, worker.record.address
 
     ordered = sorted(workers, key=rank)
-=======
-def _count(book: Book, task: TaskState, able: list[WorkerState]) -> int:
-    weights = [worker.weight for worker in able]
-    return more_replicas(task.deal.record.deal.trust, task.groups(), book.pending_weights(task), weights)
-
-
-def _one_for_each_owner(book: Book, workers: list[WorkerState]) -> list[WorkerState]:
-    """Order workers by whose turn it is, and keep the first of each owner."""
-    ordered = sorted(workers, key=lambda worker: (len(worker.computing) / worker.slots, worker.turn, worker.record.address))
->>>>>>> b64a243 (Pools believe new workers only together, audit known ones in bags, and ban who is caught)
     chosen: dict[Address, WorkerState] = {}
     for worker in ordered:
         chosen.setdefault(book.owner_of(worker.record.address), worker)

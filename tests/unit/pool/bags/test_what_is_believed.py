@@ -11,7 +11,8 @@ from tests.support.bag_stage import BagStage, bag_deal, join, until
 from voisin.pool.bags.book import Bag, BagBook, OpenTask
 from voisin.pool.bags.caution import Caution
 from voisin.pool.bags.records import BagRecord
-from voisin.pool.book import Book
+from voisin.pool.book import Book, DealState
+from voisin.pool.course import params_of
 from voisin.pool.facts import Instant
 from voisin.pool.records import DealRecord
 from voisin.pool.settings import PoolSettings
@@ -44,7 +45,7 @@ class Scene:
         self.classic = Book(PoolSettings(probation=10, audit_floor_ppm=self.floor_ppm), wallet(99))
         self.book = BagBook(self.classic.owner_of)
         terms = DealRecord(deal_id=DEAL, deal=bag_deal(3, trust=self.trust, start=START), seq=0, block=1, time_ref_s=300)
-        self.bag = Bag(BagRecord(terms=terms), 300, bytearray(3))
+        self.bag = Bag(BagRecord(terms=terms), DealState(terms, params_of(terms)), bytearray(3))
         self.book.bags[DEAL] = self.bag
         self.task = self.bag.open_task(0)
         self.caution = Caution(self.book, self.classic, b"a secret")
