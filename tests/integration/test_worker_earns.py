@@ -15,6 +15,7 @@ from voisin.protocol.ids import ZERO_ADDRESS
 from voisin.protocol.params import Bag, BagEntry, DealParams, encode_bag, encode_params
 from voisin.protocol.records import Account, ContributionStatus, TaskStatus
 from voisin.protocol.results import sign_authorization
+from voisin.protocol.tags import tag_of
 from voisin.protocol.wire import AskReveal, AskUpload, Failed, Progress, Release, Resources, Uploaded
 from voisin.protocol.wire_words import MachineFailure, ReplicaStage
 from voisin.sandbox import Job, Limits
@@ -49,12 +50,29 @@ async def test_a_task_from_assignment_to_release(tmp_path: Path) -> None:
 
 
 async def test_the_greeting_says_who_offers_what(tmp_path: Path) -> None:
-    async with open_bench(tmp_path) as bench, bench.working(slots=3, memory_bytes=5 << 30, disk_bytes=7 << 30):
+    async with open_bench(tmp_path) as bench, bench.working(slots=3, memory_bytes=5 << 30, disk_bytes=7 << 30, tag="gpu", region="eu-fr"):
         await bench.pool.joined()
         hello = bench.pool.hellos[0]
         assert (hello.worker, hello.name, hello.holding) == (bench.me, "tester", ())
-        assert hello.resources == Resources(slots=3, memory_bytes=5 << 30, disk_bytes=7 << 30)
+        assert hello.resources == Resources(slots=3, memory_bytes=5 << 30, disk_bytes=7 << 30, tag="gpu", region="eu-fr")
         await bench.until(lambda: bench.pool.heartbeats >= 3)
+
+
+async def test_a_machine_with_a_gpu_takes_tasks_that_ask_for_one(tmp_path: Path) -> None:
+    async with open_bench(tmp_path) as bench, bench.working(tag="gpu"):
+        await bench.pool.joined()
+        task = await bench.pool.assign(bench.deal(tag=tag_of(["gpu"])), 0, bench.me)
+        await bench.pool.reaches(task, ReplicaStage.FETCHING)
+
+
+async def test_the_greeting_names_what_the_cache_holds(tmp_path: Path) -> None:
+    async with open_bench(tmp_path) as bench:
+        async with bench.working():
+            await bench.does_a_task()
+        async with bench.working():
+            await bench.pool.joined()
+            (module,) = bench.pool.hellos[-1].resources.content
+            assert (tmp_path / "cache" / "content" / module).exists()
 
 
 async def test_what_the_app_is_given(tmp_path: Path) -> None:

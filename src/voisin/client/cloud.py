@@ -91,7 +91,7 @@ class AsyncCloud:
             FundsError: The money does not suffice; the message says by how much.
             NoMatchError: No offer fits; the message names the nearest one and what excludes it.
             AppFailedError: The app failed; the error carries what it left.
-            StateError: The task was not done in time and its price was refunded, or `timeout_s` passed.
+            StateError: The task was not done and its price was refunded, or `timeout_s` passed.
         """
         return (await self.map(app, [args], **terms))[0]
 

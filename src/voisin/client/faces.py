@@ -42,7 +42,7 @@ class JobFace(Face[AsyncJob]):
 
         Raises:
             AppFailedError: The app failed; the error carries what it left.
-            StateError: The task was not done in time and its price was refunded.
+            StateError: The task was not done and its price was refunded.
             TrustError: The stored result is not the one that was agreed.
             UnavailableError: The chain or storage is out of reach.
         """
@@ -98,7 +98,7 @@ class CloudFace(Face[AsyncCloud]):
             FundsError: The money does not suffice; the message says by how much.
             NoMatchError: No offer fits; the message names the nearest one and what excludes it.
             AppFailedError: The app failed; the error carries what it left.
-            StateError: The task was not done in time and its price was refunded, or `timeout_s` passed.
+            StateError: The task was not done and its price was refunded, or `timeout_s` passed.
         """
         return self._wait(self._inner.run, app, args, **terms)
 

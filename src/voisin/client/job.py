@@ -128,7 +128,7 @@ class AsyncJob:
 
         Raises:
             AppFailedError: The app failed; the error carries what it left.
-            StateError: The task was not done in time and its price was refunded.
+            StateError: The task was not done and its price was refunded; the message has the pool's reason.
             TrustError: The stored result is not the one that was agreed.
             UnavailableError: The chain or storage is out of reach.
         """
@@ -141,7 +141,20 @@ class AsyncJob:
         finished = Finished(deal_id=part.deal_id, deal=part.deal, task_id=task, place=index, workers=workers, price=task_price(part.deal))
         if part.bag is not None:
             return await open_result(self.links.storage, finished, part.bag.stored(part.tasks[task]), self.links.keys, shelf=self._shelf)
-        return await fetch_result(self.links.chain, self.links.storage, finished, self.links.keys)
+        try:
+            return await fetch_result(self.links.chain, self.links.storage, finished, self.links.keys)
+        except StateError as error:
+            raise await self._explained(error, task) from None
+
+    async def _explained(self, error: StateError, task: TaskId) -> StateError:
+        """Add what the pool says of a task that has no result; where the pool is silent the error stays as it is."""
+        if self.links.pool is None:
+            return error
+        try:
+            view = await self.links.pool.task(task)
+        except VoisinError:
+            return error
+        return StateError(f"{error.message}; the pool says: {view.why}", hint=error.hint)
 
     async def collect(self, tell: Callable[[Ending], Awaitable[None]]) -> None:
         """

@@ -230,7 +230,7 @@ def require_completed(task_id: TaskId, task: Task) -> None:
         return
     if task.status is TaskStatus.FAILED:
         hint = "run it again; `voisin task show` tells what the pool knows about it"
-        raise StateError(f"task {task_id} was not done in time and its price was refunded", hint=hint)
+        raise StateError(f"task {task_id} was not done and its price was refunded", hint=hint)
     raise StateError(
         f"task {task_id} has no result yet: it is {task.status.name.lower()}", hint="wait for it, or claim it after its deadline"
     )

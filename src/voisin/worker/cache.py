@@ -49,6 +49,11 @@ class ContentCache:
         """Say where a file is, if it is there."""
         return self._folder / cid
 
+    def held(self, most: int) -> tuple[str, ...]:
+        """Name some of the files that are there, the last used first."""
+        found = sorted(self._list(), key=lambda each: each[1].st_mtime_ns, reverse=True)
+        return tuple(path.name for path, _ in found[:most] if path.is_file())
+
     async def fetch(self, content: Content, storage: Storage, *, max_bytes: int, verify: bool = False) -> Path:
         """
         Get a file, from storage if it is not here yet. Hold it with `use` meanwhile.

@@ -10,7 +10,7 @@ from voisin.protocol.ids import ZERO_ADDRESS, Address, task_id
 from voisin.protocol.params import DealParams
 from voisin.protocol.records import AppInfo, ContributionStatus, Deal, Task, TaskStatus
 from voisin.protocol.results import authorization_digest
-from voisin.protocol.tags import NO_TAG, as_tag, missing_bits, needs_enclave
+from voisin.protocol.tags import NO_TAG, Tag, as_tag, missing_bits, needs_enclave, tag_bits, tag_from_bits
 from voisin.protocol.wire import Takes
 from voisin.protocol.wire_words import MachineFailure
 from voisin.sandbox import Limits
@@ -141,9 +141,15 @@ async def _check_deal(replica: Replica, ledger: Ledger, settings: WorkerSettings
     return deal
 
 
+def has_tag(settings: WorkerSettings) -> Tag:
+    """Say what of the bits that a task may ask for this machine has."""
+    enclave = SIMULATED if settings.allow_simulated else NO_TAG
+    return tag_from_bits(tag_bits(enclave) | tag_bits(as_tag(settings.tag)))
+
+
 def _check_tag(deal: Deal, replica: Replica, settings: WorkerSettings) -> None:
     """See that this machine has what the deal asks for, and that an enclave is named if and only if it asks for one."""
-    missing = missing_bits(deal.tag, SIMULATED if settings.allow_simulated else NO_TAG)
+    missing = missing_bits(deal.tag, has_tag(settings))
     if missing:
         detail = f"the task needs {', '.join(missing)}, which this worker does not have"
         if needs_enclave(deal.tag) and not settings.allow_simulated:

@@ -79,6 +79,8 @@ from voisin.worker.work import Ties, Work
 GOODBYE_S = 3.0
 LOOKS_AT_A_TIME = 8
 EVENTS_WAITING = 1_000
+MAX_CONTENT = 512
+"""Files of the cache that are named in a greeting."""
 MAX_HELD = 400
 """Replicas that a greeting lists: it has to fit into one message."""
 _FACTS: dict[type[News], str] = {
@@ -433,6 +435,9 @@ class Worker:
             memory_bytes=settings.memory_bytes,
             disk_bytes=settings.disk_bytes,
             enclave=EnclaveKind.SIMULATED if settings.allow_simulated and self._parts.enclaves is not None else EnclaveKind.NONE,
+            tag=settings.tag,
+            region=settings.region,
+            content=self._work.cache.held(MAX_CONTENT),
         )
         greeting = Greeting(
             signer=self._signer, name=settings.name, resources=resources, holding=self._holding, approve=self._membership.approve

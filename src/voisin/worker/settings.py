@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from voisin.errors import InputError
+from voisin.protocol.tags import ENCLAVE_BITS, as_tag, tag_bits
 from voisin.units import NRLC, NRLC_PER_RLC
 
 PREFIX = "VOISIN_WORKER_"
@@ -35,6 +36,8 @@ class WorkerSettings(BaseSettings):
         cache_bytes: Disk for apps and inputs that may be needed again.
         max_input_bytes: Inputs of one task together.
         max_output_bytes: The most output that a task may ask for.
+        tag: What else this machine has that tasks may ask for, by names of tags: `gpu`.
+        region: Where this machine is, from the large to the small, such as `eu-fr`; empty: not said.
         allow_simulated: Whether tasks that ask for an enclave are done in simulated ones, which hide nothing from who runs this machine.
         vault_url: Where the secrets of tasks in enclaves are kept; empty: where the pool says.
         allow_private_web: Whether inputs with a web address may lie on this machine or in its own network.
@@ -68,6 +71,8 @@ class WorkerSettings(BaseSettings):
     cache_bytes: int = Field(default=2 << 30, gt=0)
     max_input_bytes: int = Field(default=1 << 30, gt=0)
     max_output_bytes: int = Field(default=1 << 30, gt=0)
+    tag: str = ""
+    region: str = Field(default="", max_length=100, pattern=r"^[a-z0-9-]*$")
     allow_simulated: bool = False
     vault_url: str = ""
     allow_private_web: bool = False
@@ -84,6 +89,13 @@ class WorkerSettings(BaseSettings):
     handshake_s: float = Field(default=10.0, gt=0)
     retry_s: float = Field(default=0.5, gt=0)
     max_retry_s: float = Field(default=30.0, gt=0)
+
+    @field_validator("tag")
+    @classmethod
+    def _no_enclave(cls, tag: str) -> str:
+        if tag_bits(as_tag(tag)) & ENCLAVE_BITS:
+            raise InputError(f"an enclave is not offered by the tag {tag!r}", hint="a simulated one is allowed by allow_simulated")
+        return tag
 
     @field_validator("folder", "rules")
     @classmethod

@@ -73,6 +73,7 @@ class Work:
 
     Attributes:
         disk: What tasks use of the disk.
+        cache: Apps and inputs that were needed before.
         fetcher: Gets apps and inputs.
     """
 
@@ -93,10 +94,10 @@ class Work:
         self._treasury = treasury
         self._ties = ties
         self.disk = Disk(settings.disk_bytes)
-        cache = ContentCache(folder.cache / "content", settings.cache_bytes)
+        self.cache = ContentCache(folder.cache / "content", settings.cache_bytes)
         self.fetcher = Fetcher(
             folder,
-            cache,
+            self.cache,
             disk=self.disk,
             parts=parts,
             pauses=self._pauses,

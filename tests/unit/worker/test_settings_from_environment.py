@@ -27,6 +27,9 @@ def test_the_runners_own_variables_are_let_through() -> None:
         ({"VOISIN_WORKER_SLOT": "3"}, "there is no setting VOISIN_WORKER_SLOT"),
         ({"VOISIN_WORKER_SLOTS": "0"}, "VOISIN_WORKER_SLOTS is wrong"),
         ({"VOISIN_WORKER_SLOTS": "many"}, "VOISIN_WORKER_SLOTS is wrong"),
+        ({"VOISIN_WORKER_TAG": "tpu"}, "'tpu' is not a tag"),
+        ({"VOISIN_WORKER_TAG": "gpu,tee"}, "an enclave is not offered by the tag"),
+        ({"VOISIN_WORKER_REGION": "Europe!"}, "VOISIN_WORKER_REGION is wrong"),
         ({"VOISIN_WORKER_DEPOSIT_CAP": "-1"}, "VOISIN_WORKER_DEPOSIT_CAP is wrong"),
     ],
 )

@@ -10,7 +10,7 @@ from voisin.policy.taking import objection, offer_of
 from voisin.protocol.bag_settlement import MAX_VOTES, window_of
 from voisin.protocol.ids import Address, DealId
 from voisin.protocol.records import Deal
-from voisin.protocol.tags import NO_TAG, missing_bits
+from voisin.protocol.tags import as_tag, missing_bits
 from voisin.protocol.wire import Takes
 from voisin.protocol.wire_words import MachineFailure
 from voisin.units import NRLC, UnixSeconds
@@ -52,7 +52,7 @@ async def check_bag(
         window_s = _check_window(deal, settings.bag_window_s)
         if deal.workerpool.pointer != workerpool:
             raise RefusalError(MachineFailure.CHAIN_REFUSED, f"the deal belongs to workerpool {deal.workerpool.pointer}, not {workerpool}")
-        missing = missing_bits(deal.tag, NO_TAG)
+        missing = missing_bits(deal.tag, as_tag(settings.tag))
         if missing:
             raise RefusalError(MachineFailure.NO_RESOURCES, f"the tasks need {', '.join(missing)}, which this worker does not have")
         since_block, time_ref_s = await chain.block(), await chain.category_s(deal.category)
