@@ -271,6 +271,10 @@ def write_cursor(place: OrderPlace | DealPlace) -> str:
     return base64.urlsafe_b64encode(msgspec.json.encode(place)).decode().rstrip("=")
 
 
+_PARAMETERS: dict[type, dict[str, object]] = {kind: get_type_hints(kind) for kind in (OrderQuery, DealQuery, TaskQuery, FeedQuery)}
+"""What may be asked, with its types; reading these anew takes longer than an answer."""
+
+
 def read_query(given: Mapping[str, Sequence[str]], kind: type[QueryT]) -> QueryT:
     """
     Read a query from a URL's parameters.
@@ -282,7 +286,7 @@ def read_query(given: Mapping[str, Sequence[str]], kind: type[QueryT]) -> QueryT
     Raises:
         InputError: A parameter is unknown, given twice, or malformed.
     """
-    known = get_type_hints(kind)
+    known = _PARAMETERS[kind]
     values: dict[str, object] = {}
     for name, texts in given.items():
         if name not in known:
