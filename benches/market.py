@@ -49,8 +49,8 @@ TRADERS, BOOK, PUBLISHED, READ = 250 // QUICK, 100_000 // QUICK, 10_000 // QUICK
 LINES, READERS = 32, 4
 """Connections that publish, and connections that read; each client is one process."""
 WARM_UP = 1000
-BESIDE_PER_S, BESIDE = 300, 6_000 // QUICK
-"""How many orders are published a second while reads are timed, and how many there are for that."""
+BESIDE_PER_S, BESIDE, BESIDE_LINES = 300, 6_000 // QUICK, 16
+"""How many orders are published a second while reads are timed, how many there are for that, and over how many connections."""
 ASKED_PER_S, ASKED_P99_MS = 1000, 20
 TICKS_S = os.sysconf("SC_CLK_TCK")
 
@@ -103,8 +103,14 @@ def publish(url: str, requests: Sequence[bytes]) -> float:
 
 
 def publish_beside(url: str, requests: Sequence[bytes], pace_per_s: float, ends: Path) -> int:
-    """Publish orders over one connection at a steady pace, until a file is there or there are none left; gives how many."""
-    line, began = Line(url), time.monotonic()
+    """Publish orders over several connections at a steady pace, until a file is there or there are none left; gives how many."""
+    with ThreadPoolExecutor(BESIDE_LINES) as threads:
+        parts = [requests[first::BESIDE_LINES] for first in range(BESIDE_LINES)]
+        return sum(threads.map(lambda part: _publish_steadily(Line(url), part, pace_per_s / BESIDE_LINES, ends), parts))
+
+
+def _publish_steadily(line: Line, requests: Sequence[bytes], pace_per_s: float, ends: Path) -> int:
+    began = time.monotonic()
     for number, request in enumerate(requests):
         if ends.exists():
             return number
@@ -174,8 +180,10 @@ def chain_node(folder: Path) -> Iterator[tuple[str, int]]:
     command = [sys.executable, "-m", "voisin.chain.devnet", "--port", "0", "--db", str(folder / "chain.db")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
-        yield process.stdout.readline().split()[2], process.pid
-        process.terminate()
+        try:
+            yield process.stdout.readline().split()[2], process.pid
+        finally:
+            process.terminate()
 
 
 @contextmanager
@@ -187,12 +195,14 @@ def market(folder: Path, **settings: object) -> Iterator[tuple[str, int]]:
         log.open("w") as out,
         subprocess.Popen([sys.executable, "-m", "voisin.market"], env=os.environ | given, stdout=out, stderr=out) as process,
     ):
-        while (found := re.search(r"url=(http://[\w.:]+)", re.sub(r"\x1b\[\d*m", "", log.read_text()))) is None:
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.1)
-        wait_until_following(found[1])
-        yield found[1], process.pid
-        process.terminate()
+        try:
+            while (found := re.search(r"url=(http://[\w.:]+)", re.sub(r"\x1b\[\d*m", "", log.read_text()))) is None:
+                assert process.poll() is None, log.read_text()
+                time.sleep(0.1)
+            wait_until_following(found[1])
+            yield found[1], process.pid
+        finally:
+            process.terminate()
 
 
 def wait_until_following(url: str) -> None:
