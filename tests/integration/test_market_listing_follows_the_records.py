@@ -10,11 +10,12 @@ from sqlalchemy import delete
 from tests.support.order_book import put, somewhere
 from voisin.market import shown
 from voisin.market.database import open_database
-from voisin.market.machine import Entry
+from voisin.market.machine import Entry, published_form
 from voisin.market.query import OrderQuery
 from voisin.market.schema import feed
 from voisin.market.store import SqlStore, open_store, store_of
 from voisin.market.twin import TWIN_DOMAIN
+from voisin.protocol.feed import OrderNews
 from voisin.protocol.ids import Hash32, OrderHash
 from voisin.protocol.orders import AppOrder, OrderKind
 from voisin.units import NRLC, UnixSeconds
@@ -36,6 +37,15 @@ async def write(store: SqlStore, *entries: Entry) -> None:
     async with store.write() as transaction:
         for each in entries:
             await put(transaction, each)
+
+
+async def enter(store: SqlStore, *entries: Entry) -> None:
+    """Enter orders, as a publication does."""
+    async with store.enter() as transaction:
+        await transaction.shelf([], [])
+        await transaction.save(*entries)
+        for each in entries:
+            await transaction.announce(OrderNews(at=UnixSeconds(7), order=published_form(each), why=""))
 
 
 async def numbers(store: SqlStore, **asked: object) -> tuple[list[int], int]:
@@ -67,6 +77,26 @@ async def test_what_another_process_changes_is_seen_at_once(database_url: str) -
         assert await numbers(here) == ([1, 2], 2)
         await write(there, entry(1, remaining=0))
         assert await numbers(here) == ([2], 1)
+
+
+async def test_what_this_process_enters_is_not_read_again(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_store(database_url, TWIN_DOMAIN, 0) as store:
+        assert await numbers(store) == ([], 0)
+        monkeypatch.setattr(shown, "decode", None)
+        await enter(store, entry(1), entry(2))
+        await enter(store, entry(3))
+        assert await numbers(store) == ([1, 2, 3], 3)
+        assert [told.id for told in await store.events(0, 10)] == [1, 2, 3]
+
+
+async def test_what_this_process_enters_after_others_is_listed_once(database_url: str) -> None:
+    async with open_store(database_url, TWIN_DOMAIN, 0) as here, open_store(database_url, TWIN_DOMAIN, 0) as there:
+        assert await numbers(here) == ([], 0)
+        await enter(there, entry(1, price=1), entry(2, price=2))
+        await enter(here, entry(1, price=1, remaining=1), entry(3, price=3))
+        assert await numbers(here) == ([1, 2, 3], 3)
+        assert await numbers(here, min_volume=2) == ([2, 3], 2)
+        assert [told.id for told in await here.events(0, 10)] == [1, 2, 3, 4]
 
 
 async def test_who_was_away_for_longer_than_the_feed_remembers_reads_the_book_anew(database_url: str) -> None:

@@ -2,8 +2,9 @@
 The open orders as readers see them, kept in memory beside the database.
 
 What changes in the records is told by the feed, in the transaction of the change. So before a question is answered, one look at the feed
-shows whether the listing is up to date, whichever process changed the records; events that are missing are taken in first. A market that
-was away for longer than the feed remembers reads the book anew.
+shows whether the listing is up to date, whichever process changed the records; events that are missing are taken in first. What this
+process entered itself it takes in as soon as it is written, unless a look is under way, which may have seen it already. A market that was
+away for longer than the feed remembers reads the book anew.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from voisin.market.query import OrderQuery, place_of_published, write_cursor
 from voisin.market.rows import entry_of_values
 from voisin.protocol.api import OrderPage, OrderStatus, PublishedOrder
 from voisin.protocol.codec import decode
-from voisin.protocol.feed import OrderNews, Topic
+from voisin.protocol.feed import News, OrderNews, Topic
 from voisin.protocol.ids import OrderHash
 from voisin.protocol.orders import OrderKind
 
@@ -50,6 +51,7 @@ class Shown:
         self._contents: dict[OrderHash, PublishedOrder] = {}
         self._fetches: list[set[OrderHash]] = []
         self._loads = 0
+        self._is_looking = False
         self._looks = Batches(self._look, most=MOST_WAITING)
 
     async def refresh(self) -> Listing:
@@ -114,8 +116,31 @@ class Shown:
             del self._contents[next(iter(self._contents))]
         self._contents.update((order.hash, order) for order in orders)
 
+    def take(self, events: Sequence[EventRow], news: Sequence[News]) -> None:
+        """
+        Take in events that were just written, without reading them again; where they do not follow on what was seen, a look finds them.
+
+        Args:
+            events: The events, whose transaction is done.
+            news: What each of them tells.
+        """
+        if self._is_looking or self._listing is None or not events or events[0][0] != self._event + 1:
+            return
+        for each in news:
+            if isinstance(each, OrderNews):
+                self._see(each.order)
+        self._note(events)
+
     async def _look(self, askers: Sequence[None]) -> Sequence[None]:
         """Take in what has changed, for all who wait for that."""
+        self._is_looking = True
+        try:
+            await self._catch_up()
+        finally:
+            self._is_looking = False
+        return askers
+
+    async def _catch_up(self) -> None:
         if self._listing is None:
             await self._load()
         while events := await self._lines.events(self._event, AT_ONCE):
@@ -125,11 +150,13 @@ class Shown:
             for _, topic, content in events:
                 if topic == Topic.ORDERS:
                     self._see(decode(content, OrderNews, "an event of the feed").order)
-            self._events.extend(events)
-            self._event = events[-1][0]
+            self._note(events)
             if len(events) < AT_ONCE:
                 break
-        return askers
+
+    def _note(self, events: Sequence[EventRow]) -> None:
+        self._events.extend(events)
+        self._event = events[-1][0]
 
     def _see(self, order: PublishedOrder) -> None:
         assert self._listing is not None

@@ -123,6 +123,7 @@ class SqlStore:
                     write = SqlEntering(entering)
                     yield write
                     await write.finish()
+                self._shown.take(write.events, write.news)
 
     async def refresh(self) -> None:
         """Take in what changed, so that who reads next need not wait for it."""
@@ -388,7 +389,13 @@ async def _find_position(connection: AsyncConnection) -> Position:
 
 
 class SqlEntering:
-    """A transaction that enters orders; see `voisin.market.book.BookEntering`."""
+    """
+    A transaction that enters orders; see `voisin.market.book.BookEntering`.
+
+    Attributes:
+        news: What was announced.
+        events: The same as it was written down; empty before that.
+    """
 
     def __init__(self, entering: Entering) -> None:
         """
@@ -399,7 +406,8 @@ class SqlEntering:
         self._last = 0
         self._rows: list[Values] = []
         self._told: list[MomentRow] = []
-        self._news: list[News] = []
+        self.news: list[News] = []
+        self.events: Sequence[EventRow] = ()
 
     async def shelf(self, hashes: Sequence[OrderHash], signers: Sequence[Address]) -> Shelf:
         """Read what must be known of orders and their signers."""
@@ -418,13 +426,14 @@ class SqlEntering:
 
     async def announce(self, news: News) -> None:
         """Tell the live feed's readers, once the transaction is done; the event gets the next id."""
-        self._news.append(news)
+        self.news.append(news)
 
     async def finish(self) -> None:
         """Write everything down."""
         if self._rows:
-            events, forget = _numbered(self._news, self._last)
+            events, forget = _numbered(self.news, self._last)
             await self._entering.finish(self._rows, self._told, events, forget=forget)
+            self.events = events
 
 
 def _numbered(news: Sequence[News], last: int) -> tuple[list[EventRow], int]:
