@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,6 +116,8 @@ class _Shelf:
         self._cells = np.zeros((_COLUMNS, FIRST_ROOM), dtype=np.uint64)
         self._great: dict[Cell, dict[OrderHash, int]] = {cell: {} for cell in _EXACT}
         self._seen_bits = 0
+        self._named = np.zeros(len(ACCOUNTS), dtype=np.int64)
+        """How many orders name somebody, for each of the four accounts: where none does, nobody need look."""
 
     def __len__(self) -> int:
         return len(self._hashes)
@@ -142,6 +145,7 @@ class _Shelf:
             *_limbs(bits),
         )
         self._cells[:, slot] = np.array(values, dtype=np.uint64)
+        self._named += self._accounts_at(slot) != 0
         self._hashes.append(name)
         self._slots[name] = slot
 
@@ -152,6 +156,7 @@ class _Shelf:
             return
         for great in self._great.values():
             great.pop(name, None)
+        self._named -= self._accounts_at(slot) != 0
         last = self._hashes.pop()
         if last != name:
             self._cells[:, slot] = self._cells[:, len(self._hashes)]
@@ -167,11 +172,12 @@ class _Shelf:
             return np.empty(0, dtype=np.intp)
         if self._kind is not OrderKind.REQUEST and _names(query.beneficiary):
             return np.empty(0, dtype=np.intp)
-        fits = np.ones(len(self), dtype=np.bool_)
-        for condition in (*self._accounts(query), *self._tags(query), *self._amounts(query)):
+        conditions = chain(self._accounts(query), self._tags(query), self._amounts(query))
+        fits = next(conditions, None)
+        if fits is None:
+            return np.arange(len(self), dtype=np.intp)
+        for condition in conditions:
             fits &= condition
-        if query.bulk is not None:
-            fits &= self._cell(Cell.IS_BULK) == int(query.bulk)
         return np.flatnonzero(fits)
 
     def after(self, slots: Slots, place: OrderPlace) -> Slots:
@@ -216,7 +222,7 @@ class _Shelf:
     def _accounts(self, query: OrderQuery) -> Iterable[Mask]:
         for place, account in enumerate(ACCOUNTS):
             allowed = query.allowed(account, self._kind)
-            if allowed is not None:
+            if allowed is not None and (self._named[place] or ZERO_ADDRESS not in allowed):
                 yield self._is_one_of(Cell.ACCOUNT + place, allowed)
         for cell, named in ((Cell.SIGNER, query.owner), (Cell.BENEFICIARY, query.beneficiary)):
             if _names(named):
@@ -242,6 +248,8 @@ class _Shelf:
                     yield (self._cell(Cell.TAG + place) & np.uint64(limb)) == np.uint64(value)
 
     def _amounts(self, query: OrderQuery) -> Iterable[Mask]:
+        if query.bulk is not None:
+            yield self._cell(Cell.IS_BULK) == int(query.bulk)
         for cell, least, most in (
             (Cell.CATEGORY, query.category, query.category),
             (Cell.TRUST, query.min_trust, query.max_trust),
@@ -265,6 +273,9 @@ class _Shelf:
         return fits
 
     # --- places in the list
+    def _accounts_at(self, slot: int) -> Column:
+        return self._cells[Cell.ACCOUNT : Cell.ACCOUNT + len(ACCOUNTS), slot]
+
     def _cell(self, cell: int) -> Column:
         return self._cells[cell, : len(self)]
 
