@@ -134,7 +134,8 @@ class BagMachine(RuleBasedStateMachine):
             deal.fraud = "none" if done == deal.terms.volume else fraud
             changes = {"done": done + (deal.fraud == fraud)}
         elif fraud == "no leaf":
-            changes = {"nodes": [leaf.hash for leaf in leaves[:-1]] + [bytes(32)]}
+            deal.fraud = fraud if len(leaves) > 1 else "none"  # a root of nothing is refused
+            changes = {"nodes": [leaf.hash for leaf in leaves[:-1]] + [bytes(32)]} if len(leaves) > 1 else {}
         elif fraud == "underpays":
             deal.fraud = fraud if share else "none"
             paid = {worker: amount - (place == 0) for place, (worker, amount) in enumerate(paid.items())}

@@ -112,24 +112,26 @@ async def run_pool(settings: PoolSettings, scheduler: Signer, around: Surroundin
     keeper = OfferKeeper(settings, service.machine.book, around.ledger, market, scheduler) if market is not None else None
     service.keeper = keeper
     failures: list[Exception] = []
-    async with anyio.create_task_group() as running:
+    try:
+        async with anyio.create_task_group() as running:
 
-        async def work() -> None:
+            async def work() -> None:
+                try:
+                    await service.run()
+                except Exception as error:  # noqa: BLE001  (the top of the service: it stops loudly, and says why to whoever opened it)
+                    _log.exception("pool_stopped")
+                    failures.append(_cause(error))
+                    running.cancel_scope.cancel()
+
+            running.start_soon(work)
             try:
-                await service.run()
-            except Exception as error:  # noqa: BLE001  (the top of the service: it stops loudly, and says why to whoever opened it)
-                _log.exception("pool_stopped")
-                failures.append(_cause(error))
+                yield Pool(create_app(service), service, keeper)
+            except Exception as error:  # noqa: BLE001  (raised again below: an error leaves as it is, not in a group)
+                failures.append(error)
+            finally:
                 running.cancel_scope.cancel()
-
-        running.start_soon(work)
-        try:
-            yield Pool(create_app(service), service, keeper)
-        except Exception as error:  # noqa: BLE001  (raised again below: an error leaves as it is, not in a group)
-            failures.append(error)
-        finally:
-            running.cancel_scope.cancel()
-    service.close()
+    finally:
+        service.close()
     if failures:
         raise failures[0]
 

@@ -295,6 +295,7 @@ async def test_what_nobody_can_do_is_given_back() -> None:
             assert why.startswith("the requester has the money back: the only known worker cannot do it: the task may use 2,000 MB")
             assert await world.status(task) is TaskStatus.FAILED
         assert {message.task_id for message in world.worker("alice").heard if isinstance(message, Assign)} == {fitting}
+        tasks.cancel_scope.cancel()
 
 
 async def test_refused_steps_are_tried_again() -> None:
