@@ -96,9 +96,8 @@ async def test_a_bag_that_is_over_is_held_by_nobody(store: PoolStore) -> None:
     assert await store.claims.take(await store.claims.join("one", 60)) == []
 
 
+@pytest.mark.parametrize("store", ["sqlite", "postgresql"], indirect=True)  # in memory there is one scheduler
 async def test_who_holds_a_bag_no_more_writes_nothing_of_it(store: PoolStore) -> None:
-    if isinstance(store, MemoryStore):
-        pytest.skip("there is one scheduler in memory")
     scene = busy()
     lease = await held(store, scene)
     lease.epochs[DEAL] -= 1
