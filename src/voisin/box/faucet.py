@@ -95,4 +95,5 @@ def create_faucet_app(faucet: Faucet) -> Litestar:
         state=State({"faucet": faucet}),
         exception_handlers=_PROBLEMS.handlers(),
         openapi_config=None,
+        logging_config=None,
     )

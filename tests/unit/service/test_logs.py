@@ -6,8 +6,11 @@ import os
 import pty
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+import voisin
 
 PROGRAM = """
 import structlog
@@ -45,3 +48,10 @@ def test_tracebacks_hide_the_values_of_variables(shown: object) -> None:
     assert "signing_failed" in text
     assert "the curve is bent" in text
     assert "show-me" not in text
+
+
+def test_every_service_leaves_logging_to_who_owns_the_process() -> None:
+    """A service that set logging up by itself would have every library talk on a person's terminal."""
+    made = [path for path in Path(voisin.__file__).parent.rglob("*.py") if "return Litestar(" in path.read_text()]
+    assert len(made) >= 7
+    assert [path for path in made if "logging_config=None" not in path.read_text()] == []
