@@ -42,7 +42,7 @@ class JobFace(Face[AsyncJob]):
 
         Raises:
             AppFailedError: The app failed; the error carries what it left.
-            StateError: The task was not done and its price was refunded.
+            StateError: The task was not done and its price was refunded; the message has the pool's reason.
             TrustError: The stored result is not the one that was agreed.
             UnavailableError: The chain or storage is out of reach.
         """
