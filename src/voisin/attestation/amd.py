@@ -82,7 +82,7 @@ def verify_snp(report: bytes, collateral: SnpCollateral, now: UnixSeconds) -> Cl
     )
 
 
-def platform_of(report: bytes) -> tuple[str, str, str]:
+def platform_of(report: bytes) -> tuple[str, str, tuple[tuple[str, int], ...]]:
     """
     Say which certificate a report needs: the product if it names it (reports of version 3 and later), the chip's number in hex, and
     the versions of its firmware as AMD's service is asked for them.
@@ -96,7 +96,7 @@ def platform_of(report: bytes) -> tuple[str, str, str]:
     product = _FAMILIES.get((report[0x188], report[0x189] >> 4), "") if _number(report, 0, 4) >= WITH_CPUID else ""
     chip = report[0x1A0:0x1E0]
     versions = _versions(report[0x180:0x188], product)
-    query = "&".join(f"{_TCB_QUERY[name]}={version}" for name, version in versions.items())
+    query = tuple((_TCB_QUERY[name], version) for name, version in versions.items())
     return product, (chip[:8] if product == "turin" else chip).hex(), query
 
 

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from voisin.broker.opening import serve_broker
 from voisin.broker.settings import BrokerSettings
-from voisin.chain.keystore import load_keystore
+from voisin.chain.keystore import open_wallet
 from voisin.errors import InputError, VoisinError
 from voisin.protocol.signatures import KeySigner
 from voisin.service.logs import configure_logs
@@ -42,11 +42,7 @@ def _wallet() -> KeySigner:
     keystore, password_file = (os.environ.get(f"VOISIN_BROKER_{name}", "") for name in ("KEYSTORE", "PASSWORD_FILE"))
     if not keystore or not password_file:
         raise InputError("the broker has no wallet", hint="set VOISIN_BROKER_KEYSTORE and VOISIN_BROKER_PASSWORD_FILE to its files")
-    try:
-        password = Path(password_file).read_text().strip()
-    except OSError as error:
-        raise InputError(f"the password file {password_file} cannot be read: {error.strerror}", hint="check the path") from None
-    return load_keystore(Path(keystore), password)
+    return open_wallet(Path(keystore), Path(password_file))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import secrets
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -84,6 +85,35 @@ def load_keystore(path: Path, password: str) -> KeySigner:
         return KeySigner(key)
     except InputError:
         raise _not_a_keystore(path) from None
+
+
+def open_wallet(keystore: Path, password_file: Path) -> KeySigner:
+    """
+    Open a keystore file with the password that another file holds.
+
+    Raises:
+        InputError: The password file cannot be read, or as for `load_keystore`.
+    """
+    try:
+        password = password_file.read_text().strip()
+    except OSError as error:
+        raise InputError(f"the password file {password_file} cannot be read: {error.strerror}", hint="check the path") from None
+    return load_keystore(keystore, password)
+
+
+def wallet_from_environment(environment: Mapping[str, str], prefix: str) -> KeySigner:
+    """
+    Open the wallet whose keystore and password file the variables `<prefix>KEYSTORE` and `<prefix>PASSWORD_FILE` name.
+
+    Raises:
+        InputError: A variable is missing, or as for `open_wallet`.
+    """
+    paths = []
+    for name in (f"{prefix}KEYSTORE", f"{prefix}PASSWORD_FILE"):
+        if not environment.get(name):
+            raise InputError(f"the variable {name} is missing", hint="set it to the path of the file")
+        paths.append(Path(environment[name]))
+    return open_wallet(*paths)
 
 
 def keystore_address(path: Path) -> Address:

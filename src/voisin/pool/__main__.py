@@ -9,22 +9,20 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 import anyio
 from pydantic import ValidationError
 
-from voisin.chain.keystore import load_keystore
-from voisin.errors import InputError, VoisinError
+from voisin.chain.keystore import wallet_from_environment
+from voisin.errors import VoisinError
 from voisin.pool.opening import serve_pool
 from voisin.pool.settings import PoolSettings
-from voisin.protocol.signatures import KeySigner
 
 
 def main() -> int:
     """Serve until a signal comes; 2 when what it was told cannot be used, 1 when it cannot go on."""
     try:
-        settings, wallet = PoolSettings(), _wallet()
+        settings, wallet = PoolSettings(), wallet_from_environment(os.environ, "VOISIN_POOL_")
     except (ValidationError, VoisinError) as error:
         sys.stderr.write(f"the settings are wrong: {error}\n")
         return 2
@@ -34,19 +32,6 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
-
-
-def _wallet() -> KeySigner:
-    paths = []
-    for name in ("VOISIN_POOL_KEYSTORE", "VOISIN_POOL_PASSWORD_FILE"):
-        if not os.environ.get(name):
-            raise InputError(f"the variable {name} is missing", hint="set it to the path of the file")
-        paths.append(Path(os.environ[name]))
-    try:
-        password = paths[1].read_text().strip()
-    except OSError as error:
-        raise InputError(f"the password file {paths[1]} cannot be read: {error.strerror}", hint="check the path") from None
-    return load_keystore(paths[0], password)
 
 
 if __name__ == "__main__":

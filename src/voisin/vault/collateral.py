@@ -9,7 +9,7 @@ Source: Intel SGX and TDX Provisioning Certification Service API, version 4; AMD
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Final, TypeVar
 from urllib.parse import unquote
@@ -73,7 +73,7 @@ class Collector:
         self._http = http
         self._sources = sources
         self._keep_s = keep_s
-        self._kept: dict[tuple[str, ...], _Kept] = {}
+        self._kept: dict[Hashable, _Kept] = {}
         self._lock = anyio.Lock()
 
     async def collateral_of(self, evidence: Evidence, now: UnixSeconds) -> Collateral:
@@ -99,7 +99,7 @@ class Collector:
             case _:
                 return None
 
-    async def _keep(self, key: tuple[str, ...], now: UnixSeconds, fetch: Callable[[], Awaitable[Collateral]]) -> Collateral:
+    async def _keep(self, key: Hashable, now: UnixSeconds, fetch: Callable[[], Awaitable[Collateral]]) -> Collateral:
         async with self._lock:
             kept = self._kept.get(key)
             if kept is None or now >= kept.until:
@@ -128,9 +128,9 @@ class Collector:
             qe_identity_signature=enclave.signature,
         )
 
-    async def _amd(self, product: str, chip: str, query: str) -> SnpCollateral:
+    async def _amd(self, product: str, chip: str, versions: tuple[tuple[str, int], ...]) -> SnpCollateral:
         """Ask for a chip's certificate; an old report does not name its product, so each is tried."""
-        wanted = dict(part.split("=") for part in query.split("&"))
+        wanted = {name: str(version) for name, version in versions}
         for name in [product] if product else PRODUCTS:
             try:
                 return SnpCollateral((await self._get(f"{self._sources.amd_url}/vcek/v1/{name.capitalize()}/{chip}", wanted)).content)

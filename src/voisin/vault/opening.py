@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import anyio
 import anyio.to_thread
@@ -15,6 +16,7 @@ from litestar import Litestar
 from voisin.chain import open_chain
 from voisin.errors import InputError, UnavailableError
 from voisin.protocol.ids import ZERO_ADDRESS
+from voisin.service.background import beside
 from voisin.service.serving import serve_app, until_stopped
 from voisin.vault.api import create_app
 from voisin.vault.evidence import open_real_enclaves
@@ -83,24 +85,8 @@ async def run_vault(settings: VaultSettings, ledger: Ledger, wall: Callable[[], 
         service = await open_service(settings, store, keyring, ledger, wall, real)
         if settings.allow_simulated:
             _log.warning("simulated_enclaves_allowed", vault=service.id.vault)
-        async with _sweeping(service, settings.sweep_s):
+        async with beside(partial(_sweep, service, settings.sweep_s)):
             yield Vault(create_app(service), service)
-
-
-@asynccontextmanager
-async def _sweeping(service: VaultService, period_s: float) -> AsyncIterator[None]:
-    """Sweep beside the context's body; the body's own error leaves as it is, not in a group."""
-    failure: Exception | None = None
-    async with anyio.create_task_group() as running:
-        running.start_soon(_sweep, service, period_s)
-        try:
-            yield
-        except Exception as error:  # noqa: BLE001  (raised again below)
-            failure = error
-        finally:
-            running.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
 
 
 async def _sweep(service: VaultService, period_s: float) -> None:

@@ -10,11 +10,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 import anyio
 
-from voisin.chain.keystore import load_keystore
+from voisin.chain.keystore import wallet_from_environment
 from voisin.errors import InputError, VoisinError
 from voisin.protocol.signatures import KeySigner
 from voisin.service.background import stop_on_signal
@@ -32,16 +31,7 @@ def load_wallet(environment: Mapping[str, str]) -> KeySigner:
     Raises:
         InputError: A variable is missing, a file cannot be read, or the password is wrong.
     """
-    paths = []
-    for name in ("KEYSTORE", "PASSWORD_FILE"):
-        if not environment.get(PREFIX + name):
-            raise InputError(f"the variable {PREFIX}{name} is missing", hint="set it to the path of the file")
-        paths.append(Path(environment[PREFIX + name]))
-    try:
-        password = paths[1].read_text().strip()
-    except OSError as error:
-        raise InputError(f"the password file {paths[1]} cannot be read: {error.strerror}", hint="check the path") from None
-    return load_keystore(paths[0], password)
+    return wallet_from_environment(environment, PREFIX)
 
 
 def main() -> int:

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from voisin.chain.bags import ShownLeaf, SignedReceipt, show
-from voisin.protocol.bag_settlement import Leaf, PostedBag, said_of, tree_of
+from voisin.protocol.bag_settlement import Leaf, PostedBag, said_of, tree_of, unpack_payouts
 from voisin.protocol.bag_wire import Statement
-from voisin.protocol.ids import ZERO_HASH, Address, from_hex
+from voisin.protocol.ids import ZERO_HASH, Address
 from voisin.units import NRLC
 from voisin.worker.bags.words import BagTerms, Kept
-
-PAYOUT_BYTES: Final = 36
 
 
 @dataclass(frozen=True)
@@ -40,9 +37,7 @@ Wrong = Underpaid | Contradicted
 
 def paid_to(bag: PostedBag, worker: Address) -> NRLC:
     """Tell what a bag pays a worker [nRLC]."""
-    mine = from_hex(worker)
-    places = range(0, len(bag.payouts) - PAYOUT_BYTES + 1, PAYOUT_BYTES)
-    return NRLC(sum(int.from_bytes(bag.payouts[at + 20 : at + PAYOUT_BYTES], "big") for at in places if bag.payouts[at : at + 20] == mine))
+    return unpack_payouts(bag.payouts).get(worker, NRLC(0))
 
 
 def find_underpayment(bag: PostedBag, statement: Statement | None, worker: Address) -> Underpaid | None:
