@@ -25,6 +25,7 @@ import structlog
 from voisin.errors import InputError, StateError
 from voisin.protocol.codec import decode, encode
 from voisin.protocol.ids import Address, TaskId, as_hash32
+from voisin.sandbox.packing import sync_folder
 from voisin.units import NRLC
 from voisin.worker.vocabulary import EARLY, Replica
 
@@ -198,12 +199,3 @@ class WorkerFolder:
             os.fsync(file.fileno())
         partial.replace(path)
         sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make sure that a folder's new names survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -21,8 +21,8 @@ from voisin.protocol.results import GuestFailure
 from voisin.protocol.wire import Printed, Takes
 from voisin.protocol.wire_words import MachineFailure
 from voisin.sandbox import Cause, Job, OnOutput, Outcome
+from voisin.sandbox.packing import Packed, pack_failure, pack_run
 from voisin.units import NRLC
-from voisin.worker.archive import Packed, pack_failure, pack_run
 from voisin.worker.cache import ContentCache
 from voisin.worker.checks import Terms, check_task
 from voisin.worker.disk import Disk

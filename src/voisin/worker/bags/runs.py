@@ -18,7 +18,7 @@ from voisin.protocol.ids import Hash32, TaskId, task_id, to_hex
 from voisin.protocol.results import GuestFailure, sha256
 from voisin.protocol.wire_words import MachineFailure
 from voisin.sandbox import Cause, Series, ShortRun
-from voisin.worker.archive import Packed, pack_in_memory, pack_run, pack_short
+from voisin.sandbox.packing import Packed, pack_in_memory, pack_run, pack_short
 from voisin.worker.bags.kit import Kit, fetch_alone
 from voisin.worker.bags.prints import Printing
 from voisin.worker.bags.store import SMALL_BYTES, BagStore

@@ -24,7 +24,7 @@ from voisin.protocol.sealing import seal_archive
 from voisin.protocol.sessions import SessionKey, TaskSecrets
 from voisin.protocol.wire_words import MachineFailure, Stream
 from voisin.sandbox import Cause, Job, Limits, OnOutput
-from voisin.worker.archive import Packed, pack_failure, pack_run
+from voisin.sandbox.packing import Packed, pack_failure, pack_run
 from voisin.worker.enclave.words import Finished, Order, Program, Refused
 from voisin.worker.ports import Runner
 

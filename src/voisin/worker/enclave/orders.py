@@ -15,8 +15,8 @@ from voisin.protocol.results import GuestFailure
 from voisin.protocol.sessions import SessionWish
 from voisin.protocol.wire_words import MachineFailure
 from voisin.sandbox import Job, OnOutput
+from voisin.sandbox.packing import Packed
 from voisin.service.vaults import Session
-from voisin.worker.archive import Packed
 from voisin.worker.checks import Terms
 from voisin.worker.enclave.words import Finished, Order, Program, Refused
 from voisin.worker.fetch import Prepared

@@ -11,7 +11,7 @@ from eth_utils import keccak
 from voisin.protocol.archive import unpack_files
 from voisin.protocol.results import GuestFailure
 from voisin.sandbox import Cause, Outcome
-from voisin.worker.archive import Packed, pack_failure, pack_run
+from voisin.sandbox.packing import Packed, pack_failure, pack_run
 
 
 def lines(**files: bytes) -> str:

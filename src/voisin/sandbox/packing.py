@@ -1,4 +1,4 @@
-"""From the end of a run to an archive on disk and the digest that the worker commits to."""
+"""From the end of a run to the archive of its result, and the digest that its worker commits to."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from voisin.protocol.archive import Opener, check_path, open_archive, write_arch
 from voisin.protocol.codec import encode
 from voisin.protocol.ids import Hash32
 from voisin.protocol.results import ERROR_FILE, STDERR_FILE, STDOUT_FILE, GuestFailure
-from voisin.sandbox import Cause, Outcome, ShortRun
-from voisin.worker.store import sync_folder
+from voisin.sandbox.job import Cause, Outcome, ShortRun
 
 BAD_OUTPUT: Final = "bad-output"
 """Cause of a failure when the app's files cannot be a result, beside the sandbox's causes."""
@@ -149,6 +148,15 @@ def _write(files: dict[str, Opener], target: Path, *, has_callback: bool) -> Pac
     finally:
         partial.unlink(missing_ok=True)
     return packed
+
+
+def sync_folder(folder: Path) -> None:
+    """Make sure that a folder's new names survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _files_below(folder: Path) -> dict[str, Opener]:
