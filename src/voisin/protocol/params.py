@@ -40,7 +40,8 @@ class DealParams(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     The parameters of a deal; unknown keys of foreign clients are ignored.
 
     `voisin_window` stays the first: the hub looks for it there (contracts/SPEC.md 18.1). `voisin_region` says where the tasks must be
-    done, as `voisin.policy.placement.Needs.region`.
+    done, as `voisin.policy.placement.Needs.region`. `voisin_purpose` is what the requester, who signs the parameters, says that the
+    dataset is used for.
     """
 
     voisin_window: str = ""
@@ -54,6 +55,7 @@ class DealParams(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     voisin_inputs: dict[str, str] = {}
     voisin_limits: RunLimits = RunLimits()
     voisin_region: str = ""
+    voisin_purpose: str = ""
 
 
 class BagEntry(msgspec.Struct, frozen=True, omit_defaults=True):
