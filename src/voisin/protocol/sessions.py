@@ -25,6 +25,7 @@ from Crypto.PublicKey.ECC import EccKey
 from voisin.errors import InputError, TrustError
 from voisin.protocol.codec import decode, encode
 from voisin.protocol.consent import Consent, VaultId, canonical_consent, consent_digest, give_consent
+from voisin.protocol.data_terms import DataTerms
 from voisin.protocol.evidence import Evidence, SimulatedEvidence
 from voisin.protocol.ids import Address, Hash32, TaskId, as_address, as_hash32, from_hex, hash32_of, to_hex
 from voisin.protocol.orders import DatasetOrder
@@ -103,6 +104,10 @@ class TaskSecrets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         app_secret: What the app's owner gives to the app; empty for nothing.
         requester_secrets: What the requester gives to the app, by the number under which the deal names it.
         bulk_keys: The keys of the datasets of the request's list that the deal may open, by entry.
+        terms: The terms of use of the deal's dataset, of which the enclave keeps its half; None for data without any.
+        purpose: What the requester signed as purpose; empty for nothing.
+        app_checksum: SHA-256 of the app's code, as the chain has it; the enclave runs no other. Empty where the vault does not know.
+        dataset_checksum: SHA-256 of the encrypted dataset, likewise.
     """
 
     challenge_key: Hash32
@@ -111,6 +116,10 @@ class TaskSecrets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     app_secret: str = ""
     requester_secrets: dict[str, str] = {}
     bulk_keys: dict[Address, str] = {}
+    terms: DataTerms | None = None
+    purpose: str = ""
+    app_checksum: str = ""
+    dataset_checksum: str = ""
 
     def challenge_signer(self) -> KeySigner:
         """Give what the enclave signs its contribution with."""
