@@ -34,6 +34,7 @@ pytestmark = pytest.mark.anyio
 async def owned(bench: Bench, **changes: object) -> AsyncIterator[Worker]:
     async with bench.working(rules_s=0.02, **changes) as worker, controlled(worker, bench.folder):
         await bench.pool.joined()
+        await bench.until(lambda: worker.status().is_connected, "the worker hears that it is welcome")
         yield worker
 
 

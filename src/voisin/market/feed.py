@@ -108,6 +108,7 @@ class Feed:
     async def _look(self) -> bool:
         if self._last is None:
             self._last = (await self._store.event_span())[1]
+            self._tell()  # readers may have begun before
         fresh = await self._store.events(self._last, AT_ONCE)
         if not fresh:
             return False
@@ -115,9 +116,12 @@ class Feed:
             self._memory.clear()  # so much happened meanwhile that the records have forgotten some of it
         self._memory.extend(fresh)
         self._last = fresh[-1].id
+        self._tell()
+        return True
+
+    def _tell(self) -> None:
         self._news.set()
         self._news = anyio.Event()
-        return True
 
 
 class Reader:
