@@ -35,6 +35,9 @@ MAX_LISTED: Final = 256
 """Most entries of one list of the terms."""
 MAX_NUMBER: Final = 2**53 - 1
 """Largest number in the terms: what every JSON reader keeps exactly."""
+MAX_KEEPERS: Final = 16
+"""Most vaults that share one key."""
+_URL = re.compile(r"https?://[\x21-\x7e]{1,200}")
 _PURPOSE = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
 
 
@@ -95,6 +98,24 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise InputError("a subscription has a price, and a period of at least a second", hint="for example 1 RLC for 30 days")
 
 
+class Keeper(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """
+    One of several vaults that each keep a share of the dataset's key.
+
+    Attributes:
+        vault: The address of the vault's own key.
+        url: Where it is.
+    """
+
+    vault: Address
+    url: str
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "vault", as_address(self.vault))
+        if not _URL.fullmatch(self.url):
+            raise InputError(f"{self.url[:80]!r} is not the address of a vault", hint="for example https://vault.example")
+
+
 class DataTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """
     Terms of use of a dataset. What is at its default does not restrict, except `min_enclave` and `allow_network`, whose defaults do.
@@ -118,6 +139,8 @@ class DataTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         subscription: What the gate asks a subscriber to pay; None for no subscription.
         review: Who releases results.
         schema: What may be known of the content; None for nothing.
+        keepers: The vaults that each keep a share of the key; empty where one vault keeps all of it.
+        threshold: How many of them give the key together; 0 without any.
     """
 
     dataset: Address
@@ -138,6 +161,8 @@ class DataTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     subscription: Subscription | None = None
     review: Review = Review.NONE
     schema: DataSchema | None = None
+    keepers: tuple[Keeper, ...] = ()
+    threshold: int = 0
 
     def __post_init__(self) -> None:
         canonical: dict[str, object] = {
@@ -158,6 +183,14 @@ class DataTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             raise InputError("the terms end before they begin", hint="give an end after the beginning")
         if self.subscription is not None and self.gate == ZERO_ADDRESS:
             raise InputError("a subscription is paid at a gate, and the terms name none", hint="deploy a gate, and name it")
+        self._check_keepers()
+
+    def _check_keepers(self) -> None:
+        names = {keeper.vault for keeper in self.keepers}
+        if len(names) != len(self.keepers) or len(names) > MAX_KEEPERS:
+            raise InputError("a vault is named twice, or too many are", hint=f"name each once, and at most {MAX_KEEPERS}")
+        if not min(1, len(names)) <= self.threshold <= len(names):
+            raise InputError(f"{self.threshold} of {len(names)} vaults do not keep a key together", hint="for example 2 of 3")
 
     @property
     def id(self) -> Hash32:

@@ -34,12 +34,14 @@ from voisin.units import UnixSeconds
 
 CHALLENGE_ACT: Final = "give the challenge of a task"
 SESSION_ACT: Final = "open the session of a task"
+SHARE_ACT: Final = "give the shares of a task's keys"
 KEY_BYTES: Final = 32
 MAX_BULK: Final = 100
 """Most datasets that one task opens together."""
 MIN_BULK_VOLUME: Final = 2**53 - 2
 """Volume from which on a dataset order is for lists; source: pool-semantics.md 3.3."""
 _INFO: Final = b"voisin task session 1"
+_SHARE_INFO: Final = b"voisin task shares 1"
 
 
 class _Kind(msgspec.Struct, frozen=True):
@@ -99,7 +101,8 @@ class TaskSecrets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     Attributes:
         challenge_key: The private key of the task's challenge.
-        dataset_key: The key of the deal's dataset as its owner pushed it (base64 of 32 bytes); empty without dataset.
+        dataset_key: The key of the deal's dataset as its owner pushed it (base64 of 32 bytes); empty without dataset. Where several
+            vaults keep the key together, this is a share of it (`voisin.protocol.shamir`), and the terms name the others.
         beneficiary_key: The beneficiary's public key in PEM, if the result has to be sealed; empty if not.
         app_secret: What the app's owner gives to the app; empty for nothing.
         requester_secrets: What the requester gives to the app, by the number under which the deal names it.
@@ -108,6 +111,10 @@ class TaskSecrets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         purpose: What the requester signed as purpose; empty for nothing.
         app_checksum: SHA-256 of the app's code, as the chain has it; the enclave runs no other. Empty where the vault does not know.
         dataset_checksum: SHA-256 of the encrypted dataset, likewise.
+        bulk_terms: The terms of use of datasets of the list, by entry; those that have none are left out.
+        hold_key: Hex of a key for this task's result, when it waits for a release: the vault gives it to the reader then, and not
+            before; empty when nothing is held. Where the terms let a rule release it, the enclave judges the rule, and seals for the
+            reader at once what it lets pass.
     """
 
     challenge_key: Hash32
@@ -120,6 +127,8 @@ class TaskSecrets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     purpose: str = ""
     app_checksum: str = ""
     dataset_checksum: str = ""
+    bulk_terms: dict[Address, DataTerms] = {}
+    hold_key: str = ""
 
     def challenge_signer(self) -> KeySigner:
         """Give what the enclave signs its contribution with."""
@@ -138,6 +147,16 @@ class TaskSecrets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     def __repr__(self) -> str:
         return f"TaskSecrets({', '.join(name for name in self.__struct_fields__ if getattr(self, name))})"
+
+
+class TaskShares(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The shares that one of several keepers has of the keys that a task opens, by dataset; the text form of this record shows none."""
+
+    task_id: TaskId
+    shares: dict[Address, str]
+
+    def __repr__(self) -> str:
+        return f"TaskShares({', '.join(self.shares)})"
 
 
 class SessionKey:
@@ -167,18 +186,37 @@ class SessionKey:
         Raises:
             TrustError: It is sealed for another key or request, was changed, or did not come from whoever made the task's challenge.
         """
-        refused = TrustError("the session is sealed for another key or request, or was changed", hint="ask the vault again")
-        if sealed.task_id != request.task_id or request.session_key != self.public:
-            raise refused
-        try:
-            box = HPKE.new(receiver_key=self._key, aead_id=HPKE.AEAD.AES256_GCM, enc=sealed.encapsulated, info=_info(request, vault))
-            clear = box.unseal(sealed.ciphertext)
-        except ValueError:
-            raise refused from None
+        clear = self._unseal(sealed, request, _info(request, vault))
         secrets = decode(clear, TaskSecrets, "what the vault sealed")
         if secrets.challenge_signer().address != request.enclave:
             raise TrustError("the session is not from the vault that made the task's challenge", hint="ask that vault")
         return secrets
+
+    def open_shares(self, sealed: SealedSession, request: SessionRequest, vault: VaultId) -> TaskShares:
+        """
+        Open what another keeper of shares answered. A lie shows when the joined key does not open the dataset.
+
+        Args:
+            sealed: The answer.
+            request: What it answers; made with `SHARE_ACT`.
+            vault: Whom it was asked.
+
+        Raises:
+            TrustError: It is sealed for another key or request, or was changed.
+        """
+        return decode(self._unseal(sealed, request, _share_info(request, vault)), TaskShares, "what the vault sealed")
+
+    def _unseal(self, sealed: SealedSession, request: SessionRequest, info: bytes) -> bytes:
+        refused = TrustError("the session is sealed for another key or request, or was changed", hint="ask the vault again")
+        if sealed.task_id != request.task_id or request.session_key != self.public:
+            raise refused
+        try:
+            box = HPKE.new(receiver_key=self._key, aead_id=HPKE.AEAD.AES256_GCM, enc=sealed.encapsulated, info=info)
+            clear = box.unseal(sealed.ciphertext)
+        except ValueError:
+            raise refused from None
+        assert isinstance(clear, bytes)
+        return clear
 
     def __repr__(self) -> str:
         return f"SessionKey({self.public})"
@@ -218,7 +256,9 @@ def evidence_binding(wish: SessionWish, vault: VaultId, worker: Address) -> Hash
     return hash32_of(_INFO, place, from_hex(wish.task_id), from_hex(worker), from_hex(wish.enclave), from_hex(wish.session_key))
 
 
-def request_session(worker: Signer, vault: VaultId, wish: SessionWish, *, nonce: Hash32, until: UnixSeconds) -> SessionRequest:
+def request_session(
+    worker: Signer, vault: VaultId, wish: SessionWish, *, nonce: Hash32, until: UnixSeconds, act: str = SESSION_ACT
+) -> SessionRequest:
     """
     Sign a wish for a session.
 
@@ -228,8 +268,9 @@ def request_session(worker: Signer, vault: VaultId, wish: SessionWish, *, nonce:
         wish: What is asked for.
         nonce: 32 random bytes that were never used before.
         until: Until when the request counts [Unix s].
+        act: `SHARE_ACT` to ask another keeper of a shared key for its share.
     """
-    consent = give_consent(worker, vault, SESSION_ACT, session_lines(wish), nonce=nonce, until=until)
+    consent = give_consent(worker, vault, act, session_lines(wish), nonce=nonce, until=until)
     return SessionRequest(
         task_id=wish.task_id,
         enclave=wish.enclave,
@@ -272,8 +313,22 @@ def seal_secrets(secrets: TaskSecrets, request: SessionRequest, vault: VaultId) 
     Raises:
         InputError: The session key is none.
     """
-    box = HPKE.new(receiver_key=_public_key(request.session_key), aead_id=HPKE.AEAD.AES256_GCM, info=_info(request, vault))
-    ciphertext = box.seal(encode(secrets))
+    return _seal(encode(secrets), request, _info(request, vault))
+
+
+def seal_shares(shares: TaskShares, request: SessionRequest, vault: VaultId) -> SealedSession:
+    """
+    Seal shares to the key of the session that asked for them; see `seal_secrets`.
+
+    Raises:
+        InputError: The session key is none.
+    """
+    return _seal(encode(shares), request, _share_info(request, vault))
+
+
+def _seal(clear: bytes, request: SessionRequest, info: bytes) -> SealedSession:
+    box = HPKE.new(receiver_key=_public_key(request.session_key), aead_id=HPKE.AEAD.AES256_GCM, info=info)
+    ciphertext = box.seal(clear)
     return SealedSession(task_id=request.task_id, encapsulated=box.enc, ciphertext=ciphertext)
 
 
@@ -292,6 +347,10 @@ def requester_secret_numbers(names: Mapping[str, str]) -> dict[int, str]:
 
 def _info(request: SessionRequest, vault: VaultId) -> bytes:
     return _INFO + consent_digest(vault, SESSION_ACT, session_lines(request), request.consent)
+
+
+def _share_info(request: SessionRequest, vault: VaultId) -> bytes:
+    return _SHARE_INFO + consent_digest(vault, SHARE_ACT, session_lines(request), request.consent)
 
 
 def _public_key(text: str) -> EccKey:

@@ -15,6 +15,7 @@ from voisin.protocol.data_terms import (
     MAX_TERMS_BYTES,
     DataTerms,
     EnclaveLevel,
+    Keeper,
     Privacy,
     Review,
     Subscription,
@@ -22,7 +23,7 @@ from voisin.protocol.data_terms import (
     read_terms,
     require_commitment,
 )
-from voisin.protocol.ids import Address, Hash32
+from voisin.protocol.ids import Address, Hash32, as_address
 from voisin.protocol.orders import DatasetOrder
 from voisin.protocol.params import DealParams, encode_params, parse_params
 from voisin.protocol.tags import NO_TAG, as_tag
@@ -157,3 +158,18 @@ def test_the_purpose_is_among_what_the_requester_signs() -> None:
     text = encode_params(DealParams(voisin_window="w", voisin_purpose="research"))
     assert text.startswith('{"voisin_window"')
     assert parse_params(text).voisin_purpose == "research"
+
+
+@pytest.mark.parametrize(("count", "threshold"), [(0, 1), (2, 0), (2, 3), (17, 2)])
+def test_keepers_that_cannot_keep_a_key_together(count: int, threshold: int) -> None:
+    keepers = tuple(Keeper(vault=as_address(f"0x{number:040x}"), url="http://vault.example") for number in range(1, count + 1))
+    with pytest.raises(InputError):
+        DataTerms(dataset=as_address("0x" + "d1" * 20), keepers=keepers, threshold=threshold)
+
+
+def test_keeper_is_named_once_and_reachable() -> None:
+    keeper = Keeper(vault=as_address("0x" + "a1" * 20), url="http://vault.example")
+    with pytest.raises(InputError, match="twice"):
+        DataTerms(dataset=as_address("0x" + "d1" * 20), keepers=(keeper, keeper), threshold=2)
+    with pytest.raises(InputError, match="not the address of a vault"):
+        Keeper(vault=as_address("0x" + "a1" * 20), url="file:///etc/passwd")
