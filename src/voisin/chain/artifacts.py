@@ -140,7 +140,7 @@ def load_abi(name: str) -> tuple[AbiEntry, ...]:
     Load the canonical ABI of a contract, with the protocol's own argument names.
 
     Args:
-        name: `Hub`, `Rlc`, `AppRegistry`, `DatasetRegistry`, `WorkerpoolRegistry`, `App`, `Dataset` or `Workerpool`.
+        name: `Hub`, `Rlc`, `AppRegistry`, `DatasetRegistry`, `WorkerpoolRegistry`, `App`, `Dataset`, `Workerpool` or `Gate`.
 
     Returns:
         Functions, events and errors; those of all facets together for `Hub`.

@@ -25,7 +25,7 @@ SETTINGS = f"vyper {COMPILER_VERSION}, optimize gas, evm {EVM_VERSION}, format 1
 
 ROOT = Path(__file__).resolve().parents[3] / "contracts"
 OUTPUT = Path(__file__).resolve().parent / "artifacts"
-FOLDERS = (".", "hub", "registries")
+FOLDERS = (".", "gates", "hub", "registries")
 _IMPORT = re.compile(r"^import\s+(\w+)|^from\s+\S+\s+import\s+(\w+)", re.MULTILINE)
 
 

@@ -11,7 +11,7 @@ CONTRACTS = {
     "Hub": ("Hub", *FACETS),
     "HubNative": ("Hub", *DeploymentTerms(is_native=True).facets),
     "Rlc": ("Rlc",),
-    **{name: (name,) for name in ("AppRegistry", "DatasetRegistry", "WorkerpoolRegistry", "App", "Dataset", "Workerpool")},
+    **{name: (name,) for name in ("AppRegistry", "DatasetRegistry", "WorkerpoolRegistry", "App", "Dataset", "Workerpool", "Gate")},
 }
 
 
