@@ -21,7 +21,7 @@ from voisin.chain.rpc import Rpc
 from voisin.errors import VoisinError
 from voisin.protocol.ids import Address, to_hex
 
-ABIS = ("Hub", "Rlc", "AppRegistry", "DatasetRegistry", "WorkerpoolRegistry", "App", "Dataset", "Workerpool")
+ABIS = ("Hub", "Rlc", "AppRegistry", "DatasetRegistry", "WorkerpoolRegistry", "App", "Dataset", "Workerpool", "Gate")
 _SELECTOR = 4
 
 if TYPE_CHECKING:
