@@ -34,7 +34,7 @@ SLOW = '{"voisin_limits": {"instructions": 6000000000}}'
 
 def enclaves_of(pid: int) -> list[int]:
     """The processes of enclaves that a process has started."""
-    return [child for child in _children(pid) if b"voisin.worker.enclave" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return [child for child in _children(pid) if b"voisin.enclave" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 def _children(pid: int) -> list[int]:

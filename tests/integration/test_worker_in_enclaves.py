@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.worker_bench import Bench, key, open_bench, outcome_of
+from voisin.enclave.words import Refused
 from voisin.errors import TrustError, UnavailableError
 from voisin.protocol.ids import ZERO_ADDRESS, DealId, TaskId, task_id
 from voisin.protocol.records import ContributionStatus, TaskStatus
@@ -16,7 +17,6 @@ from voisin.protocol.tags import as_tag
 from voisin.protocol.wire import Failed, Printed, Progress
 from voisin.protocol.wire_words import MachineFailure, ReplicaStage
 from voisin.sandbox import Job, Outcome
-from voisin.worker.enclave.words import Refused
 from voisin.worker.vocabulary import Phase, Settled
 
 pytestmark = pytest.mark.anyio

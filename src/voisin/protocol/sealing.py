@@ -1,5 +1,5 @@
 """
-Results that only the beneficiary can read, in the form that the protocol's own clients expect.
+Results that only the beneficiary can read, in the form that the protocol's own clients expect; `sealed_result` has ours.
 
 A sealed result is an archive of two files: `iexec_out.zip.aes`, the clear archive under AES-256-CBC with a fresh key, its 16 bytes of
 initialisation vector first; and `aes-key.rsa`, that key under the beneficiary's RSA key with PKCS#1 v1.5. The form proves nothing about
@@ -20,6 +20,7 @@ from Crypto.Util.Padding import pad, unpad
 
 from voisin.errors import InputError, TrustError
 from voisin.protocol.archive import open_archive, pack_files, unpack_files
+from voisin.protocol.sealed_result import canonical_reader_key, is_reader_key
 
 SEALED_FILE: Final = "iexec_out.zip.aes"
 KEY_FILE: Final = "aes-key.rsa"
@@ -68,6 +69,16 @@ def public_pem(text: str) -> str:
     if _rsa(pem).has_private():
         raise InputError("this is a private key", hint="give the public half, and keep the private one to yourself")
     return pem
+
+
+def reader_key(text: str) -> str:
+    """
+    Read a beneficiary's public key of either form as vaults keep it: ours (`voisin.protocol.sealed_result`) or the protocol's own.
+
+    Raises:
+        InputError: It is none, or of an unfit size, or the private half.
+    """
+    return canonical_reader_key(text) if is_reader_key(text) else public_pem(text)
 
 
 def is_sealed(archive: bytes) -> bool:

@@ -103,7 +103,7 @@ class TaskSecrets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         challenge_key: The private key of the task's challenge.
         dataset_key: The key of the deal's dataset as its owner pushed it (base64 of 32 bytes); empty without dataset. Where several
             vaults keep the key together, this is a share of it (`voisin.protocol.shamir`), and the terms name the others.
-        beneficiary_key: The beneficiary's public key in PEM, if the result has to be sealed; empty if not.
+        beneficiary_key: The beneficiary's public key, ours or in PEM, if the result has to be sealed; empty if not.
         app_secret: What the app's owner gives to the app; empty for nothing.
         requester_secrets: What the requester gives to the app, by the number under which the deal names it.
         bulk_keys: The keys of the datasets of the request's list that the deal may open, by entry.

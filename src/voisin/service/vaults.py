@@ -64,6 +64,16 @@ class Session:
 class Sessions(Protocol):
     """A vault as a worker sees it."""
 
+    async def identity(self) -> VaultId:
+        """
+        Ask which vault it is.
+
+        Raises:
+            TrustError: It serves another market.
+            UnavailableError: The vault does not answer.
+        """
+        ...
+
     async def session(self, wish: SessionWish) -> Session:
         """
         Ask for the secrets of a task, sealed to its enclave's key.
@@ -94,7 +104,7 @@ class HttpVault:
 
     async def challenge(self, task_id: TaskId) -> Address:
         """Ask for a task's challenge."""
-        vault = await self._vault()
+        vault = await self.identity()
         consent = give_consent(self._wallet, vault, CHALLENGE_ACT, challenge_lines(task_id), nonce=_nonce(), until=_until())
         answer = await self._ask("POST", f"/v1/tasks/{task_id}/challenge", headers={CONSENT_HEADER: write_consent(consent)})
         found = decode(answer, TaskChallenge, "the vault's answer")
@@ -104,12 +114,13 @@ class HttpVault:
 
     async def session(self, wish: SessionWish) -> Session:
         """Ask for the secrets of a task, sealed to its enclave's key."""
-        vault = await self._vault()
+        vault = await self.identity()
         request = request_session(self._wallet, vault, wish, nonce=_nonce(), until=_until())
         answer = await self._ask("POST", "/v1/sessions", body=encode(request))
         return Session(request, vault, decode(answer, SealedSession, "the vault's answer"))
 
-    async def _vault(self) -> VaultId:
+    async def identity(self) -> VaultId:
+        """Ask which vault it is; once."""
         if self._known is None:
             view = decode(await self._ask("GET", "/v1/vault"), VaultView, "the vault's view")
             if (view.chain_id, as_address(view.hub)) != (self._domain.chain_id, self._domain.hub):

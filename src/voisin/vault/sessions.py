@@ -13,7 +13,7 @@ from voisin.protocol.ids import ZERO_ADDRESS, Address, Hash32, TaskId, to_hex
 from voisin.protocol.params import parse_params
 from voisin.protocol.records import Deal, Task
 from voisin.protocol.results import authorization_digest
-from voisin.protocol.sealing import public_pem
+from voisin.protocol.sealing import reader_key
 from voisin.protocol.secrets import Release, SecretKind, SecretRef
 from voisin.protocol.sessions import (
     CHALLENGE_ACT,
@@ -185,6 +185,6 @@ def _texts(held: Mapping[str, Held]) -> dict[str, str]:
 
 def _public_key(held: Held) -> str:
     try:
-        return public_pem(held.value.expose())
+        return reader_key(held.value.expose())
     except InputError as error:
         raise StateError(f"the {held.ref} cannot be used: {error.message}", hint="its owner replaces it") from None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -12,9 +14,13 @@ from pathlib import Path
 import anyio
 from msgspec.structs import replace
 
+from voisin.enclave.desk import Desk
+from voisin.enclave.inside import carry_out
+from voisin.enclave.words import Finished, Refused
 from voisin.errors import InputError, StateError, TrustError, UnavailableError, VoisinError
 from voisin.protocol.cid import Cid, cid_of
 from voisin.protocol.consent import VaultId
+from voisin.protocol.evidence import SimulatedEvidence
 from voisin.protocol.ids import ZERO_HASH, Address, Hash32, TaskId, to_hex
 from voisin.protocol.sessions import SessionKey, SessionWish, TaskSecrets, request_session, seal_secrets
 from voisin.protocol.signatures import KeySigner, Signer
@@ -23,9 +29,8 @@ from voisin.sandbox import Job, OnOutput, Outcome, Series, ShortRun
 from voisin.service.vaults import Session
 from voisin.storage import ContentTooLargeError
 from voisin.units import UnixSeconds
-from voisin.worker.enclave.inside import carry_out
-from voisin.worker.enclave.words import Finished, Refused
-from voisin.worker.ports import MakeOrder, Runner
+from voisin.worker.enclave.errand import Errand
+from voisin.worker.ports import Runner
 
 
 @dataclass
@@ -181,6 +186,13 @@ class MemoryVault:
             raise self.refusal
         return self.key(task_id).address
 
+    async def identity(self) -> VaultId:
+        """Say which vault it is."""
+        await anyio.lowlevel.checkpoint()
+        if self.refusal is not None:
+            raise self.refusal
+        return self.vault
+
     async def session(self, wish: SessionWish) -> Session:
         """Seal the secrets to an enclave's key."""
         await anyio.lowlevel.checkpoint()
@@ -209,16 +221,25 @@ class MemoryEnclaves:
     runner: Runner
     answers: list[Refused | VoisinError] = field(default_factory=list)
 
-    async def run(self, make_order: MakeOrder, on_output: OnOutput) -> Finished | Refused:
+    async def run(self, errand: Errand, on_output: OnOutput) -> Finished | Refused:
         """Do a task."""
         key = SessionKey(secrets.token_bytes)
-        order = await make_order(key.public)
+        await errand.show()
+        order, files = await errand.order(key.public, SimulatedEvidence())
         if self.answers:
             answer = self.answers.pop(0)
             if isinstance(answer, VoisinError):
                 raise answer
             return answer
-        return await carry_out(order, key, lambda: self.runner, on_output)
+        with tempfile.TemporaryDirectory() as folder:
+            desk = Desk(Path(folder))
+            desk.inputs.mkdir()
+            for source, (target, _) in zip(files, desk.places(order), strict=True):
+                shutil.copyfile(source, target)
+            done = await carry_out(order, key, desk, lambda: self.runner, on_output=on_output)
+            if isinstance(done, Finished):
+                shutil.copyfile(desk.result, errand.target)
+            return done
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Protocol
 
 from voisin.chain import Admission
 from voisin.chain.bags import BagState, ShownLeaf, SignedReceipt
+from voisin.enclave.words import Finished, Refused
 from voisin.protocol.bag_settlement import PostedBag
 from voisin.protocol.cid import Cid
 from voisin.protocol.eip712 import Domain
@@ -18,7 +19,7 @@ from voisin.protocol.records import Account, AppInfo, Contribution, DatasetInfo,
 from voisin.sandbox import Job, OnOutput, Outcome, Series, ShortRun
 from voisin.service.vaults import Sessions
 from voisin.units import NRLC, UnixSeconds
-from voisin.worker.enclave.words import Finished, Order, Refused
+from voisin.worker.enclave.errand import Errand
 
 
 class Ledger(Protocol):
@@ -211,24 +212,20 @@ OpenStorage = Callable[[str], AbstractAsyncContextManager[Storage]]
 """Opens the storage at an address."""
 
 
-MakeOrder = Callable[[Hash32], Awaitable[Order]]
-"""Makes the order for an enclave with this session key."""
-
-
 class Enclaves(Protocol):
     """Where a worker's tasks with secrets run."""
 
-    async def run(self, make_order: MakeOrder, on_output: OnOutput) -> Finished | Refused:
+    async def run(self, errand: Errand, on_output: OnOutput) -> Finished | Refused:
         """
         Do a task in a fresh enclave; cancelling it ends the enclave.
 
         Args:
-            make_order: Makes the order, once the enclave's key is known.
-            on_output: Told what the app prints, unless the result is sealed.
+            errand: The task; its result lies at the target afterwards.
+            on_output: Told what the app prints, unless that is nobody's business.
 
         Raises:
             UnavailableError: The enclave ended early.
-            VoisinError: What `make_order` raises.
+            VoisinError: What the errand's own functions raise.
         """
         ...
 

@@ -124,7 +124,7 @@ async def open_parts(settings: WorkerSettings, wallet: KeySigner, *, folder: Wor
             runner=runner,
             open_storage=StorageClient,
             sessions=lambda url: HttpVault(http, url, chain.domain, wallet),
-            enclaves=ProcessEnclaves(folder.folder / "enclaves") if settings.allow_simulated else None,
+            enclaves=ProcessEnclaves(folder.folder / "enclaves", folder.cache / "apps") if settings.allow_simulated else None,
             web=PublicWeb(fetch_s=settings.web_s, allow_private=settings.allow_private_web),
             random=random.random,
         )

@@ -103,7 +103,7 @@ class Work:
             pauses=self._pauses,
             max_input_bytes=settings.max_input_bytes,
         )
-        self._enclave_work = EnclaveWork(parts, folder, self._pauses)
+        self._enclave_work = EnclaveWork(parts, folder, self._pauses, ties.worker)
         self._terms: dict[TaskId, Terms] = {}
         self._ready: dict[TaskId, Prepared | GuestFailure] = {}
         self._holds: dict[TaskId, ExitStack] = {}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import anyio
 import structlog
 
+from voisin.enclave.words import Finished, Order, Program, Refused, Show
 from voisin.errors import UnavailableError, VoisinError
-from voisin.protocol.ids import ZERO_ADDRESS, Hash32
-from voisin.protocol.orders import DatasetOrder
+from voisin.protocol.evidence import Evidence
+from voisin.protocol.ids import ZERO_ADDRESS, Address, Hash32
 from voisin.protocol.results import GuestFailure
 from voisin.protocol.sessions import SessionWish
 from voisin.protocol.wire_words import MachineFailure
@@ -18,16 +19,20 @@ from voisin.sandbox import Job, OnOutput
 from voisin.sandbox.packing import Packed
 from voisin.service.vaults import Session
 from voisin.worker.checks import Terms
-from voisin.worker.enclave.words import Finished, Order, Program, Refused
+from voisin.worker.enclave.errand import Errand
 from voisin.worker.fetch import Prepared
 from voisin.worker.pauses import Pauses
-from voisin.worker.ports import MakeOrder, Parts
+from voisin.worker.ports import Parts
 from voisin.worker.refusal import RefusalError
 from voisin.worker.store import WorkerFolder
 from voisin.worker.vocabulary import Replica
 
 ATTEMPTS = 4
 """How often the vault is asked while it does not answer."""
+MORE_BYTES = 1 << 20
+"""What a result may have beside twice the app's output: what it printed, and the seal [bytes]."""
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -40,9 +45,11 @@ class EnclaveWork:
         parts: The world.
         folder: The worker's files.
         pauses: Makes the pauses between attempts.
+        worker: The worker's address.
     """
 
-    def __init__(self, parts: Parts, folder: WorkerFolder, pauses: Callable[[], Pauses]) -> None:
+    def __init__(self, parts: Parts, folder: WorkerFolder, pauses: Callable[[], Pauses], worker: Address) -> None:
+        self._worker = worker
         self._enclaves = parts.enclaves
         self._sessions = parts.sessions
         self._folder = folder
@@ -71,17 +78,13 @@ class EnclaveWork:
             what = "enclaves" if self._enclaves is None else "vault to ask for secrets (setting vault_url)"
             raise RefusalError(MachineFailure.NO_RESOURCES, f"this worker has no {what}")
 
-        async def make_order(session_key: Hash32) -> Order:
-            bulk = () if isinstance(ready, GuestFailure) else ready.bulk
-            session = await self._session(replica, session_key, vault_url, bulk)
-            return self._order(replica, terms, ready, session)
-
+        errand = self._errand(replica, terms, ready, vault_url)
         try:
-            answer = await self._attempt(replica, make_order, on_output)
+            answer = await self._attempt(errand, on_output)
         except UnavailableError as error:
             log.warning("enclave_broke", task_id=replica.task_id, error=error.message)
             try:
-                answer = await self._attempt(replica, make_order, on_output)
+                answer = await self._attempt(errand, on_output)
             except UnavailableError as again:
                 raise RefusalError(MachineFailure.ENCLAVE_BROKEN, again.message) from None
         if isinstance(answer, Refused):
@@ -90,24 +93,44 @@ class EnclaveWork:
         packed = Packed(digest=answer.digest, callback_data=answer.callback_data, failure=failure, exit_code=answer.exit_code)
         return packed, answer.signature
 
-    async def _attempt(self, replica: Replica, make_order: MakeOrder, on_output: OnOutput) -> Finished | Refused:
-        assert self._enclaves is not None
-        await anyio.to_thread.run_sync(lambda: shutil.rmtree(self._folder.outputs(replica.task_id), ignore_errors=True))
-        return await self._enclaves.run(make_order, on_output)
+    def _errand(self, replica: Replica, terms: Terms, ready: Prepared | GuestFailure, vault_url: str) -> Errand:
+        job, bulk = (None, ()) if isinstance(ready, GuestFailure) else (ready.job, ready.bulk)
 
-    async def _session(self, replica: Replica, session_key: Hash32, vault_url: str, bulk: tuple[DatasetOrder, ...]) -> Session:
-        """Ask the vault, and again while it does not answer."""
-        wish = SessionWish(
-            task_id=replica.task_id,
-            enclave=replica.enclave_challenge,
-            session_key=session_key,
-            authorization=replica.authorization,
-            bulk=bulk,
+        async def show() -> Show:
+            vault = await self._patiently(replica, lambda: self._sessions(vault_url).identity())
+            return Show(task_id=replica.task_id, worker=self._worker, challenge=replica.enclave_challenge, vault=vault)
+
+        async def make_order(session_key: Hash32, evidence: Evidence) -> Order:
+            wish = SessionWish(
+                task_id=replica.task_id,
+                enclave=replica.enclave_challenge,
+                session_key=session_key,
+                authorization=replica.authorization,
+                evidence=evidence,
+                bulk=bulk,
+            )
+            session = await self._patiently(replica, lambda: self._sessions(vault_url).session(wish))
+            return _order(terms, ready, session)
+
+        return Errand(
+            show=show,
+            make_order=make_order,
+            module=None if job is None else job.module,
+            inputs=None if job is None else job.input_dir,
+            target=self._folder.result(replica.task_id),
+            max_result_bytes=2 * terms.limits.output_bytes + MORE_BYTES,
         )
+
+    async def _attempt(self, errand: Errand, on_output: OnOutput) -> Finished | Refused:
+        assert self._enclaves is not None
+        return await self._enclaves.run(errand, on_output)
+
+    async def _patiently(self, replica: Replica, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask the vault, and again while it does not answer."""
         pauses = self._pauses()
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                return await self._sessions(vault_url).session(wish)
+                return await ask()
             except UnavailableError as error:
                 log.warning("vault_silent", task_id=replica.task_id, error=error.message, attempt=attempt)
                 if attempt == ATTEMPTS:
@@ -117,32 +140,27 @@ class EnclaveWork:
             await anyio.sleep(pauses.next_s())
         raise AssertionError("unreachable")
 
-    def _order(self, replica: Replica, terms: Terms, ready: Prepared | GuestFailure, session: Session) -> Order:
-        pointer = terms.deal.dataset.pointer
-        return Order(
-            request=session.request,
-            vault=session.vault,
-            sealed=session.sealed,
-            program=None if isinstance(ready, GuestFailure) else _program(ready.job),
-            failure=ready if isinstance(ready, GuestFailure) else None,
-            bulk=() if isinstance(ready, GuestFailure) else tuple(dict.fromkeys(order.dataset for order in ready.bulk)),
-            dataset="" if pointer == ZERO_ADDRESS else pointer,
-            target=str(self._folder.result(replica.task_id)),
-            has_callback=terms.has_callback,
-            cache_dir=str(self._folder.cache / "apps"),
-            scratch_dir=str(self._folder.folder / "scratch"),
-        )
+
+def _order(terms: Terms, ready: Prepared | GuestFailure, session: Session) -> Order:
+    pointer = terms.deal.dataset.pointer
+    return Order(
+        request=session.request,
+        vault=session.vault,
+        sealed=session.sealed,
+        program=None if isinstance(ready, GuestFailure) else _program(ready.job),
+        failure=ready if isinstance(ready, GuestFailure) else None,
+        bulk=() if isinstance(ready, GuestFailure) else tuple(dict.fromkeys(order.dataset for order in ready.bulk)),
+        dataset="" if pointer == ZERO_ADDRESS else pointer,
+        has_callback=terms.has_callback,
+    )
 
 
 def _program(job: Job) -> Program:
     limits = job.limits
     return Program(
-        module=str(job.module),
         module_sha256=job.module_sha256,
         args=job.args,
         env=dict(job.env),
-        input_dir=str(job.input_dir),
-        output_dir=str(job.output_dir),
         time_s=limits.time_s,
         instructions=limits.instructions,
         memory_bytes=limits.memory_bytes,

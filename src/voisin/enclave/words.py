@@ -1,10 +1,16 @@
 """
-What a worker and the process that plays its enclave say to each other: JSON with its length before it, over the process's standard
-input and output.
+What a worker and the enclave that does its task say to each other, over two pipes or one socket.
 
-The process begins with the public half of a fresh key; the worker gets a session for that key from the vault, and hands it in with
-the order. What comes back is a result on disk, its digest, and the enclave's signature, or why there is none. No message to the
-worker has a field for a secret.
+    enclave                              worker
+    Begun        session key        ->
+                                    <-   Show       for which task evidence is wanted
+    Shown        evidence           ->   asks the vault for a session
+                                    <-   Order      then the module and every input, byte for byte
+    Output       while the app runs ->              only for tasks with nothing to hide
+    Finished     then the result    ->              or Refused
+
+A message is JSON with its length before it; files follow the message that names their sizes. No message to the worker has a field for a
+secret. Of what the worker says, the enclave believes what the vault's sealed word confirms.
 """
 
 from __future__ import annotations
@@ -16,24 +22,41 @@ import msgspec
 
 from voisin.errors import InputError
 from voisin.protocol.consent import VaultId
-from voisin.protocol.ids import Address, Hash32
+from voisin.protocol.evidence import Evidence
+from voisin.protocol.ids import Address, Hash32, TaskId
 from voisin.protocol.results import GuestFailure
 from voisin.protocol.sessions import SealedSession, SessionRequest
 from voisin.protocol.wire_words import MachineFailure, Stream
 
 LENGTH: Final = struct.Struct("<I")
 MAX_MESSAGE_BYTES: Final = 4 << 20
+MAX_FILES: Final = 10_000
+"""Most inputs that an order may bring."""
+
+
+class Show(msgspec.Struct, frozen=True, kw_only=True, tag="show"):
+    """
+    The worker wants evidence for a session.
+
+    Attributes:
+        task_id: The task.
+        worker: Who will ask for the session.
+        challenge: The task's challenge.
+        vault: Who will be asked.
+    """
+
+    task_id: TaskId
+    worker: Address
+    challenge: Address
+    vault: VaultId
 
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
     """What the enclave runs; see `voisin.sandbox.Job`. The secrets' variables are added inside."""
 
-    module: str
     module_sha256: str
     args: tuple[str, ...]
     env: dict[str, str]
-    input_dir: str
-    output_dir: str
     time_s: float
     instructions: int
     memory_bytes: int
@@ -42,7 +65,14 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     clock_unix_s: int
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
+class FileToCome(msgspec.Struct, frozen=True):
+    """A file that follows an order: its name among the inputs, and its size [bytes]."""
+
+    name: str
+    size: int
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True, tag="order"):
     """
     A task for the enclave.
 
@@ -54,10 +84,9 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         failure: Why it cannot.
         dataset: Name of the deal's dataset among the inputs, encrypted; empty without one.
         bulk: Names of the datasets that the task opens together, likewise; one that has no file or no key is left out.
-        target: Where the result goes.
         has_callback: Whether the deal has a callback.
-        cache_dir: Where compiled modules are kept.
-        scratch_dir: Where running guests' outputs lie.
+        module_size: Size of the app's module, which follows first [bytes].
+        files: The inputs, which follow in this order.
     """
 
     request: SessionRequest
@@ -67,20 +96,25 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     failure: GuestFailure | None
     dataset: str
     bulk: tuple[Address, ...]
-    target: str
     has_callback: bool
-    cache_dir: str
-    scratch_dir: str
+    module_size: int = 0
+    files: tuple[FileToCome, ...] = ()
 
 
 class Begun(msgspec.Struct, frozen=True, tag="begun"):
-    """The process is there, with a fresh key."""
+    """The enclave is there, with a fresh key."""
 
     session_key: Hash32
 
 
+class Shown(msgspec.Struct, frozen=True, tag="shown"):
+    """What the enclave shows for itself."""
+
+    evidence: Evidence
+
+
 class Output(msgspec.Struct, frozen=True, tag="output"):
-    """The app printed something; never said for a task whose result is sealed."""
+    """The app printed something; never said for a task whose result is sealed, or whose data has terms of use."""
 
     stream: Stream
     data: bytes
@@ -88,17 +122,19 @@ class Output(msgspec.Struct, frozen=True, tag="output"):
 
 class Finished(msgspec.Struct, frozen=True, kw_only=True, tag="finished"):
     """
-    The result lies on the disk.
+    The result follows.
 
     Attributes:
+        size: Its size [bytes].
         digest: What the worker commits to: that of the clear result.
         callback_data: What the deal's callback gets.
         signature: The enclave's signature over this worker's result.
         cause: Why the app failed; empty when it did not.
-        exit_code: What the app exited with; None when it did not end by itself.
+        exit_code: What the app exited with; None when it did not end by itself, or when that is nobody's business.
         is_sealed: Whether the result is sealed for its beneficiary.
     """
 
+    size: int
     digest: Hash32
     callback_data: bytes
     signature: str
@@ -114,9 +150,11 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     detail: str
 
 
-FromEnclave = Begun | Output | Finished | Refused
+FromEnclave = Begun | Shown | Output | Finished | Refused
+ToEnclave = Show | Order
 
 _from_enclave: msgspec.json.Decoder[FromEnclave] = msgspec.json.Decoder(FromEnclave)
+_to_enclave: msgspec.json.Decoder[ToEnclave] = msgspec.json.Decoder(ToEnclave)
 
 
 def decode_from_enclave(data: bytes) -> FromEnclave:
@@ -130,3 +168,16 @@ def decode_from_enclave(data: bytes) -> FromEnclave:
         return _from_enclave.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"the enclave's message is malformed: {error}") from None
+
+
+def decode_to_enclave(data: bytes) -> ToEnclave:
+    """
+    Read a message of a worker.
+
+    Raises:
+        InputError: It is malformed.
+    """
+    try:
+        return _to_enclave.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise InputError(f"the worker's message is malformed: {error}") from None

@@ -1,0 +1,242 @@
+"""
+What happens inside an enclave: open the session, decrypt the data, run the app with its secrets, seal, sign.
+
+The digest is that of the clear result, so enclaves that computed the same agree, although every sealed result is another. Whether
+the result is sealed is the vault's word, in the session, and not the worker's; so are the terms of use and which app is run.
+
+Source: pool-semantics.md 2.7, 3.3; client-surface.md 5.
+"""
+
+from __future__ import annotations
+
+import secrets as random
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, Protocol
+
+import anyio
+import anyio.to_thread
+
+from voisin.enclave.desk import Desk
+from voisin.enclave.noise import BAD_ANSWERS, make_private
+from voisin.enclave.terms import FAILED, TOO_LARGE, is_too_large, require_app, require_terms
+from voisin.enclave.words import Finished, Order, Program, Refused
+from voisin.errors import InputError, TrustError, UnavailableError, VoisinError
+from voisin.protocol.archive import open_archive
+from voisin.protocol.data_terms import EnclaveLevel
+from voisin.protocol.datasets import decrypt_dataset
+from voisin.protocol.results import GuestFailure, sign_enclave
+from voisin.protocol.sealed_result import is_reader_key, seal_result
+from voisin.protocol.sealing import seal_archive
+from voisin.protocol.sessions import SessionKey, TaskSecrets
+from voisin.protocol.wire_words import MachineFailure, Stream
+from voisin.sandbox import Cause, Job, Limits, OnOutput, Outcome
+from voisin.sandbox.packing import Packed, pack_failure, pack_run
+
+BAD_DATASET: Final = "bad-dataset"
+"""Cause of a failure when the dataset's key does not fit it, beside the sandbox's causes."""
+
+
+class Runner(Protocol):
+    """Runs untrusted apps; `voisin.sandbox.Sandbox` is one."""
+
+    async def run(self, job: Job, *, on_output: OnOutput | None = None) -> Outcome:
+        """Run an app to its end; what it prints meanwhile is told to `on_output`."""
+        ...
+
+
+def _say_nothing(_stream: Stream, _data: bytes) -> None:
+    """Tell nobody what an app prints."""
+
+
+async def carry_out(
+    order: Order,
+    key: SessionKey,
+    desk: Desk,
+    runner: Callable[[], Runner],
+    *,
+    level: EnclaveLevel = EnclaveLevel.SIMULATED,
+    on_output: OnOutput = _say_nothing,
+) -> Finished | Refused:
+    """
+    Do a task.
+
+    Args:
+        order: The task.
+        key: The enclave's key for this session.
+        desk: Where its files lie; the result is left there.
+        runner: Gives what runs apps.
+        level: What enclave this is.
+        on_output: Told what the app prints, unless the result is sealed or the data has terms of use.
+
+    Returns:
+        What came of it; what the app did wrong is a result, too.
+    """
+    try:
+        opened = key.open(order.sealed, order.request, order.vault)
+        require_app(opened, order)
+        if opened.terms is not None:
+            require_terms(opened.terms, opened, order, level)
+    except VoisinError as error:
+        return Refused(MachineFailure.VAULT_REFUSED, error.message)
+    try:
+        packed = await _result(order, opened, desk, runner, _say_nothing if _is_quiet(opened) else on_output)
+        if isinstance(packed, Refused):
+            return packed
+        await anyio.to_thread.run_sync(_seal, desk, opened, order)
+        size = desk.result.stat().st_size
+    except InputError as error:
+        return Refused(MachineFailure.ENCLAVE_BROKEN, error.message)
+    except OSError as error:
+        return Refused(MachineFailure.NO_RESOURCES, f"the enclave's memory does not suffice: {error.strerror}")
+    return Finished(
+        size=size,
+        digest=packed.digest,
+        callback_data=packed.callback_data,
+        signature=sign_enclave(opened.challenge_signer(), order.request.worker, order.request.task_id, packed.digest),
+        cause=packed.failure.cause if packed.failure else "",
+        exit_code=packed.exit_code if opened.terms is None else None,
+        is_sealed=bool(opened.beneficiary_key),
+    )
+
+
+def _is_quiet(opened: TaskSecrets) -> bool:
+    return bool(opened.beneficiary_key) or opened.terms is not None
+
+
+async def _result(order: Order, opened: TaskSecrets, desk: Desk, runner: Callable[[], Runner], on_output: OnOutput) -> Packed | Refused:
+    failure, program = order.failure, order.program
+    if failure is None and program is not None:
+        try:
+            failure = await anyio.to_thread.run_sync(_decrypt, order, opened, desk)
+        except TrustError as error:
+            return Refused(MachineFailure.WRONG_HASH, error.message)
+    if failure is not None or program is None:
+        known = failure or GuestFailure("bad-request", "there is nothing to run")
+        return await anyio.to_thread.run_sync(lambda: pack_failure(known, desk.archive, has_callback=order.has_callback))
+    outcome = await _run(runner(), _job(program, opened, desk), on_output)
+    if isinstance(outcome, Refused):
+        return outcome
+    return await anyio.to_thread.run_sync(_pack, outcome, opened, desk, order.has_callback)
+
+
+async def _run(runner: Runner, job: Job, on_output: OnOutput) -> Outcome | Refused:
+    told = dict.fromkeys(Stream, 0)
+
+    def tell(stream: Stream, data: bytes) -> None:
+        told[stream] += len(data)
+        on_output(stream, data)
+
+    try:
+        outcome = await runner.run(job, on_output=tell)
+    except UnavailableError as error:
+        return Refused(MachineFailure.SANDBOX_BROKEN, error.message)
+    for stream, data in ((Stream.STDOUT, outcome.stdout), (Stream.STDERR, outcome.stderr)):
+        if rest := data[told[stream] :]:
+            tell(stream, rest)
+    if outcome.cause is Cause.TIME_LIMIT and outcome.instructions == 0:
+        detail = f"this machine is too slow for the task: the app was not done after {job.limits.time_s:g} s"
+        return Refused(MachineFailure.NO_RESOURCES, detail)
+    return outcome
+
+
+def _job(program: Program, opened: TaskSecrets, desk: Desk) -> Job:
+    most = opened.terms.max_output_bytes if opened.terms is not None else 0
+    limits = Limits(
+        time_s=program.time_s,
+        instructions=program.instructions,
+        memory_bytes=program.memory_bytes,
+        output_bytes=min(program.output_bytes, most or program.output_bytes),
+    )
+    return Job(
+        module=desk.module,
+        module_sha256=program.module_sha256,
+        args=program.args,
+        env={**program.env, **opened.environment()},
+        input_dir=desk.inputs,
+        output_dir=desk.outputs,
+        limits=limits,
+        seed=program.seed,
+        clock_unix_s=program.clock_unix_s,
+    )
+
+
+def _pack(outcome: Outcome, opened: TaskSecrets, desk: Desk, has_callback: bool) -> Packed:
+    """Make the result, of which terms of use say what may be in it."""
+    terms = opened.terms
+    if terms is None:
+        return pack_run(outcome, desk.outputs, desk.archive, has_callback=has_callback)
+    failed = _failed(outcome)
+    if failed is None and terms.privacy is not None:
+        is_answer = not has_callback and make_private(desk.outputs, terms.privacy.query_micro, opened.challenge_key)
+        failed = None if is_answer else BAD_ANSWERS
+    if failed is None:
+        is_silent = terms.privacy is not None or not opened.beneficiary_key
+        kept = replace(outcome, stdout=b"", stderr=b"") if is_silent else outcome
+        packed = pack_run(kept, desk.outputs, desk.archive, has_callback=has_callback)
+        if packed.failure is None and not is_too_large(terms, _leaving_bytes(desk.archive) + len(packed.callback_data)):
+            return packed
+        failed = FAILED if packed.failure is not None else TOO_LARGE
+    return pack_failure(failed, desk.archive, has_callback=has_callback)
+
+
+def _failed(outcome: Outcome) -> GuestFailure | None:
+    """Say of an app's failure only what cannot depend on the data, or is known from the result's absence."""
+    match outcome.cause:
+        case None:
+            return None
+        case Cause.OUTPUT_LIMIT:
+            return TOO_LARGE
+        case Cause.BAD_MODULE:
+            return GuestFailure(Cause.BAD_MODULE, outcome.detail)
+        case _:
+            return FAILED
+
+
+def _leaving_bytes(archive: Path) -> int:
+    """Count a result: as it is packed, which has the files' names, or unpacked, whichever is more [bytes]."""
+    with archive.open("rb") as file:
+        unpacked = sum(open_archive(file).sizes.values())
+    return max(archive.stat().st_size, unpacked)
+
+
+def _decrypt(order: Order, opened: TaskSecrets, desk: Desk) -> GuestFailure | None:
+    """Decrypt datasets in their places; says in words that every enclave finds why the deal's own cannot be."""
+    if order.dataset:
+        checksum = _decrypt_file(desk.input(order.dataset), opened.dataset_key)
+        if opened.dataset_checksum and checksum not in ("", opened.dataset_checksum):
+            raise TrustError("the worker brings another dataset than the chain names")
+        if not checksum:
+            return GuestFailure(BAD_DATASET, "the dataset cannot be decrypted with the key that its owner gave to the vault")
+    for entry in order.bulk:
+        path, key = desk.input(entry), opened.bulk_keys.get(entry, "")
+        if path.exists() and not (key and _decrypt_file(path, key)):
+            path.unlink()
+    return None
+
+
+def _decrypt_file(path: Path, key: str) -> str:
+    """Decrypt a file in its place; answers the checksum of what it was, or nothing when the key does not fit."""
+    clear = path.with_name(f"{path.name}.clear")
+    try:
+        with path.open("rb") as source, clear.open("xb") as target:
+            checksum = decrypt_dataset(source, target, key)
+        clear.replace(path)
+    except (InputError, TrustError, FileNotFoundError):
+        return ""
+    finally:
+        clear.unlink(missing_ok=True)
+    return checksum
+
+
+def _seal(desk: Desk, opened: TaskSecrets, order: Order) -> None:
+    """Bring the result into the form in which it leaves."""
+    key = opened.beneficiary_key
+    if not key:
+        desk.archive.replace(desk.result)
+    elif is_reader_key(key):
+        with desk.archive.open("rb") as archive, desk.result.open("wb") as target:
+            seal_result(archive, target, key, order.request.task_id, random.token_bytes)
+    else:
+        desk.result.write_bytes(seal_archive(desk.archive.read_bytes(), key, random.token_bytes))
