@@ -7,6 +7,7 @@ in Python: its result is `out.txt` with the arguments, and what is in the inputs
 
 from __future__ import annotations
 
+import io
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -37,6 +38,7 @@ from voisin.protocol.orders import WorkerpoolOrder
 from voisin.protocol.params import BagEntry, decode_bag, parse_params, split_args
 from voisin.protocol.records import Category, TaskStatus
 from voisin.protocol.results import GuestFailure, encode_link, result_hash, result_seal, sha256, sign_authorization
+from voisin.protocol.sealed_result import is_reader_key, seal_result
 from voisin.protocol.sealing import seal_archive
 from voisin.protocol.signatures import KeySigner
 from voisin.service.serving import serve_app
@@ -50,6 +52,15 @@ CATEGORIES = (Category("XS", "", 300), Category("S", "", 1200), Category("flash"
 WASM = b"\0asm\x01\0\0\0"
 
 
+def sealed_for(archive: bytes, reader_key: str, task: TaskId) -> bytes:
+    """Seal a result in the form that belongs to a reader's key."""
+    if not is_reader_key(reader_key):
+        return seal_archive(archive, reader_key, secrets.token_bytes)
+    target = io.BytesIO()
+    seal_result(io.BytesIO(archive), target, reader_key, task, secrets.token_bytes)
+    return target.getvalue()
+
+
 @dataclass
 class Script:
     """What the pool does with a task, by its arguments' first word; anything else is answered well."""
@@ -60,7 +71,7 @@ class Script:
     idle: set[str] = field(default_factory=lambda: {"idle"})
     sealed: set[str] = field(default_factory=lambda: {"seal"})
     reader_key: str = ""
-    """What sealed results are sealed for, in PEM."""
+    """What sealed results are sealed for, in either form."""
     bag: BagScript = field(default_factory=BagScript)
     """What it does with bags."""
 
@@ -252,7 +263,7 @@ class _ScriptedPool:
             await worker.send(calls.reveal(hub, task, digest))
         stored = pack_files({"out.txt": b"forged"}) if word in script.forgeries else archive
         if word in script.sealed:
-            stored = seal_archive(stored, script.reader_key, secrets.token_bytes)
+            stored = sealed_for(stored, script.reader_key, task)
         cid = await self._rig.storage.put_bytes(stored)
         await self._scheduler.send(calls.finalize(hub, task, encode_link(cid)))
 

@@ -24,6 +24,7 @@ from voisin.client.network import save_network
 from voisin.errors import InputError
 from voisin.protocol.datasets import decrypt_dataset
 from voisin.protocol.ids import Address
+from voisin.protocol.sealed_result import PRIVATE_MARK, new_reader_pair
 from voisin.protocol.secrets import RESULT_KEY
 from voisin.service.serving import serve_app
 from voisin.vault import VaultSettings, create_key_file, open_vault
@@ -158,8 +159,11 @@ def test_sealed_result_opens_by_itself(terminal: Terminal, market: Rig, tmp_path
         assert cloud.secrets.check("named", name=RESULT_KEY) is not None
 
     first = result.task_id
-    terminal.json("secret", "result-key")  # a new pair: what was sealed for the old one still opens
+    terminal.json("secret", "result-key", "--format", "ecosystem")  # a new pair: what was sealed for the old one still opens
     assert len(keys.private(reader)) == 2
+    market.script.reader_key = public_half(keys.private(reader)[0])
+    with connect(market.home) as cloud:
+        assert cloud.run(str(tmp_path / "app.wasm"), ["seal", "as others do"]).files["out.txt"] == b"seal as others do"
     found = terminal.json("task", "result", first)
     assert isinstance(found, dict)
     assert found["stdout"] == "ran seal me\n"
@@ -174,6 +178,8 @@ def test_sealed_result_opens_by_itself(terminal: Terminal, market: Rig, tmp_path
 
 
 def public_half(private: str) -> str:
+    if private.startswith(PRIVATE_MARK):
+        return new_reader_pair(lambda _size: base64.b64decode(private.removeprefix(PRIVATE_MARK))).public
     from Crypto.PublicKey import RSA
 
     return RSA.import_key(private).public_key().export_key().decode()

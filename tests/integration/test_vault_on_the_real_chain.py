@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -31,7 +32,7 @@ from voisin.protocol.orders import AppOrder, DatasetOrder, RequestOrder, Workerp
 from voisin.protocol.params import DealParams, encode_params
 from voisin.protocol.records import DatasetInfo
 from voisin.protocol.results import result_hash, result_seal, sign_authorization, sign_enclave
-from voisin.protocol.sealing import open_sealed, seal_archive
+from voisin.protocol.sealed_result import open_sealed_result, seal_result
 from voisin.protocol.secrets import RESULT_KEY, SecretKind, SecretRef, SecretValue
 from voisin.protocol.sessions import (
     CHALLENGE_ACT,
@@ -146,7 +147,7 @@ async def scene(tmp_path: Path, new_database: object) -> AsyncIterator[Scene]:
 
 async def test_secrets_of_a_deal_reach_its_enclave_which_earns(scene: Scene, tmp_path: Path) -> None:
     rig, desk = scene.rig, scene.desk
-    keys = ReaderKeys(tmp_path / "reader", bits=2_048)
+    keys = ReaderKeys(tmp_path / "reader")
     reader = rig.stranger
     token = SecretRef(SecretKind.REQUESTER, rig.requester.address, "token")
     await desk.push(rig.requester, token, SecretValue("the token"))
@@ -163,8 +164,9 @@ async def test_secrets_of_a_deal_reach_its_enclave_which_earns(scene: Scene, tmp
     sealed = decode(await scene.post("/v1/sessions", content=encode(request)), SealedSession, "the session")
     found = key.open(sealed, request, await scene.vault())
     assert (found.dataset_key, found.app_secret, found.requester_secrets) == ("the dataset's", "the app's", {"1": "the token"})
-    sealed_result = seal_archive(b"PK result", found.beneficiary_key, secrets.token_bytes)
-    assert open_sealed(sealed_result, keys.private(reader.address)[0]) == b"PK result"
+    sealed_result = io.BytesIO()
+    seal_result(io.BytesIO(b"PK result"), sealed_result, found.beneficiary_key, task, secrets.token_bytes)
+    assert open_sealed_result(sealed_result.getvalue(), keys.private(reader.address)[0], task) == b"PK result"
 
     worker, hub = rig.workers[0], rig.chain.hub_address
     seal, commitment = result_seal(worker.address, task, DIGEST), result_hash(task, DIGEST)

@@ -26,6 +26,7 @@ from voisin.cli import (
     chain_verify,
     data_commands,
     deal_commands,
+    enclave_commands,
     index_commands,
     market_commands,
     order_commands,
@@ -78,6 +79,7 @@ app.add_typer(index_commands.app)
 app.add_typer(secret_commands.app)
 app.add_typer(data_commands.app)
 app.add_typer(vault_commands.app)
+app.add_typer(enclave_commands.app)
 
 
 @app.callback()

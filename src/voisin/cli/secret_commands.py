@@ -122,11 +122,16 @@ def uses(session: Session) -> None:
     session.answer(found, show)
 
 
-def result_key(session: Session) -> None:
+def result_key(
+    session: Session,
+    form: Annotated[
+        str, typer.Option("--format", help="voisin: sealed results are authenticated; ecosystem: as the protocol's own clients read them.")
+    ] = "voisin",
+) -> None:
     """Make a key pair for sealed results: the public half goes to the vault, the private one stays in the home folder."""
 
     async def work(cloud: AsyncCloud) -> SecretEntry:
-        return await cloud.secrets.create_result_key()
+        return await cloud.secrets.create_result_key(form=form)
 
     entry = session.with_wallet(work)
     session.answer(entry, lambda out: _show_entry(out, entry, "kept"))

@@ -430,13 +430,17 @@ class SecretsFace(Face[AsyncSecrets]):
         """List the uses of the wallet's secrets, newest first: when, in which task, by whose worker, on what evidence."""
         return self._wait(self._inner.uses)
 
-    def create_result_key(self) -> SecretEntry:
+    def create_result_key(self, *, form: str = "voisin") -> SecretEntry:
         """
         Make a key pair, push its public half, and keep the private one in the home folder: results can then be sealed for the wallet.
 
         Older private keys stay, and open the results of their time.
 
+        Args:
+            form: `voisin`: sealed results are authenticated, and their size says little. `ecosystem`: as the protocol's own clients
+                make and read them, with an RSA key.
+
         Raises:
-            InputError: The private half cannot be written.
+            InputError: The private half cannot be written, or the form is unknown.
         """
-        return self._wait(self._inner.create_result_key)
+        return self._wait(self._inner.create_result_key, form=form)

@@ -8,60 +8,60 @@ from __future__ import annotations
 
 import base64
 import os
+import secrets
 from pathlib import Path
 
 from voisin.errors import InputError
 from voisin.protocol.ids import Address
+from voisin.protocol.sealed_result import new_reader_pair
 
 SECRETS_FOLDER = "secrets"
 RSA_BITS = 3_072
 
+_OURS, _FOREIGN = "key", "pem"
 _MODE = 0o600
 _FOLDER_MODE = 0o700
 
 
 class ReaderKeys:
-    """The private keys of readers in a folder, each in a file that only its owner may read."""
+    """The private keys of readers in a folder, ours and in the protocol's own form, each in a file that only its owner may read."""
 
     def __init__(self, folder: Path, *, bits: int = RSA_BITS) -> None:
         """
         Args:
             folder: Where they lie; made when it is needed.
-            bits: Size of new keys [bits].
+            bits: Size of new keys in the form of the protocol's clients [bits].
         """
         self.folder = folder
         self._bits = bits
 
-    def create(self, reader: Address) -> str:
+    def create(self, reader: Address, *, is_foreign: bool = False) -> str:
         """
-        Make a key pair, which takes some seconds, and keep its private half.
+        Make a key pair, and keep its private half.
 
         Args:
             reader: Whose results it opens.
+            is_foreign: Whether it has the form of the protocol's own clients (RSA), which takes some seconds to make.
 
         Returns:
-            The public half as vaults keep it: base64 of the key in PEM.
+            The public half as vaults keep it: our own form, or base64 of the key in PEM.
 
         Raises:
             InputError: The private half cannot be written.
         """
+        if not is_foreign:
+            ours = new_reader_pair(secrets.token_bytes)
+            self._keep(reader, _OURS, ours.private.encode())
+            return ours.public
         from Crypto.PublicKey import RSA  # slow to load, and needed by few
 
         pair = RSA.generate(self._bits)
-        path = self._path(reader, len(self._files(reader)) + 1)
-        try:
-            self.folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
-            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE), "wb") as file:
-                file.write(pair.export_key(pkcs=8))
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise InputError(f"the key {path} cannot be written: {error.strerror}", hint="check the folder and its permissions") from None
+        self._keep(reader, _FOREIGN, pair.export_key(pkcs=8))
         return base64.b64encode(pair.public_key().export_key()).decode()
 
     def private(self, reader: Address) -> list[str]:
         """
-        Read the private keys of a reader in PEM, the newest first.
+        Read the private keys of a reader, the newest first: ours as text, the others in PEM.
 
         Raises:
             InputError: One of them cannot be read.
@@ -74,11 +74,22 @@ class ReaderKeys:
                 raise InputError(f"the key {path} cannot be read: {error}", hint="check its permissions") from None
         return keys
 
+    def _keep(self, reader: Address, form: str, data: bytes) -> None:
+        path = self._path(reader, len(self._files(reader)) + 1, form)
+        try:
+            self.folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+            with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE), "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise InputError(f"the key {path} cannot be written: {error.strerror}", hint="check the folder and its permissions") from None
+
     def _files(self, reader: Address) -> list[Path]:
         found: list[Path] = []
-        while (path := self._path(reader, len(found) + 1)).exists():
-            found.append(path)
+        while here := [path for form in (_OURS, _FOREIGN) if (path := self._path(reader, len(found) + 1, form)).exists()]:
+            found.append(here[0])
         return found
 
-    def _path(self, reader: Address, number: int) -> Path:
-        return self.folder / f"result-key-{reader}-{number}.pem"
+    def _path(self, reader: Address, number: int, form: str) -> Path:
+        return self.folder / f"result-key-{reader}-{number}.{form}"

@@ -21,6 +21,7 @@ from voisin.protocol.cid import Cid, parse_cid
 from voisin.protocol.ids import ZERO_ADDRESS, Address, DealId, Hash32, TaskId
 from voisin.protocol.records import Deal, Task, TaskStatus
 from voisin.protocol.results import STDERR_FILE, STDOUT_FILE, decode_link
+from voisin.protocol.sealed_result import PRIVATE_MARK, is_sealed_result, open_sealed_result
 from voisin.protocol.sealing import is_sealed, open_sealed
 from voisin.storage import StorageClient
 from voisin.units import NRLC
@@ -199,7 +200,7 @@ async def open_result(
 
     async def fetch() -> Opened:
         data = await storage.get_bytes(wanted.cid, max_bytes=MAX_ARCHIVE_BYTES)
-        data = await anyio.to_thread.run_sync(_unsealed, data, reader, keys)
+        data = await anyio.to_thread.run_sync(_unsealed, data, finished.task_id, reader, keys)
         return Opened(data, await anyio.to_thread.run_sync(_verified, data, wanted.digest, wanted.has_callback))
 
     opened = await (shelf.get(wanted, fetch) if shelf is not None else fetch())
@@ -236,17 +237,20 @@ def require_completed(task_id: TaskId, task: Task) -> None:
     )
 
 
-def _unsealed(data: bytes, reader: Address, keys: ReaderKeys | None) -> bytes:
+def _unsealed(data: bytes, task_id: TaskId, reader: Address, keys: ReaderKeys | None) -> bytes:
     """Open a sealed result with the first key that fits; what is inside is held against the chain afterwards, as ever."""
+    is_ours = is_sealed_result(data)
     try:
-        if not is_sealed(data):
+        if not is_ours and not is_sealed(data):
             return data
     except InputError:
         return data  # whoever verifies it says what is wrong with it
     held = keys.private(reader) if keys is not None else []
     for key in held:
+        if key.startswith(PRIVATE_MARK) is not is_ours:
+            continue
         try:
-            return open_sealed(data, key)
+            return open_sealed_result(data, key, task_id) if is_ours else open_sealed(data, key)
         except TrustError:
             continue
     what = "none of the keys here opens it" if held else "its key is not here"

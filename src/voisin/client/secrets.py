@@ -21,6 +21,8 @@ from voisin.protocol.ids import Address, as_address
 from voisin.protocol.secrets import RESULT_KEY, Release, SecretEntry, SecretKind, SecretRef, SecretValue, checked_ref
 from voisin.protocol.signatures import KeySigner
 
+RESULT_KEY_FORMS = ("voisin", "ecosystem")
+
 
 class AsyncSecrets:
     """The secrets of a wallet in the network's vault."""
@@ -87,18 +89,25 @@ class AsyncSecrets:
         """List the uses of the wallet's secrets, newest first: when, in which task, by whose worker, on what evidence."""
         return [release async for release in self._vault.uses(await self._wallet())]
 
-    async def create_result_key(self) -> SecretEntry:
+    async def create_result_key(self, *, form: str = "voisin") -> SecretEntry:
         """
         Make a key pair, push its public half, and keep the private one in the home folder: results can then be sealed for the wallet.
 
         Older private keys stay, and open the results of their time.
 
+        Args:
+            form: `voisin`: sealed results are authenticated, and their size says little. `ecosystem`: as the protocol's own clients
+                make and read them, with an RSA key.
+
         Raises:
-            InputError: The private half cannot be written.
+            InputError: The private half cannot be written, or the form is unknown.
         """
         wallet = await self._wallet()
         ref = SecretRef(SecretKind.NAMED, wallet.address, RESULT_KEY)
-        public = await anyio.to_thread.run_sync(self._keys.create, wallet.address)
+        if form not in RESULT_KEY_FORMS:
+            raise InputError(f"there is no form {form!r} of sealed results", hint=f"forms are {', '.join(RESULT_KEY_FORMS)}")
+        keys, is_foreign = self._keys, form == "ecosystem"
+        public = await anyio.to_thread.run_sync(lambda: keys.create(wallet.address, is_foreign=is_foreign))
         is_there = await self._vault.find(ref) is not None
         return await self._vault.push(wallet, ref, SecretValue(public), replace=is_there)
 

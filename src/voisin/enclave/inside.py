@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import secrets as random
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -20,16 +20,19 @@ import anyio.to_thread
 
 from voisin.enclave.desk import Desk
 from voisin.enclave.noise import BAD_ANSWERS, make_private
-from voisin.enclave.terms import FAILED, TOO_LARGE, is_too_large, require_app, require_terms
+from voisin.enclave.shares import join_shares
+from voisin.enclave.terms import FAILED, TOO_LARGE, Rules, require_app, rules_of
 from voisin.enclave.words import Finished, Order, Program, Refused
 from voisin.errors import InputError, TrustError, UnavailableError, VoisinError
 from voisin.protocol.archive import open_archive
 from voisin.protocol.data_terms import EnclaveLevel
 from voisin.protocol.datasets import decrypt_dataset
+from voisin.protocol.ids import from_hex
 from voisin.protocol.results import GuestFailure, sign_enclave
-from voisin.protocol.sealed_result import is_reader_key, seal_result
+from voisin.protocol.sealed_result import hold_result, is_reader_key, seal_result
 from voisin.protocol.sealing import seal_archive
 from voisin.protocol.sessions import SessionKey, TaskSecrets
+from voisin.protocol.shamir import is_share
 from voisin.protocol.wire_words import MachineFailure, Stream
 from voisin.sandbox import Cause, Job, Limits, OnOutput, Outcome
 from voisin.sandbox.packing import Packed, pack_failure, pack_run
@@ -44,6 +47,26 @@ class Runner(Protocol):
     async def run(self, job: Job, *, on_output: OnOutput | None = None) -> Outcome:
         """Run an app to its end; what it prints meanwhile is told to `on_output`."""
         ...
+
+
+@dataclass(frozen=True)
+class Task:
+    """
+    A task whose secrets are open.
+
+    Attributes:
+        order: What the worker brought.
+        opened: What the vault said.
+        rules: What that allows.
+        desk: Where it lies.
+        is_shared: Whether the dataset's key was put together: what anybody could have handed in is nobody's failure on the chain.
+    """
+
+    order: Order
+    opened: TaskSecrets
+    rules: Rules
+    desk: Desk
+    is_shared: bool = False
 
 
 def _say_nothing(_stream: Stream, _data: bytes) -> None:
@@ -74,14 +97,17 @@ async def carry_out(
         What came of it; what the app did wrong is a result, too.
     """
     try:
-        opened = key.open(order.sealed, order.request, order.vault)
+        given = key.open(order.sealed, order.request, order.vault)
+        opened = join_shares(given, order, key)
         require_app(opened, order)
-        if opened.terms is not None:
-            require_terms(opened.terms, opened, order, level)
+        rules, opened = rules_of(opened, order, level)
     except VoisinError as error:
         return Refused(MachineFailure.VAULT_REFUSED, error.message)
     try:
-        packed = await _result(order, opened, desk, runner, _say_nothing if _is_quiet(opened) else on_output)
+        is_quiet = bool(opened.beneficiary_key or opened.hold_key) or rules.is_bound
+        packed = await _result(
+            Task(order, opened, rules, desk, is_shared=is_share(given.dataset_key)), runner, _say_nothing if is_quiet else on_output
+        )
         if isinstance(packed, Refused):
             return packed
         await anyio.to_thread.run_sync(_seal, desk, opened, order)
@@ -96,29 +122,24 @@ async def carry_out(
         callback_data=packed.callback_data,
         signature=sign_enclave(opened.challenge_signer(), order.request.worker, order.request.task_id, packed.digest),
         cause=packed.failure.cause if packed.failure else "",
-        exit_code=packed.exit_code if opened.terms is None else None,
-        is_sealed=bool(opened.beneficiary_key),
+        exit_code=None if rules.is_bound else packed.exit_code,
+        is_sealed=bool(opened.beneficiary_key or opened.hold_key),
     )
 
 
-def _is_quiet(opened: TaskSecrets) -> bool:
-    return bool(opened.beneficiary_key) or opened.terms is not None
-
-
-async def _result(order: Order, opened: TaskSecrets, desk: Desk, runner: Callable[[], Runner], on_output: OnOutput) -> Packed | Refused:
-    failure, program = order.failure, order.program
+async def _result(task: Task, runner: Callable[[], Runner], on_output: OnOutput) -> Packed | Refused:
+    failure, program = task.order.failure, task.order.program
     if failure is None and program is not None:
         try:
-            failure = await anyio.to_thread.run_sync(_decrypt, order, opened, desk)
+            failure = await anyio.to_thread.run_sync(_decrypt, task)
         except TrustError as error:
             return Refused(MachineFailure.WRONG_HASH, error.message)
     if failure is not None or program is None:
-        known = failure or GuestFailure("bad-request", "there is nothing to run")
-        return await anyio.to_thread.run_sync(lambda: pack_failure(known, desk.archive, has_callback=order.has_callback))
-    outcome = await _run(runner(), _job(program, opened, desk), on_output)
+        return await anyio.to_thread.run_sync(_pack_failure, task, failure or GuestFailure("bad-request", "there is nothing to run"))
+    outcome = await _run(runner(), _job(program, task), on_output)
     if isinstance(outcome, Refused):
         return outcome
-    return await anyio.to_thread.run_sync(_pack, outcome, opened, desk, order.has_callback)
+    return await anyio.to_thread.run_sync(_pack, task, outcome)
 
 
 async def _run(runner: Runner, job: Job, on_output: OnOutput) -> Outcome | Refused:
@@ -141,8 +162,8 @@ async def _run(runner: Runner, job: Job, on_output: OnOutput) -> Outcome | Refus
     return outcome
 
 
-def _job(program: Program, opened: TaskSecrets, desk: Desk) -> Job:
-    most = opened.terms.max_output_bytes if opened.terms is not None else 0
+def _job(program: Program, task: Task) -> Job:
+    most, desk = task.rules.max_output_bytes, task.desk
     limits = Limits(
         time_s=program.time_s,
         instructions=program.instructions,
@@ -153,7 +174,7 @@ def _job(program: Program, opened: TaskSecrets, desk: Desk) -> Job:
         module=desk.module,
         module_sha256=program.module_sha256,
         args=program.args,
-        env={**program.env, **opened.environment()},
+        env={**program.env, **task.opened.environment()},
         input_dir=desk.inputs,
         output_dir=desk.outputs,
         limits=limits,
@@ -162,23 +183,28 @@ def _job(program: Program, opened: TaskSecrets, desk: Desk) -> Job:
     )
 
 
-def _pack(outcome: Outcome, opened: TaskSecrets, desk: Desk, has_callback: bool) -> Packed:
+def _pack(task: Task, outcome: Outcome) -> Packed:
     """Make the result, of which terms of use say what may be in it."""
-    terms = opened.terms
-    if terms is None:
+    rules, desk, has_callback = task.rules, task.desk, task.order.has_callback
+    if not rules.is_bound:
         return pack_run(outcome, desk.outputs, desk.archive, has_callback=has_callback)
     failed = _failed(outcome)
-    if failed is None and terms.privacy is not None:
-        is_answer = not has_callback and make_private(desk.outputs, terms.privacy.query_micro, opened.challenge_key)
+    if failed is None and rules.query_micro:
+        is_answer = not has_callback and make_private(desk.outputs, rules.query_micro, task.opened.challenge_key)
         failed = None if is_answer else BAD_ANSWERS
-    if failed is None:
-        is_silent = terms.privacy is not None or not opened.beneficiary_key
-        kept = replace(outcome, stdout=b"", stderr=b"") if is_silent else outcome
-        packed = pack_run(kept, desk.outputs, desk.archive, has_callback=has_callback)
-        if packed.failure is None and not is_too_large(terms, _leaving_bytes(desk.archive) + len(packed.callback_data)):
-            return packed
-        failed = FAILED if packed.failure is not None else TOO_LARGE
-    return pack_failure(failed, desk.archive, has_callback=has_callback)
+    if failed is not None:
+        return _pack_failure(task, failed)
+    is_silent = bool(rules.query_micro) or not task.opened.beneficiary_key
+    kept = replace(outcome, stdout=b"", stderr=b"") if is_silent else outcome
+    packed = pack_run(kept, desk.outputs, desk.archive, has_callback=has_callback)
+    if packed.failure is not None:
+        return _pack_failure(task, FAILED)
+    too_large = rules.is_too_large(_leaving_bytes(desk.archive) + len(packed.callback_data))
+    return _pack_failure(task, TOO_LARGE) if too_large else packed
+
+
+def _pack_failure(task: Task, failure: GuestFailure) -> Packed:
+    return pack_failure(failure, task.desk.archive, has_callback=task.order.has_callback)
 
 
 def _failed(outcome: Outcome) -> GuestFailure | None:
@@ -201,12 +227,15 @@ def _leaving_bytes(archive: Path) -> int:
     return max(archive.stat().st_size, unpacked)
 
 
-def _decrypt(order: Order, opened: TaskSecrets, desk: Desk) -> GuestFailure | None:
+def _decrypt(task: Task) -> GuestFailure | None:
     """Decrypt datasets in their places; says in words that every enclave finds why the deal's own cannot be."""
+    order, opened, desk = task.order, task.opened, task.desk
     if order.dataset:
         checksum = _decrypt_file(desk.input(order.dataset), opened.dataset_key)
         if opened.dataset_checksum and checksum not in ("", opened.dataset_checksum):
             raise TrustError("the worker brings another dataset than the chain names")
+        if not checksum and task.is_shared:
+            raise TrustError("the shares of several vaults give no key of this dataset")
         if not checksum:
             return GuestFailure(BAD_DATASET, "the dataset cannot be decrypted with the key that its owner gave to the vault")
     for entry in order.bulk:
@@ -233,7 +262,10 @@ def _decrypt_file(path: Path, key: str) -> str:
 def _seal(desk: Desk, opened: TaskSecrets, order: Order) -> None:
     """Bring the result into the form in which it leaves."""
     key = opened.beneficiary_key
-    if not key:
+    if opened.hold_key:
+        with desk.archive.open("rb") as archive, desk.result.open("wb") as target:
+            hold_result(archive, target, from_hex(opened.hold_key), random.token_bytes)
+    elif not key:
         desk.archive.replace(desk.result)
     elif is_reader_key(key):
         with desk.archive.open("rb") as archive, desk.result.open("wb") as target:

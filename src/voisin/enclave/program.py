@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 import anyio
-import msgspec
 
 from voisin.enclave.desk import Desk
 from voisin.enclave.inside import carry_out
 from voisin.enclave.memory import Place, close_doors, open_place, require_memory
-from voisin.enclave.tsm import REPORT_FOLDER, KernelEntries, kernel_evidence
+from voisin.enclave.tsm import REPORT_FOLDER, KernelEntries, kernel_evidence, require_reports
 from voisin.enclave.words import (
     LENGTH,
     MAX_MESSAGE_BYTES,
@@ -37,7 +36,7 @@ from voisin.enclave.words import (
 )
 from voisin.errors import InputError, VoisinError
 from voisin.protocol.codec import encode
-from voisin.protocol.data_terms import EnclaveLevel
+from voisin.protocol.data_terms import MAX_KEEPERS, EnclaveLevel
 from voisin.protocol.evidence import Evidence, SimulatedEvidence
 from voisin.protocol.ids import Hash32, from_hex
 from voisin.protocol.sessions import SessionKey, SessionWish, evidence_binding
@@ -75,6 +74,11 @@ class EnclaveSettings:
     def level(self) -> EnclaveLevel:
         """What enclave it is."""
         return EnclaveLevel.SIMULATED if self.is_simulated else EnclaveLevel.HARDWARE
+
+    def arguments(self) -> tuple[str, ...]:
+        """Spell them for `python -m voisin.enclave`."""
+        cache = () if self.cache is None else ("--cache", str(self.cache))
+        return (*(("--simulated",) if self.is_simulated else ()), "--report-folder", str(self.report_folder), *cache)
 
     def attest(self, binding: Hash32) -> Evidence:
         """Get evidence over a binding; raises as `kernel_evidence`."""
@@ -158,11 +162,12 @@ def be_enclave(settings: EnclaveSettings, source: BinaryIO, sink: BinaryIO) -> N
         sink: What the worker hears.
 
     Raises:
-        StateError: What it knows could reach a disk.
+        StateError: What it knows could reach a disk, or there is no hardware that gives evidence.
     """
     place = open_place()
     if not settings.is_simulated:
         require_memory(place)
+        require_reports(settings.report_folder)
     close_doors()
     scratch = Scratch(place.folder / "tasks")
     scratch.open()
@@ -176,12 +181,8 @@ def _do_one(settings: EnclaveSettings, worker: Worker, desk: Desk, place: Place)
     key = SessionKey(secrets.token_bytes)
     worker.say(Begun(key.public))
     try:
-        asked = worker.hear()
-        if not isinstance(asked, Show):
-            return
-        worker.say(Shown(settings.attest(_binding(asked, key))))
-        order = worker.hear()
-        if not isinstance(order, Order):
+        order = _ordered(settings, worker, key)
+        if order is None:
             return
         desk.inputs.mkdir()
         for path, file in desk.places(order):
@@ -189,14 +190,24 @@ def _do_one(settings: EnclaveSettings, worker: Worker, desk: Desk, place: Place)
     except OSError as error:
         worker.say(Refused(MachineFailure.NO_RESOURCES, f"the enclave's memory does not suffice: {error.strerror}"))
         return
-    except (VoisinError, msgspec.MsgspecError) as error:
-        worker.say(Refused(MachineFailure.ENCLAVE_BROKEN, error.message if isinstance(error, VoisinError) else "malformed"))
+    except VoisinError as error:
+        worker.say(Refused(MachineFailure.ENCLAVE_BROKEN, error.message))
         return
     worker.end_with_it()
     answer = anyio.run(_carry_out, settings, order, key, worker, desk, place)
     worker.say(answer)
     if isinstance(answer, Finished):
         worker.give(desk.result)
+
+
+def _ordered(settings: EnclaveSettings, worker: Worker, key: SessionKey) -> Order | None:
+    """Show evidence for each vault that is asked for a part, until the order comes; None when the worker is gone."""
+    for _ in range(MAX_KEEPERS + 2):
+        message = worker.hear()
+        if not isinstance(message, Show):
+            return message
+        worker.say(Shown(settings.attest(_binding(message, key))))
+    raise InputError("the worker asks for too much evidence")
 
 
 def _binding(asked: Show, key: SessionKey) -> Hash32:

@@ -10,6 +10,10 @@ Source: `voisin.protocol.data_use`, which the vault and clients judge by, too.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
 from voisin.enclave.words import Order
 from voisin.errors import TrustError
 from voisin.protocol.data_terms import DataTerms, EnclaveLevel
@@ -34,30 +38,62 @@ def require_app(opened: TaskSecrets, order: Order) -> None:
         raise TrustError("the worker brings another app than the deal names", hint="have another worker do the task")
 
 
-def require_terms(terms: DataTerms, opened: TaskSecrets, order: Order, level: EnclaveLevel) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Rules:
     """
-    Require that terms of use allow what is about to be done.
+    What the terms of all data of a task ask of the enclave, taken together.
+
+    Attributes:
+        is_bound: Whether any data has terms: then nothing of the run is told but its result.
+        max_output_bytes: Most that may leave [bytes]; 0 for what the task allows.
+        query_micro: Epsilon that answers may reveal [1e-6]; 0 for plain answers.
+    """
+
+    is_bound: bool = False
+    max_output_bytes: int = 0
+    query_micro: int = 0
+
+    def is_too_large(self, size_bytes: int) -> bool:
+        """Tell whether something is larger than what may leave."""
+        return bool(self.max_output_bytes) and size_bytes > self.max_output_bytes
+
+
+def rules_of(opened: TaskSecrets, order: Order, level: EnclaveLevel) -> tuple[Rules, TaskSecrets]:
+    """
+    Hold terms of use against what is about to be done.
+
+    Returns:
+        The rules for the run, and the secrets without the keys of listed datasets whose terms refuse it: the others still run.
 
     Raises:
-        TrustError: They do not; every reason is named.
+        TrustError: The terms of the deal's own dataset refuse it; every reason is named.
     """
+    found = [] if opened.terms is None else [opened.terms]
+    reasons = [reason for terms in found for reason in _broken(terms, opened, order, dataset=order.dataset, level=level)]
+    if reasons:
+        raise TrustError(f"the data's terms of use refuse it: {'; '.join(reasons)}")
+    keys = dict(opened.bulk_keys)
+    for entry, terms in opened.bulk_terms.items():
+        if _broken(terms, opened, order, dataset=entry, level=level):
+            keys.pop(entry, None)
+        elif entry in keys:
+            found.append(terms)
+    sizes = [terms.max_output_bytes for terms in found if terms.max_output_bytes]
+    budgets = [terms.privacy.query_micro for terms in found if terms.privacy is not None]
+    rules = Rules(is_bound=bool(found), max_output_bytes=min(sizes, default=0), query_micro=min(budgets, default=0))
+    return rules, replace(opened, bulk_keys=keys)
+
+
+def _broken(terms: DataTerms, opened: TaskSecrets, order: Order, *, dataset: str, level: EnclaveLevel) -> list[str]:
     use = Use(
-        dataset=as_address(order.dataset) if order.dataset else None,
+        dataset=as_address(dataset) if dataset else None,
         app=None if order.program is None else as_hash32(_app(order)),
         purpose=opened.purpose,
         enclave=level,
         has_network=False,  # the sandbox has no calls for it
     )
-    broken = broken_conditions(terms, use, judged=INSIDE)
-    if broken:
-        raise TrustError(f"the data's terms of use refuse it: {'; '.join(each.reason for each in broken)}")
-
-
-def is_too_large(terms: DataTerms | None, size_bytes: int) -> bool:
-    """Tell whether more would leave the enclave than terms allow: archive, callback data and everything."""
-    if terms is None:
-        return False
-    return bool(broken_conditions(terms, Use(output_bytes=size_bytes), judged={Condition.OUTPUT}))
+    judged = INSIDE if order.program is not None else INSIDE - {Condition.APPS}
+    return [each.reason for each in broken_conditions(terms, use, judged=judged)]
 
 
 def _app(order: Order) -> str:

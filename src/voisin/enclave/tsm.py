@@ -78,6 +78,18 @@ class KernelEntries:
         (self.folder / name).rmdir()
 
 
+def require_reports(folder: Path) -> None:
+    """
+    Require that the kernel gives evidence.
+
+    Raises:
+        StateError: It does not: this is no confidential machine, or its kernel is older than Linux 6.7.
+    """
+    if not folder.is_dir():
+        hint = "run it inside a TDX or SEV-SNP machine; `voisin enclave check` says what this one has, --simulated plays an enclave"
+        raise StateError(f"this machine gives no evidence: there is no {folder}", hint=hint)
+
+
 def kernel_evidence(
     report_data: bytes, entries: Entries, *, name: Callable[[], str] = lambda: f"voisin-{secrets.token_hex(8)}"
 ) -> IntelQuote | SnpReport:

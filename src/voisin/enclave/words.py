@@ -3,8 +3,8 @@ What a worker and the enclave that does its task say to each other, over two pip
 
     enclave                              worker
     Begun        session key        ->
-                                    <-   Show       for which task evidence is wanted
-    Shown        evidence           ->   asks the vault for a session
+                                    <-   Show       for which task, and which vault, evidence is wanted
+    Shown        evidence           ->   asks the vault for a session; the two again for each keeper of shares
                                     <-   Order      then the module and every input, byte for byte
     Output       while the app runs ->              only for tasks with nothing to hide
     Finished     then the result    ->              or Refused
@@ -51,6 +51,21 @@ class Show(msgspec.Struct, frozen=True, kw_only=True, tag="show"):
     vault: VaultId
 
 
+class KeeperShares(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    Shares of keys that several vaults keep together, from one of them.
+
+    Attributes:
+        request: What that vault was asked.
+        vault: Which vault that was.
+        sealed: What it answered.
+    """
+
+    request: SessionRequest
+    vault: VaultId
+    sealed: SealedSession
+
+
 class Program(msgspec.Struct, frozen=True, kw_only=True):
     """What the enclave runs; see `voisin.sandbox.Job`. The secrets' variables are added inside."""
 
@@ -85,6 +100,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, tag="order"):
         dataset: Name of the deal's dataset among the inputs, encrypted; empty without one.
         bulk: Names of the datasets that the task opens together, likewise; one that has no file or no key is left out.
         has_callback: Whether the deal has a callback.
+        shares: What other keepers of the keys answered.
         module_size: Size of the app's module, which follows first [bytes].
         files: The inputs, which follow in this order.
     """
@@ -97,6 +113,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, tag="order"):
     dataset: str
     bulk: tuple[Address, ...]
     has_callback: bool
+    shares: tuple[KeeperShares, ...] = ()
     module_size: int = 0
     files: tuple[FileToCome, ...] = ()
 

@@ -30,6 +30,7 @@ from voisin.protocol.ids import TaskId, from_hex
 from voisin.protocol.sealed_stream import open_stream, read_whole, seal_stream
 
 MARK: Final = b"VOISINR\x01"
+HELD_MARK: Final = b"VOISINH\x01"
 PUBLIC_MARK: Final = "voisin-reader-1:"
 """Beginning of a reader's public key, as vaults keep it: base64 of its 32 bytes follows."""
 PRIVATE_MARK: Final = "voisin-reader-private-1:"
@@ -103,9 +104,7 @@ def seal_result(archive: BinaryIO, target: BinaryIO, public_key: str, task: Task
     box = HPKE.new(receiver_key=_public(public_key), aead_id=HPKE.AEAD.AES256_GCM, info=_INFO + from_hex(task))
     key = random_bytes(KEY_BYTES)
     target.write(MARK + box.enc + box.seal(key))
-    size = archive.seek(0, io.SEEK_END)
-    archive.seek(0)
-    seal_stream(cast("BinaryIO", _Padded(archive, size)), target, key, random_bytes)
+    _seal_padded(archive, target, key, random_bytes)
 
 
 def open_sealed_result(sealed: bytes, private_key: str, task: TaskId) -> bytes:
@@ -129,13 +128,46 @@ def open_sealed_result(sealed: bytes, private_key: str, task: TaskId) -> bytes:
         content_key = box.unseal(wrapped)
     except ValueError:
         raise refused from None
-    clear = io.BytesIO()
-    open_stream(source, clear, content_key)
-    padded = clear.getvalue()
-    size = int.from_bytes(padded[:LENGTH_BYTES], "big")
-    if len(padded) != padded_size(size + LENGTH_BYTES):
-        raise refused
-    return padded[LENGTH_BYTES : LENGTH_BYTES + size]
+    return _open_padded(source, content_key)
+
+
+def hold_result(archive: BinaryIO, target: BinaryIO, key: bytes, random_bytes: Callable[[int], bytes]) -> None:
+    """
+    Seal a result that waits for a release: with a key that the vault has, and gives to its reader when it is released.
+
+    Args:
+        archive: The clear archive, which is read from its start to its end.
+        target: Where the held result goes.
+        key: 32 bytes.
+        random_bytes: Draws as many random bytes as it is told; they must be fit for keys.
+    """
+    target.write(HELD_MARK)
+    _seal_padded(archive, target, key, random_bytes)
+
+
+def is_held_result(head: bytes) -> bool:
+    """Tell by its first bytes whether a result waits for a release."""
+    return head.startswith(HELD_MARK)
+
+
+def open_held_result(held: bytes, key: bytes) -> bytes:
+    """
+    Open a result that was held.
+
+    Args:
+        held: The held result.
+        key: What the vault gave.
+
+    Returns:
+        The clear archive.
+
+    Raises:
+        InputError: It is no held result.
+        TrustError: It was sealed with another key, or was changed or cut off.
+    """
+    if not is_held_result(held):
+        raise InputError("it is no held result", hint="read it as it is")
+    return _open_padded(io.BytesIO(held[len(HELD_MARK) :]), key)
 
 
 def padded_size(size: int) -> int:
@@ -167,6 +199,22 @@ class _Padded:
         zeros = min(size - len(part), self._zeros)
         self._zeros -= zeros
         return part + bytes(zeros)
+
+
+def _seal_padded(archive: BinaryIO, target: BinaryIO, key: bytes, random_bytes: Callable[[int], bytes]) -> None:
+    size = archive.seek(0, io.SEEK_END)
+    archive.seek(0)
+    seal_stream(cast("BinaryIO", _Padded(archive, size)), target, key, random_bytes)
+
+
+def _open_padded(source: BinaryIO, key: bytes) -> bytes:
+    clear = io.BytesIO()
+    open_stream(source, clear, key)
+    padded = clear.getvalue()
+    size = int.from_bytes(padded[:LENGTH_BYTES], "big")
+    if len(padded) != padded_size(size + LENGTH_BYTES):
+        raise TrustError("the result is not filled up as it should be", hint="ask whoever wrote it")
+    return padded[LENGTH_BYTES : LENGTH_BYTES + size]
 
 
 def _public(text: str) -> EccKey:

@@ -1,0 +1,100 @@
+"""
+Enclaves for a worker outside: a confidential machine listens on a socket, and each connection is an enclave, a process of its own.
+
+A process for each task is what forgets best: what it knew goes with it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import socket
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+from voisin.errors import InputError, StateError
+
+_VSOCK: Final = re.compile(r"vsock:(\d{1,10})", re.ASCII)
+_ANY_CID: Final = 0xFFFFFFFF
+
+
+def open_listener(address: str) -> socket.socket:
+    """
+    Open a socket.
+
+    Args:
+        address: `unix:PATH`, or `vsock:PORT` for a worker on the machine that this one is a guest of.
+
+    Raises:
+        InputError: The address is none.
+        StateError: It cannot be listened on.
+    """
+    kind, _, place = address.partition(":")
+    vsock = _VSOCK.fullmatch(address)
+    try:
+        if vsock and hasattr(socket, "AF_VSOCK"):
+            listener = socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM)
+            listener.bind((_ANY_CID, int(vsock[1])))
+        elif kind == "unix" and place:
+            _remove_old(Path(place))
+            listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            listener.bind(place)
+            Path(place).chmod(stat.S_IRUSR | stat.S_IWUSR)
+        else:
+            raise InputError(f"{address!r} is no address to listen on", hint="give unix:PATH, or vsock:PORT on Linux")
+        listener.listen()
+    except (OSError, OverflowError) as error:
+        raise StateError(f"{address} cannot be listened on: {error}", hint="choose another address") from None
+    return listener
+
+
+def serve(listener: socket.socket, command: tuple[str, ...], *, slots: int, stopped: Callable[[], bool] = lambda: False) -> None:
+    """
+    Start an enclave for each connection, a few at a time, until the listener is closed.
+
+    Args:
+        listener: Where workers connect.
+        command: What starts an enclave, which talks over its standard input and output.
+        slots: How many there may be at a time; further workers wait.
+        stopped: Whether no more are wanted.
+    """
+    free = threading.BoundedSemaphore(slots)
+    with _ended(list[subprocess.Popen[bytes]]()) as running:
+        while not stopped():
+            free.acquire()
+            try:
+                connection, _ = listener.accept()
+            except OSError:  # closed: that is how it is told to stop
+                return
+            with connection:
+                process = subprocess.Popen(command, stdin=connection.fileno(), stdout=connection.fileno(), stderr=sys.stderr, env={})
+            running.append(process)
+            threading.Thread(target=_await, args=(process, running, free), daemon=True).start()
+
+
+def _await(process: subprocess.Popen[bytes], running: list[subprocess.Popen[bytes]], free: threading.BoundedSemaphore) -> None:
+    process.wait()
+    running.remove(process)
+    free.release()
+
+
+@contextlib.contextmanager
+def _ended(running: list[subprocess.Popen[bytes]]) -> Iterator[list[subprocess.Popen[bytes]]]:
+    try:
+        yield running
+    finally:
+        for process in list(running):
+            process.kill()
+            process.wait()
+
+
+def _remove_old(path: Path) -> None:
+    """Remove the socket of a former run; anything else in its place stays, and is complained of."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISSOCK(path.lstat().st_mode):
+            path.unlink()

@@ -1,0 +1,252 @@
+"""The enclave's half of terms of use: what is refused before the app runs, and what leaves after it ran."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from tests.support.enclave_bench import APP, CONTENT, DATASET, READER, TASK, EnclaveBench, terms
+from voisin.enclave.words import Refused
+from voisin.protocol.archive import open_archive
+from voisin.protocol.consent import VaultId
+from voisin.protocol.data_terms import EnclaveLevel, Privacy
+from voisin.protocol.ids import Hash32, as_address
+from voisin.protocol.sealed_result import open_held_result, open_sealed_result
+from voisin.protocol.shamir import split_key
+from voisin.protocol.wire_words import MachineFailure, Stream
+from voisin.sandbox import Cause, Job, Outcome
+
+pytestmark = pytest.mark.anyio
+OTHER = as_address("0x" + "d2" * 20)
+
+
+async def counts(job: Job) -> Mapping[str, bytes]:
+    """An app that tells how much there is."""
+    assert job.input_dir is not None
+    return {"count.txt": str(len((job.input_dir / DATASET).read_bytes())).encode()}
+
+
+def talks(**ends: object) -> object:
+    async def guest(job: Job) -> Outcome:
+        job.output_dir.mkdir()
+        return Outcome(**{"cause": None, "instructions": 1, "stdout": CONTENT, "stderr": b"err", **ends})  # type: ignore[arg-type]
+
+    return guest
+
+
+def bench(tmp_path: Path, guest: object = counts, level: EnclaveLevel = EnclaveLevel.SIMULATED) -> EnclaveBench:
+    return EnclaveBench(tmp_path, guest, level)  # type: ignore[arg-type]
+
+
+async def test_an_app_sees_the_data_and_its_result_leaves(tmp_path: Path) -> None:
+    enclave = bench(tmp_path)
+    done = await enclave.finished(enclave.secrets(terms=terms(apps=(APP,), max_output_bytes=1_000)))
+    assert enclave.archive.read("count.txt") == str(len(CONTENT)).encode()
+    assert (done.cause, done.exit_code, done.is_sealed) == ("", None, False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"dataset": OTHER}, "are about dataset"),
+        ({"apps": (Hash32("0x" + "ab" * 32),)}, "not one of the 1 that are allowed"),
+        ({"purposes": ("research",)}, "the requester signed the purpose 'fun'"),
+        ({"min_enclave": EnclaveLevel.HARDWARE}, "a hardware one is asked for"),
+    ],
+)
+async def test_what_terms_do_not_allow_is_not_run(tmp_path: Path, changes: dict[str, object], words: str) -> None:
+    async def never(_job: Job) -> Mapping[str, bytes]:
+        raise AssertionError("the app must not run")
+
+    enclave = bench(tmp_path, never)
+    refused = await enclave.do(enclave.secrets(terms=terms(**changes), purpose="fun"))
+    assert isinstance(refused, Refused)
+    assert (refused.failure, words in refused.detail) == (MachineFailure.VAULT_REFUSED, True), refused
+    assert not enclave.desk.result.exists()
+
+
+async def test_the_same_terms_allow_a_hardware_enclave_and_a_signed_purpose(tmp_path: Path) -> None:
+    enclave = bench(tmp_path, level=EnclaveLevel.HARDWARE)
+    agreed = terms(min_enclave=EnclaveLevel.HARDWARE, purposes=("research", "fun"))
+    await enclave.finished(enclave.secrets(terms=agreed, purpose="fun"))
+
+
+async def test_another_app_than_the_chains_is_refused_also_without_terms(tmp_path: Path) -> None:
+    """An app that is swapped after the owner approved another: the worker's word counts for nothing."""
+    enclave = bench(tmp_path)
+    refused = await enclave.do(enclave.secrets(app_checksum=Hash32("0x" + "cd" * 32)))
+    assert isinstance(refused, Refused)
+    assert "another app" in refused.detail
+
+
+async def test_another_file_than_the_chains_is_refused(tmp_path: Path) -> None:
+    enclave = bench(tmp_path)
+    refused = await enclave.do(enclave.secrets(dataset_checksum=Hash32("0x" + "cd" * 32)))
+    assert isinstance(refused, Refused)
+    assert (refused.failure, "another dataset" in refused.detail) == (MachineFailure.WRONG_HASH, True)
+
+
+async def test_more_than_the_cap_does_not_leave(tmp_path: Path) -> None:
+    """In one file, in many, in the names of empty ones."""
+
+    async def one(_job: Job) -> Mapping[str, bytes]:
+        return {"all": CONTENT}
+
+    async def many(_job: Job) -> Mapping[str, bytes]:
+        return {f"part-{at}": CONTENT[at : at + 10] for at in range(0, len(CONTENT), 10)}
+
+    async def names(_job: Job) -> Mapping[str, bytes]:
+        return {CONTENT[at : at + 40].hex(): b"" for at in range(0, 400, 40)}
+
+    async def zeros(_job: Job) -> Mapping[str, bytes]:
+        return {"zeros": bytes(5_000)}  # hardly anything once it is packed: how many there are says something all the same
+
+    for number, guest in enumerate((one, many, names, zeros)):
+        enclave = bench(tmp_path / str(number), guest)
+        enclave.folder.mkdir()
+        done = await enclave.finished(enclave.secrets(terms=terms(max_output_bytes=1_000)))
+        assert done.cause == "output-limit", guest
+        assert done.size < 1_000
+        assert set(enclave.archive.sizes) == {"error.json"}
+
+
+async def test_the_cap_is_the_sandboxs_limit_too(tmp_path: Path) -> None:
+    limits = []
+
+    async def looks(job: Job) -> Mapping[str, bytes]:
+        limits.append(job.limits.output_bytes)
+        return {}
+
+    enclave = bench(tmp_path, looks)
+    await enclave.finished(enclave.secrets(terms=terms(max_output_bytes=500)))
+    assert limits == [500]
+
+
+async def test_callback_data_count_too(tmp_path: Path) -> None:
+    async def calls_back(_job: Job) -> Mapping[str, bytes]:
+        return {"computed.json": json.dumps({"callback-data": "0x" + "ab" * 300}).encode()}
+
+    enclave = bench(tmp_path, calls_back)
+    agreed = terms(max_output_bytes=800)
+    assert (await enclave.finished(enclave.secrets(terms=agreed), has_callback=True)).cause == "output-limit"
+    roomy = bench(tmp_path / "roomy", calls_back)
+    roomy.folder.mkdir()
+    done = await roomy.finished(roomy.secrets(terms=terms(max_output_bytes=2_000)), has_callback=True)
+    assert (done.cause, len(done.callback_data)) == ("", 300)
+
+
+async def test_what_the_app_prints_stays_inside(tmp_path: Path) -> None:
+    enclave = bench(tmp_path, talks())
+    await enclave.finished(enclave.secrets(terms=terms()))
+    assert enclave.told == []
+    assert CONTENT[:16] not in enclave.desk.result.read_bytes()
+    assert list(enclave.archive.sizes) == []
+
+
+async def test_what_it_prints_about_data_without_terms_is_told(tmp_path: Path) -> None:
+    enclave = bench(tmp_path, talks())
+    await enclave.finished(enclave.secrets())
+    assert enclave.told == [(Stream.STDOUT, CONTENT), (Stream.STDERR, b"err")]
+
+
+async def test_what_it_prints_reaches_the_reader_of_a_sealed_result(tmp_path: Path) -> None:
+    enclave = bench(tmp_path, talks())
+    done = await enclave.finished(enclave.secrets(terms=terms(), beneficiary_key=READER.public))
+    sealed = enclave.desk.result.read_bytes()
+    assert (enclave.told, done.is_sealed, CONTENT[:16] in sealed) == ([], True, False)
+    archive = open_archive(open_sealed_result(sealed, READER.private, TASK))
+    assert archive.read("stdout.txt") == CONTENT
+    archive.require_digest(done.digest)
+
+
+@pytest.mark.parametrize("cause", [Cause.EXIT_CODE, Cause.TRAP, Cause.INSTRUCTION_LIMIT, Cause.MEMORY_LIMIT])
+async def test_how_an_app_fails_says_nothing(tmp_path: Path, cause: Cause) -> None:
+    """The exit code, the words, the digest on the chain: all are the same, whatever the app wanted to tell by them."""
+    enclave = bench(tmp_path, talks(cause=cause, exit_code=77, detail="exit code 77"))
+    done = await enclave.finished(enclave.secrets(terms=terms()))
+    assert (done.cause, done.exit_code) == ("app-failed", None)
+    assert enclave.failure is not None
+    assert "77" not in enclave.failure.detail
+    assert set(enclave.archive.sizes) == {"error.json"}
+
+
+async def test_an_output_that_can_be_no_result_says_nothing_either(tmp_path: Path) -> None:
+    async def odd(_job: Job) -> Mapping[str, bytes]:
+        return {"computed.json": b"secret words, not JSON"}
+
+    enclave = bench(tmp_path, odd)
+    assert (await enclave.finished(enclave.secrets(terms=terms()))).cause == "app-failed"
+
+
+async def test_data_with_a_privacy_budget_gives_noisy_numbers_only(tmp_path: Path) -> None:
+    async def answers(_job: Job) -> Mapping[str, bytes]:
+        return {"answers.json": b'{"count": {"value": 1000, "sensitivity": 1}}', "raw": CONTENT}
+
+    enclave = bench(tmp_path, answers)
+    done = await enclave.finished(enclave.secrets(terms=terms(privacy=Privacy(query_micro=10_000, renter_micro=10_000))))
+    assert done.cause == ""
+    assert set(enclave.archive.sizes) == {"answers.json"}
+    silent = bench(tmp_path / "silent", counts)
+    silent.folder.mkdir()
+    agreed = terms(privacy=Privacy(query_micro=1, renter_micro=1))
+    assert (await silent.finished(silent.secrets(terms=agreed))).cause == "bad-answers"
+
+
+async def test_a_result_that_waits_is_readable_with_the_vaults_key_alone(tmp_path: Path) -> None:
+    enclave, hold = bench(tmp_path), "0x" + "99" * 32
+    done = await enclave.finished(enclave.secrets(terms=terms(), beneficiary_key=READER.public, hold_key=hold))
+    held = enclave.desk.result.read_bytes()
+    archive = open_archive(open_held_result(held, bytes.fromhex(hold[2:])))
+    archive.require_digest(done.digest)
+    with pytest.raises(Exception, match="no sealed result"):
+        open_sealed_result(held, READER.private, TASK)
+
+
+async def test_listed_data_whose_terms_refuse_is_left_out(tmp_path: Path) -> None:
+    async def lists(job: Job) -> Mapping[str, bytes]:
+        assert job.input_dir is not None
+        return {"seen": ",".join(sorted(path.name for path in job.input_dir.iterdir())).encode()}
+
+    enclave = bench(tmp_path, lists)
+    secrets = enclave.secrets(
+        bulk_keys={DATASET: enclave.data_key, OTHER: enclave.data_key},
+        bulk_terms={OTHER: terms(dataset=OTHER, purposes=("research",))},
+    )
+    enclave.desk.inputs.mkdir(parents=True)
+    enclave.lay(OTHER, enclave.data_key)
+    await enclave.finished(secrets, dataset="", bulk=(DATASET, OTHER))
+    assert enclave.archive.read("seen").decode() == DATASET
+
+
+def keepers(count: int) -> list[VaultId]:
+    return [VaultId(vault=as_address(f"0x{number:040x}"), chain_id=5, hub=OTHER) for number in range(1, count + 1)]
+
+
+async def test_a_key_that_vaults_share_is_put_together_inside(tmp_path: Path) -> None:
+    enclave = bench(tmp_path)
+    first, second, third = split_key(enclave.data_key, shares=3, threshold=2, random_bytes=lambda size: bytes(range(size)))
+    one, other = keepers(2)
+    secrets = enclave.secrets(dataset_key=first)
+    await enclave.finished(secrets, shares=(enclave.shares(one, {DATASET: third}),))
+    assert enclave.archive.read("count.txt") == str(len(CONTENT)).encode()
+    for wrong in ((), (enclave.shares(one, {OTHER: second}),), (enclave.shares(one, {DATASET: first}),)):
+        refused = await enclave.do(secrets, shares=wrong)
+        assert isinstance(refused, Refused)
+        assert "do not fit together" in refused.detail
+    stolen = enclave.shares(one, {DATASET: second})
+    refused = await enclave.do(secrets, shares=(replace(stolen, vault=other),))
+    assert isinstance(refused, Refused)
+
+
+async def test_a_share_that_lies_is_nobodys_failure_on_the_chain(tmp_path: Path) -> None:
+    enclave = bench(tmp_path)
+    first, second, _ = split_key(enclave.data_key, shares=3, threshold=2, random_bytes=lambda size: bytes(range(size)))
+    head, _, data = second.rpartition(":")
+    lie = f"{head}:{('B' if data[0] == 'A' else 'A') + data[1:]}"
+    refused = await enclave.do(enclave.secrets(dataset_key=first), shares=(enclave.shares(keepers(1)[0], {DATASET: lie}),))
+    assert isinstance(refused, Refused)
+    assert (refused.failure, "no key of this dataset" in refused.detail) == (MachineFailure.WRONG_HASH, True)
