@@ -31,7 +31,7 @@ def _colours(path: Path) -> list[tuple[int, int, int]]:
 
 
 def test_every_app_has_a_manifest() -> None:
-    assert APP_NAMES == ["median", "noop", "pathtracer", "wordcount"]
+    assert APP_NAMES == ["inference", "median", "noop", "pathtracer", "wordcount"]
 
 
 @pytest.mark.parametrize("name", APP_NAMES)
@@ -42,6 +42,8 @@ async def test_an_app_runs_as_its_manifest_says(bench: Bench, tmp_path: Path, na
     inputs = tmp_path / "inputs"
     inputs.mkdir()
     (inputs / "text").write_text("one")
+    if name == "inference":
+        (inputs / "model").write_bytes((APPS / name / "iris.model").read_bytes())
     hint = manifest.limits
     limits = Limits(time_s=hint.time_s, memory_bytes=hint.memory_bytes, output_bytes=hint.output_bytes or 1)
     (args,) = manifest.expand({"size": "32x24"} if "size" in manifest.parameters else {})
