@@ -208,7 +208,13 @@ class NodeTwin(httpx.AsyncBaseTransport):
         if number > self.height:
             return None
         found = self.blocks[number]
-        return {"number": hex(number), "hash": found.hash, "timestamp": hex(1_700_000_000 + number), "baseFeePerGas": hex(self.base_fee)}
+        return {
+            "number": hex(number),
+            "hash": found.hash,
+            "parentHash": self.blocks[number - 1].hash if number else "0x" + "00" * 32,
+            "timestamp": hex(1_700_000_000 + number),
+            "baseFeePerGas": hex(self.base_fee),
+        }
 
     def _eth_getLogs(self, wanted: dict[str, Any]) -> list[dict[str, Any]]:
         first, last = int(wanted["fromBlock"], 16), int(wanted["toBlock"], 16)

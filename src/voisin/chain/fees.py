@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import anyio
 
 from voisin.chain.node_values import RawBlock, quantity
-from voisin.chain.rpc import NodeError, Rpc
+from voisin.chain.rpc import Answer, NodeError, Request, Rpc
 from voisin.chain.transactions import Price
 from voisin.errors import InputError
 from voisin.units import Wei
@@ -13,6 +15,10 @@ from voisin.units import Wei
 _DEFAULT_TIP = Wei(10**9)
 _HEADROOM = 2
 """Base fees may double, which takes six full blocks, before a transaction priced now falls behind."""
+
+
+QUESTIONS: tuple[Request, ...] = (("eth_getBlockByNumber", ("latest", False)), ("eth_maxPriorityFeePerGas", ()))
+"""What a node is asked for a quote."""
 
 
 class FeeMeter:
@@ -40,17 +46,25 @@ class FeeMeter:
 
         Source: EIP-1559.
         """
-        now = anyio.current_time()
-        if self._quote is None or now - self._quoted_at >= self._ttl_s:
-            self._quote, self._quoted_at = await self._ask(), now
+        if self.is_stale:
+            self.hear(await self._rpc.ask(QUESTIONS))
+        assert self._quote is not None
         return self._quote
 
-    def forget(self) -> None:
-        """Ask the node again next time."""
-        self._quote = None
+    @property
+    def is_stale(self) -> bool:
+        """Whether the node has to be asked for the next quote: with `QUESTIONS`, whose answers are for `hear`."""
+        return self._quote is None or anyio.current_time() - self._quoted_at >= self._ttl_s
 
-    async def _ask(self) -> Price:
-        block, tip = await self._rpc.ask([("eth_getBlockByNumber", ("latest", False)), ("eth_maxPriorityFeePerGas", ())])
+    def hear(self, answers: Sequence[Answer]) -> None:
+        """
+        Take the node's answers to `QUESTIONS`.
+
+        Raises:
+            InputError: The chain has no fee market.
+            VoisinError: The node refused to answer.
+        """
+        block, tip = answers
         base_fee = block.read(RawBlock).base_fee_per_gas
         if base_fee is None:
             raise InputError("this chain has no fee market (EIP-1559)", hint="use a chain whose blocks have a base fee")
@@ -58,4 +72,8 @@ class FeeMeter:
             given = Wei(quantity(tip.read(str)))
         except NodeError:
             given = _DEFAULT_TIP
-        return Price(Wei(quantity(base_fee) * _HEADROOM + given), given)
+        self._quote, self._quoted_at = Price(Wei(quantity(base_fee) * _HEADROOM + given), given), anyio.current_time()
+
+    def forget(self) -> None:
+        """Ask the node again next time."""
+        self._quote = None

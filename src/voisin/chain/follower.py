@@ -57,12 +57,15 @@ class FollowSettings:
         with_token: Whether the token's own transfers are among the events.
         lag_s: How long a node may know fewer blocks than were seen already before the chain counts as gone back [s]; behind one
             address there may be several nodes that are not equally quick.
+        gather_s: How long to wait for further blocks after news of one [s]: what is read and recorded together costs less, and whoever
+            is in no hurry leaves the machine to those who are.
     """
 
     poll_s: float = 0.1
     span: int = 1000
     with_token: bool = False
     lag_s: float = 10.0
+    gather_s: float = 0.0
 
 
 def follow(
@@ -137,6 +140,7 @@ class Follower(AsyncIterator[EventRange]):
         self._behind_since: float | None = None
         self._is_away = False
         self._has_news = False
+        self._trusts_news = False
 
     def __aiter__(self) -> Follower:
         return self
@@ -158,15 +162,37 @@ class Follower(AsyncIterator[EventRange]):
 
     async def _look(self) -> EventRange | None:
         """Read the next range; when there is none, wait for one and answer None."""
-        height = await self._chain.block_number()
-        self._judge(height)
-        if height < self._next:
+        heads = self._chain.heads
+        if (found := await self._read_told(heads.height)) is not None:
+            return found
+        if not self._trusts_news:
+            height = await self._chain.block_number()
+            self._judge(height)
+            if height >= self._next:
+                self._has_news = False
+                return await self._reader.read(self._next, height)
             if self._has_news:
                 await anyio.sleep(min(self._settings.poll_s, _NEWS_RUN_AHEAD_S))
-            self._has_news = await self._chain.heads.wait(self._next - 1, poll_s=self._settings.poll_s)
+        self._has_news = self._trusts_news = await heads.wait(self._next - 1, poll_s=self._settings.poll_s)
+        if self._has_news and self._settings.gather_s:
+            await anyio.sleep(self._settings.gather_s)
+        return None
+
+    async def _read_told(self, height: int) -> EventRange | None:
+        """
+        Read as far as the news tells, without asking first how far the chain is; what comes after that will be told, too.
+
+        The news may be of a block that the HTTP port does not know yet, or of one that is not there any more: then the chain is asked.
+        """
+        if height < self._next:
             return None
-        self._has_news = False
-        return await self._reader.read(self._next, height)
+        try:
+            found = await self._reader.read(self._next, height)
+        except UnavailableError:
+            self._trusts_news = False
+            return None
+        self._has_news, self._trusts_news = False, True
+        return found
 
     def _judge(self, height: int) -> None:
         """A node that knows fewer blocks than were seen already is either slow, or on a chain that went back."""
@@ -210,16 +236,20 @@ class _RangeReader:
 
     async def _read(self, first: int, last: int) -> EventRange:
         filter_ = {"fromBlock": hex(first), "toBlock": hex(last), "address": list(self._sources)}
+        is_tied = self._parent_hash is not None and first < last  # a single block names the one before itself
         logs, end, *before = await self._chain.rpc.ask(
             [
                 ("eth_getLogs", (filter_,)),
                 ("eth_getBlockByNumber", (hex(last), False)),
-                *([("eth_getBlockByNumber", (hex(first - 1), False))] if self._parent_hash else []),
+                *([("eth_getBlockByNumber", (hex(first - 1), False))] if is_tied else []),
             ]
         )
+        block = end.read_optional(RawBlock)
+        last_hash = _hash_of(block, last)
         if before:
             self._check_parent(first - 1, _hash_of(before[0].read_optional(RawBlock), first - 1))
-        last_hash = _hash_of(end.read_optional(RawBlock), last)
+        elif self._parent_hash is not None and block is not None:
+            self._check_parent(first - 1, block.parent)
         events = decode_logs(logs.read(tuple[RawLog, ...]), sources=self._sources)
         events.sort(key=lambda logged: (logged.block, logged.log_index))
         if any(not first <= logged.block <= last for logged in events):
@@ -227,7 +257,9 @@ class _RangeReader:
         self._parent_hash = last_hash
         return EventRange(first, last, tuple(events), last_hash)
 
-    def _check_parent(self, block: int, found: Hash32) -> None:
+    def _check_parent(self, block: int, found: Hash32 | None) -> None:
+        if found is None:
+            raise UnavailableError(f"the node does not say which block comes before block {block + 1}")
         if found != self._parent_hash:
             raise StateError(f"block {block} is another one than was seen: its hash was {self._parent_hash}, now {found}", hint=_WENT_BACK)
 

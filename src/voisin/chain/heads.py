@@ -1,5 +1,5 @@
 """
-News of new blocks: through a WebSocket where the node has one, otherwise by asking again.
+News of new blocks: from a node of this process directly, through a WebSocket where the node has one, otherwise by asking again.
 
 Whoever waits drives the socket; there is no task in the background. A socket that fails is tried again later, and until then
 everybody polls.
@@ -9,6 +9,7 @@ Source: the Ethereum JSON-RPC specification, `eth_subscribe` with `newHeads`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from urllib.parse import urlsplit, urlunsplit
 
 import anyio
@@ -16,6 +17,7 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
 
+from voisin.chain.near import NearNode, near_node
 from voisin.chain.node_values import quantity
 from voisin.chain.rpc import is_local
 from voisin.errors import UnavailableError
@@ -55,15 +57,22 @@ class HeadFeed:
 
     Args:
         rpc_url: The node's HTTP address; the WebSocket is looked for at the same place.
-        has_socket: Whether to look for a WebSocket at all.
+        has_socket: Whether to look for a WebSocket, or for a node of this process, at all.
+
+    Attributes:
+        height: The last block that was told of; -1 before the first. Whether it is there still, only the node can say.
     """
 
     def __init__(self, rpc_url: str, *, has_socket: bool = True) -> None:
+        self._rpc_url = rpc_url if has_socket else ""
+        self._near: NearNode | None = None
+        self._end_news: Callable[[], None] = lambda: None
+        self._told = anyio.Event()
         self._url = socket_url(rpc_url)
         self._socket: ClientConnection | None = None
         self._retry_at = 0.0 if has_socket else float("inf")
         self._turn = anyio.Lock()
-        self._height = -1
+        self.height = -1
         self._is_subscribed = False
 
     async def wait(self, beyond: int, *, poll_s: float) -> bool:
@@ -78,20 +87,51 @@ class HeadFeed:
         Returns:
             Whether the news told of such a block.
         """
+        node = near_node(self._rpc_url) if self._rpc_url else None
+        if node is not None:
+            await self._wait_near(node, beyond, longest_s=poll_s * 100)
+            return self.height > beyond
         if self._socket is None and anyio.current_time() < self._retry_at:
             await anyio.sleep(poll_s)
             return False
         with anyio.move_on_after(poll_s * 100):
             async with self._turn:
-                if self._height <= beyond:
+                if self.height <= beyond:
                     await self._listen(beyond)
-        return self._height > beyond
+        return self.height > beyond
 
     async def aclose(self) -> None:
         """Close the socket."""
+        self._forsake()
         if self._socket is not None:
             socket, self._socket = self._socket, None
             await socket.close()
+
+    async def _wait_near(self, node: NearNode, beyond: int, *, longest_s: float) -> None:
+        """Wait for a node that tells of its blocks without a socket."""
+        if node is not self._near:
+            self._forsake()
+            self._near, self._end_news = node, node.tell_heads(self._hear)
+            node.mourners.add(self._wake)
+            return  # a block may have come before: look first
+        if self.height <= beyond:
+            with anyio.move_on_after(longest_s):
+                await self._told.wait()
+
+    def _hear(self, message: bytes) -> None:
+        self._take(message)
+        self._wake()
+
+    def _wake(self) -> None:
+        self._told.set()
+        self._told = anyio.Event()
+
+    def _forsake(self) -> None:
+        """Hear no more of a node of this process."""
+        if self._near is not None:
+            self._end_news()
+            self._near.mourners.discard(self._wake)
+            self._near = None
 
     async def _listen(self, beyond: int) -> None:
         """Read heads until one is above `beyond`; on any failure leave, so that the caller looks for itself."""
@@ -100,7 +140,7 @@ class HeadFeed:
                 self._socket = await self._open()
                 await self._socket.send(_SUBSCRIBE)
                 return  # a block may have come before the subscription: look first
-            while self._height <= beyond:
+            while self.height <= beyond:
                 self._take(await self._socket.recv())
                 self._is_subscribed = True
         except (OSError, TimeoutError, WebSocketException, msgspec.MsgspecError, UnavailableError):
@@ -119,4 +159,4 @@ class HeadFeed:
         if message.error is not None:
             raise UnavailableError("the node offers no news of blocks")
         if message.params is not None:
-            self._height = quantity(message.params.result.number)
+            self.height = quantity(message.params.result.number)

@@ -97,12 +97,18 @@ class RawBlock(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     timestamp: str
     number: str | None = None
     hash: str | None = None
+    parent_hash: str | None = None
     base_fee_per_gas: str | None = None
 
     @property
     def name(self) -> Hash32 | None:
         """Its hash."""
         return _canonical(as_hash32, self.hash) if self.hash else None
+
+    @property
+    def parent(self) -> Hash32 | None:
+        """Hash of the block before it."""
+        return _canonical(as_hash32, self.parent_hash) if self.parent_hash else None
 
 
 def _canonical(door: Callable[[str], T], text: str) -> T:

@@ -17,7 +17,7 @@ import anyio
 
 from voisin.chain.calls import Call
 from voisin.chain.connection import Chain
-from voisin.chain.fees import FeeMeter
+from voisin.chain.fees import QUESTIONS, FeeMeter
 from voisin.chain.flights import Flight, Flights, SenderSettings
 from voisin.chain.logs import decode_logs
 from voisin.chain.node_values import RawReceipt, quantity
@@ -190,18 +190,20 @@ class Sender:
     # --- before sending ----------------------------------------------------------------------------------------------
 
     async def _prepare(self, call: Call) -> int:
-        """Try the call, which yields its gas limit, and read the nonce in the same request."""
+        """Try the call, which yields its gas limit; the same request reads the nonce and the fees where they are not known."""
+        launches, needs_nonce, needs_fees = self._launches, not self._is_counting, self._fees.is_stale
+        estimate: list[Request] = [("eth_estimateGas", (self._message(call),))] if call.gas is None else []
+        count = [self._count_request()] if needs_nonce else []
+        requests = [*estimate, *count, *(QUESTIONS if needs_fees else ())]
+        answers = await self.rpc.ask(requests) if requests else []
+        if needs_fees:
+            self._fees.hear(answers[len(estimate) + len(count) :])
+        if needs_nonce:
+            self._reading = (launches, quantity(answers[len(estimate)].read(str)))
         if call.gas is not None:
             return call.gas
-        launches, needs_nonce = self._launches, not self._is_counting
-        requests: list[Request] = [("eth_estimateGas", (self._message(call),))]
-        if needs_nonce:
-            requests.append(self._count_request())
-        estimate, *count = await self.rpc.ask(requests)
-        if needs_nonce:
-            self._reading = (launches, quantity(count[0].read(str)))
         try:
-            gas = quantity(estimate.read(str))
+            gas = quantity(answers[0].read(str))
         except (RevertError, NodeError) as error:
             raise await in_words(error, call, self._held) from None
         return gas * (100 + self._settings.gas_margin_percent) // 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -26,9 +26,10 @@ from voisin.chain.devnet.settings import DevnetSettings
 from voisin.chain.devnet.values import Block
 from voisin.chain.devnet.wire.dispatcher import Dispatcher
 from voisin.chain.devnet.wire.methods import MethodTable
-from voisin.chain.devnet.wire.params import Json
+from voisin.chain.devnet.wire.params import Json, Params
 from voisin.chain.devnet.wire.server import RpcApp
 from voisin.chain.devnet.wire.subscriptions import Subscriptions
+from voisin.chain.near import NearNode, Push, node_at
 from voisin.errors import UnavailableError
 from voisin.service.fast_http import FastHttpProtocol
 from voisin.service.serving import serve_app
@@ -130,8 +131,10 @@ async def serve_embedded(settings: DevnetSettings, *, clock: WallClock = time.ti
         limit = settings.max_request_bytes
         serving = serve_app(app, host=settings.host, port=settings.port, max_message_bytes=limit, http=FastHttpProtocol)
         url = await stack.enter_async_context(serving)
+        node = EmbeddedDevnet(url, chain_id=settings.chain_id, dispatcher=Dispatcher(table, max_batch=settings.max_batch))
+        stack.enter_context(node_at(url, NearNode(node.answer, partial(_tell_heads, subscriptions))))
         _log.info("devnet_started", url=url, chain_id=settings.chain_id, block=ledger.head.number)
-        yield EmbeddedDevnet(url, chain_id=settings.chain_id, dispatcher=Dispatcher(table, max_batch=settings.max_batch))
+        yield node
     _log.info("devnet_stopped")
 
 
@@ -216,6 +219,11 @@ async def _open_archive(lane: Lane, path: Path) -> AsyncIterator[Archive]:
     finally:
         with anyio.CancelScope(shield=True):
             await lane.run(archive.close)
+
+
+def _tell_heads(subscriptions: Subscriptions, push: Push) -> Callable[[], None]:
+    subscriptions.add(Params(["newHeads"], most=1), push)
+    return partial(subscriptions.drop_client, push)
 
 
 def _publish_on(loop: asyncio.AbstractEventLoop, subscriptions: Subscriptions, block: Block) -> None:
