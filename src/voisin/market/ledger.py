@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-from voisin.chain import Chain, EventRange, follow
+from voisin.chain import Chain, EventRange, Follower, FollowSettings
 from voisin.chain.rpc import NodeError
 from voisin.protocol.eip712 import Domain
 from voisin.protocol.ids import Address, DealId, Hash32, OrderHash, TaskId, from_hex
@@ -93,14 +93,15 @@ class Ledger(Protocol):
 class ChainLedger:
     """A ledger that asks a node; see `Ledger`."""
 
-    def __init__(self, chain: Chain, *, poll_s: float = 0.1) -> None:
+    def __init__(self, chain: Chain, *, poll_s: float = 0.1, gather_s: float = 0.0) -> None:
         """
         Args:
             chain: The open chain.
             poll_s: Pause between two looks for new blocks where the node does not announce them [s].
+            gather_s: How long news of a block waits for more [s].
         """
         self._chain = chain
-        self._poll_s = poll_s
+        self._how = FollowSettings(poll_s=poll_s, gather_s=gather_s)
 
     @property
     def domain(self) -> Domain:
@@ -164,4 +165,4 @@ class ChainLedger:
 
     def ranges(self, start_block: int, parent_hash: Hash32 | None) -> AsyncIterator[EventRange]:
         """Follow the events of hub and registries from a block on, for ever, in ranges without gap or overlap."""
-        return follow(self._chain, start_block, poll_s=self._poll_s, parent_hash=parent_hash)
+        return Follower(self._chain, start_block, parent_hash, self._how)

@@ -54,7 +54,7 @@ async def open_market(settings: MarketSettings) -> AsyncIterator[Market]:
         raise InputError("the market does not know its hub", hint="set VOISIN_MARKET_HUB to the hub's address")
     async with (
         open_chain(settings.rpc_url, settings.hub) as chain,
-        run_market(settings, ChainLedger(chain, poll_s=settings.poll_s)) as market,
+        run_market(settings, ChainLedger(chain, poll_s=settings.poll_s, gather_s=settings.gather_s)) as market,
     ):
         yield market
 

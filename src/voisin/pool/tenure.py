@@ -154,9 +154,10 @@ class Tenure:
         _log.info("scheduler_left", scheduler=self._name, session=self.lease.session, deals=len(self.lease.epochs))
 
     async def _renew(self, listener: Listener) -> None:
-        begun, was_valid = anyio.current_time(), self.is_valid
+        begun = anyio.current_time()
         before = dict(self.lease.epochs)
         self.company = await self._claims.renew(self.lease.session, self.url, self._lease_s)
+        had_lapsed = not self.is_valid  # perhaps while the database was asked: what came meanwhile was held back
         self._ends_at = begun + self._lease_s * (1 - MARGIN)
         lost = [deal for deal, epoch in before.items() if self.company.held.get(deal) != epoch == self.lease.epochs.get(deal)]
         lost = [deal for deal in lost if deal not in self._ending]
@@ -164,7 +165,7 @@ class Tenure:
             self.forget(lost)
             _log.warning("deals_lost", deals=lost, session=self.lease.session)
             listener.lost(lost)
-        if not was_valid:
+        if had_lapsed:
             listener.renewed()
         told = self._told
         is_news = told is None or told.peers != self.company.peers or told.leads != self.company.leads
