@@ -99,9 +99,7 @@ class ChainLedger:
     def ranges(self, start_block: int, parent_hash: Hash32 | None) -> AsyncIterator[EventRange]:
         """Follow the events of hub, registries and token from a block on, for ever, in ranges without gap or overlap."""
         settings = self._settings
-        how = FollowSettings(
-            poll_s=settings.poll_s, span=settings.span, with_token=True, lag_s=settings.lag_s, gather_s=settings.gather_s
-        )
+        how = FollowSettings(poll_s=settings.poll_s, span=settings.span, with_token=True, lag_s=settings.lag_s, gather_s=settings.gather_s)
         return Follower(self._chain, start_block, parent_hash, how)
 
     async def is_workerpool(self, entry: Address) -> bool:
