@@ -26,8 +26,8 @@ from voisin.errors import VoisinError
 from voisin.protocol.events import Event
 
 PAGES = Path(__file__).parent / "reference"
-ECOSYSTEM_ROUTES = {"market": ("voisin.market.ecosystem.api",)}
-"""Modules with the routes that a service has for the ecosystem's clients beside its own."""
+FURTHER_ROUTES = {"market": ("voisin.market.ecosystem.api",), "vault": ("voisin.vault.terms_api",)}
+"""Modules with routes that a service has beside those of its `api`."""
 EVERY_COMMAND = "Options of every command"
 
 
@@ -171,7 +171,7 @@ def routes() -> Iterator[str]:
     yield "The chain's node speaks Ethereum JSON-RPC at its root, over HTTP and WebSocket.\n"
     for service in ("market", "broker", "pool", "storage", "vault", "index"):
         yield f"## {service}\n"
-        modules = [f"voisin.{service}.api", *ECOSYSTEM_ROUTES.get(service, ())]
+        modules = [f"voisin.{service}.api", *FURTHER_ROUTES.get(service, ())]
         rows = [row for module in modules for row in routes_of(importlib.import_module(module))]
         yield from table(["path", "method", ""], sorted(rows))
 

@@ -26,11 +26,12 @@ from voisin.vault.cabinet import Cabinet
 from voisin.vault.database import open_database
 from voisin.vault.keyring import Box, Keyring
 from voisin.vault.memory import MemoryStore
-from voisin.vault.records import ChallengeRecord, IdentityRecord, ReleaseRecord, SecretRecord, VaultStore
+from voisin.vault.records import ChallengeRecord, IdentityRecord, SecretRecord, VaultStore
 from voisin.vault.schema import metadata
 from voisin.vault.service import open_service
 from voisin.vault.settings import VaultSettings
 from voisin.vault.store import SqlStore, open_store
+from voisin.vault.terms_records import ReleaseRecord
 from voisin.vault.twin import TWIN_DOMAIN, TwinLedger
 
 pytestmark = pytest.mark.anyio
@@ -232,7 +233,7 @@ async def test_nothing_lies_open_in_the_database(database_url: str) -> None:
         await fill(cabinet)
         key = await cabinet.challenge_key(task(1), await cabinet.challenge_of(task(1), UnixSeconds(0)))
         found: list[object] = []
-        async with store._engine.connect() as connection:
+        async with store.database.engine.connect() as connection:
             for table in metadata.sorted_tables:
                 for row in await connection.execute(table.select()):
                     found += row
@@ -283,8 +284,8 @@ TAMPERING = {
 async def test_changed_secrets_are_noticed(database_url: str, statement: str, ref: SecretRef) -> None:
     async with opened(database_url, KEY) as (cabinet, store):
         await fill(cabinet)
-        async with writing(store._engine) as connection:
-            if "min(box)" in statement and store._engine.dialect.name == "postgresql":
+        async with writing(store.database.engine) as connection:
+            if "min(box)" in statement and store.database.engine.dialect.name == "postgresql":
                 statement = statement.replace("min(box)", "box").replace("challenges)", "challenges LIMIT 1)")
             assert (await connection.execute(text(statement), {"bob": BOB} if ":bob" in statement else {})).rowcount >= 1
         with pytest.raises(TrustError, match="was changed or moved"):
@@ -304,7 +305,7 @@ async def test_changed_challenges_are_noticed(database_url: str, statement: str)
         await fill(cabinet)
         challenge = await cabinet.challenge_of(task(1), UnixSeconds(0))
         names = {name: value for name, value in (("one", task(1)), ("two", task(2)), ("three", task(3))) if f":{name}" in statement}
-        async with writing(store._engine) as connection:
+        async with writing(store.database.engine) as connection:
             assert (await connection.execute(text(statement), names)).rowcount == 1
         with pytest.raises(TrustError, match="was changed or moved"):
             await cabinet.challenge_key(task(3 if "three" in names else 1), challenge)

@@ -68,7 +68,7 @@ class Scene:
 
     def deal(self, *, tag: str = "tee,tdx", dataset: Address = DATASET, params: DealParams | None = None, index: int = 0) -> TaskId:
         """Add a deal with one open task; gives the task."""
-        made = _deal(self, tag, dataset, encode_params(params or DealParams()))
+        made = make_deal(self, tag, dataset, encode_params(params or DealParams()))
         name = DealId(Hash32(to_hex(keccak(msgspec.json.encode(made)))))
         task = task_id(name, index)
         self.ledger.deals[name] = made
@@ -101,7 +101,8 @@ async def make_scene(settings: VaultSettings | None = None) -> Scene:
     return scene
 
 
-def _deal(scene: Scene, tag: str, dataset: Address, params: str) -> Deal:
+def make_deal(scene: Scene, tag: str, dataset: Address, params: str) -> Deal:
+    """Make a deal as the hub has it."""
     nobody = Resource(ZERO_ADDRESS, ZERO_ADDRESS, NRLC(0))
     return Deal(
         app=Resource(APP, scene.app_owner.address, NRLC(1)),

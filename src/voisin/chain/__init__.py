@@ -14,7 +14,7 @@ from voisin.chain.connection import Chain, connect, open_chain
 from voisin.chain.deployment.place import Deployment, execute_plan
 from voisin.chain.deployment.plan import DeploymentPlan, DeploymentTerms, deployment_plan
 from voisin.chain.flights import SenderSettings
-from voisin.chain.follower import EventRange, Follower, FollowSettings, events_of, follow
+from voisin.chain.follower import EventRange, Follower, FollowSettings, WentBackError, events_of, follow, ranges_of
 from voisin.chain.logs import decode_logs
 from voisin.chain.node_values import RawLog
 from voisin.chain.rpc import NodeError, Rpc
@@ -41,6 +41,7 @@ __all__ = [
     "Submitted",
     "Turn",
     "Turns",
+    "WentBackError",
     "calls",
     "connect",
     "decode_logs",
@@ -49,4 +50,5 @@ __all__ = [
     "execute_plan",
     "follow",
     "open_chain",
+    "ranges_of",
 ]

@@ -16,7 +16,7 @@ from voisin.chain.registries import Registries
 from voisin.chain.rpc import Rpc
 from voisin.errors import InputError, RevertError
 from voisin.protocol.eip712 import Domain
-from voisin.protocol.ids import ZERO_ADDRESS, Address, from_hex
+from voisin.protocol.ids import ZERO_ADDRESS, Address, Hash32, from_hex
 from voisin.protocol.orders import OrderKind
 from voisin.protocol.rules import GROUP_MEMBER_PURPOSE
 from voisin.units import UnixSeconds, Wei
@@ -111,6 +111,10 @@ class Chain:
         name = "latest" if number is None else hex(number)
         block = await self.rpc.fetch(RawBlock, "eth_getBlockByNumber", name, False)
         return UnixSeconds(quantity(block.timestamp))
+
+    async def block_hash(self, number: int) -> Hash32 | None:
+        """Tell the hash of a block; None while the node does not know it."""
+        return (await self.rpc.fetch(RawBlock, "eth_getBlockByNumber", hex(number), False)).name
 
     async def native_balance(self, owner: Address) -> Wei:
         """Tell how much native coin, which pays for gas, an owner has [wei]."""

@@ -28,6 +28,12 @@ _log = structlog.get_logger()
 _WENT_BACK = "the development chain was reset or reverted, or the chain reorganised: delete the stored position and state, and start again"
 
 
+class WentBackError(StateError):
+    """The chain is not the one that was seen before: it reorganised, or was reset."""
+
+    code = "chain-went-back"
+
+
 @dataclass(frozen=True, slots=True)
 class EventRange:
     """
@@ -112,13 +118,31 @@ async def events_of(chain: Chain, first: int, last: int, *, with_token: bool = F
     """
     if last > (height := await chain.block_number()):
         raise StateError(f"block {last} is not there yet: the chain has {height}")
-    reader = _RangeReader(chain, FollowSettings(with_token=with_token), None)
-    found: list[Logged] = []
+    return [logged async for part in ranges_of(chain, first, last, with_token=with_token) for logged in part.events]
+
+
+async def ranges_of(
+    chain: Chain, first: int, last: int, *, parent_hash: Hash32 | None = None, with_token: bool = False
+) -> AsyncIterator[EventRange]:
+    """
+    Read a stretch of blocks once, range by range, each tied to the one before.
+
+    Args:
+        chain: The chain, which has these blocks.
+        first: The first block.
+        last: The last block.
+        parent_hash: Hash of the block before `first`, to notice a chain that went back since it was read.
+        with_token: Whether the token's own transfers are among the events.
+
+    Raises:
+        WentBackError: The chain went back.
+        UnavailableError: The node does not answer.
+    """
+    reader = _RangeReader(chain, FollowSettings(with_token=with_token), parent_hash)
     while first <= last:
         part = await reader.read(first, last)
-        found += part.events
+        yield part
         first = part.last + 1
-    return found
 
 
 class Follower(AsyncIterator[EventRange]):
@@ -202,7 +226,7 @@ class Follower(AsyncIterator[EventRange]):
         now = anyio.current_time()
         self._behind_since = self._behind_since or now
         if now - self._behind_since >= self._settings.lag_s:
-            raise StateError(f"the chain has {height} blocks, but block {self._next - 1} was seen already", hint=_WENT_BACK)
+            raise WentBackError(f"the chain has {height} blocks, but block {self._next - 1} was seen already", hint=_WENT_BACK)
 
     async def _stay_away(self, error: UnavailableError, backoff: Backoff) -> None:
         if not self._is_away:
@@ -261,7 +285,9 @@ class _RangeReader:
         if found is None:
             raise UnavailableError(f"the node does not say which block comes before block {block + 1}")
         if found != self._parent_hash:
-            raise StateError(f"block {block} is another one than was seen: its hash was {self._parent_hash}, now {found}", hint=_WENT_BACK)
+            raise WentBackError(
+                f"block {block} is another one than was seen: its hash was {self._parent_hash}, now {found}", hint=_WENT_BACK
+            )
 
 
 def _hash_of(block: RawBlock | None, number: int) -> Hash32:

@@ -66,7 +66,7 @@ class VaultDesk:
             InputError: There is one already, or none to replace.
             TrustError: The wallet does not own it.
         """
-        headers = await self._consent(wallet, PUSH_ACT, push_lines(ref, value))
+        headers = await self.consent(wallet, PUSH_ACT, push_lines(ref, value))
         headers["content-type"] = "text/plain; charset=utf-8"
         method = "PUT" if replace else "POST"
         return await self.service.call(
@@ -81,19 +81,19 @@ class VaultDesk:
             InputError: There is none.
             TrustError: The wallet does not own it.
         """
-        headers = await self._consent(wallet, DELETE_ACT, delete_lines(ref))
+        headers = await self.consent(wallet, DELETE_ACT, delete_lines(ref))
         return await self.service.call("DELETE", _path(ref), SecretEntry, filters=_query(ref), headers=headers)
 
     async def entries(self, wallet: Signer) -> tuple[SecretEntry, ...]:
         """List what a wallet pushed, names only."""
-        headers = await self._consent(wallet, LIST_ACT, {})
+        headers = await self.consent(wallet, LIST_ACT, {})
         return (await self.service.call("GET", "/v1/secrets", SecretPage, filters={"owner": wallet.address}, headers=headers)).secrets
 
     async def uses(self, wallet: Signer) -> AsyncGenerator[Release, None]:
         """Go through the uses of a wallet's secrets, newest first."""
         before: int | None = None
         while True:
-            headers = await self._consent(wallet, RELEASES_ACT, {})
+            headers = await self.consent(wallet, RELEASES_ACT, {})
             filters = {"owner": wallet.address, "before": before}
             page = await self.service.call("GET", "/v1/releases", ReleasePage, filters=filters, headers=headers)
             for release in page.releases:
@@ -101,12 +101,27 @@ class VaultDesk:
             if (before := page.next) is None:
                 return
 
-    async def _consent(self, wallet: Signer, act: str, about: Mapping[str, str]) -> dict[str, str]:
+    async def vault_id(self) -> VaultId:
+        """Tell which vault this is, as consents name it."""
         view = await self.view()
-        vault = VaultId(vault=view.vault, chain_id=view.chain_id, hub=view.hub)
+        return VaultId(vault=view.vault, chain_id=view.chain_id, hub=view.hub)
+
+    async def consent(self, wallet: Signer, act: str, about: Mapping[str, str]) -> dict[str, str]:
+        """
+        Sign an act for this vault.
+
+        Args:
+            wallet: Whose wish it is.
+            act: What the vault shall do.
+            about: To what.
+
+        Returns:
+            The header that carries the consent.
+        """
         until = UnixSeconds(int(self._wall()) + CONSENT_S)
         nonce = Hash32(to_hex(secrets.token_bytes(32)))
-        return {CONSENT_HEADER: write_consent(give_consent(wallet, vault, act, about, nonce=nonce, until=until))}
+        signed = give_consent(wallet, await self.vault_id(), act, about, nonce=nonce, until=until)
+        return {CONSENT_HEADER: write_consent(signed)}
 
 
 def _path(ref: SecretRef) -> str:

@@ -10,6 +10,9 @@ from typing import Final
 
 import msgspec
 
+from voisin.protocol.ids import Hash32
+from voisin.units import UnixSeconds
+
 _TDX: Final = (0x81).to_bytes(4, "little")
 
 
@@ -41,3 +44,33 @@ class NitroDocument(msgspec.Struct, frozen=True, tag_field="kind", tag="aws-nitr
 
 
 Evidence = SimulatedEvidence | IntelQuote | SnpReport | NitroDocument
+
+
+class KeptEvidence(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="verified"):
+    """
+    Real evidence as a vault keeps it with each use of a secret: anyone who has it can verify it again.
+
+    Attributes:
+        evidence: What the enclave showed.
+        collateral: What its maker had published; None for evidence that brings all of it.
+        binding: What it had to be made over.
+        verified_at: When it was verified.
+    """
+
+    evidence: Evidence
+    collateral: msgspec.Raw
+    binding: Hash32
+    verified_at: UnixSeconds
+
+
+def technology_of(evidence: Evidence) -> str:
+    """Say in one word what kind of evidence this is, as `voisin.attestation.Technology` spells it; what it says of itself."""
+    match evidence:
+        case IntelQuote():
+            return "intel-tdx" if evidence.is_tdx else "intel-sgx"
+        case SnpReport():
+            return "amd-sev-snp"
+        case NitroDocument():
+            return "aws-nitro"
+        case SimulatedEvidence():
+            return "simulated"

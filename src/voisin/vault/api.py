@@ -12,6 +12,16 @@ The vault's wire: HTTP with JSON, problems for errors; beside it the routes of t
 | GET /v1/releases?owner=&before= | `ReleasePage`: who used an account's secrets; needs its consent |
 | POST /v1/tasks/{task_id}/challenge | `TaskChallenge`; needs the consent of the workerpool's owner |
 | POST /v1/sessions | `SealedSession` for a `SessionRequest` |
+| POST /v1/shares | `SealedSession` with `TaskShares`, for a `SessionRequest` under another act: one of several keepers of a key |
+| POST /v1/datasets/{dataset}/terms | `TermsEntry`: the `TermsPush` is kept; needs the consent of the dataset's owner |
+| GET /v1/datasets/{dataset}/terms | `TermsPage`: the dataset's orders with terms of use |
+| GET /v1/terms/{order_hash} | `TermsEntry` |
+| POST /v1/datasets/{dataset}/revocation?order= | `TermsPage`: one order, or all, revoked; needs the consent of the dataset's owner |
+| GET /v1/datasets/{dataset}/uses?since=&before= | `UsePage`: the owner's ledger; needs his consent |
+| GET /v1/tasks/{task_id}/evidence | `TaskEvidence`: what enclaves showed |
+| GET /v1/tasks/{task_id}/result | `HeldResult`: whether the result waits for a release |
+| POST /v1/tasks/{task_id}/release | `HeldResult`, released; needs the consent of the dataset's owner |
+| POST /v1/tasks/{task_id}/result-key | `SealedResultKey` for a `ResultKeyRequest`; needs the reader's consent, or the owner's |
 | GET /v1/health | `VaultHealth` |
 | GET /metrics | figures for Prometheus |
 | GET /schema/openapi.json | this, for programs |
@@ -23,20 +33,17 @@ from __future__ import annotations
 
 import time
 from http import HTTPStatus
-from typing import Annotated
 
 from litestar import Litestar, delete, get, post, put
 from litestar.config.cors import CORSConfig
-from litestar.di import NamedDependency, Provide
+from litestar.di import Provide
 from litestar.enums import ScopeType
 from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.params import FromPath, FromQuery, HeaderParameter, SkipValidation
+from litestar.params import FromPath, FromQuery
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from voisin.errors import InputError
-from voisin.protocol.api import Problem
 from voisin.protocol.consent import CONSENT_HEADER, read_consent
 from voisin.protocol.ids import TaskId, as_address, as_hash32
 from voisin.protocol.secrets import (
@@ -51,7 +58,7 @@ from voisin.protocol.secrets import (
 )
 from voisin.protocol.sessions import SealedSession, TaskChallenge, read_request
 from voisin.service.limits import Buckets, TooOftenError
-from voisin.service.problems import PROBLEM_TYPE, AnyRequest, Problems
+from voisin.service.problems import AnyRequest, Problems
 from voisin.vault.ecosystem import (  # noqa: F401  (the routes of this service, for its page in docs/reference)
     check_app_secret,
     check_dataset_key,
@@ -67,28 +74,14 @@ from voisin.vault.ecosystem import (  # noqa: F401  (the routes of this service,
 from voisin.vault.openapi import PushOperation, SessionOperation
 from voisin.vault.safe import AbsentError
 from voisin.vault.service import VaultHealth, VaultService
+from voisin.vault.terms_api import HANDLERS
+from voisin.vault.wire import PROBLEMS, ConsentHeader, Vault
 
 API_VERSION = "1.0.0"
 METRICS_TYPE = "text/plain; version=0.0.4"
 
 _ROUTES = "GET /schema/openapi.json lists the routes and their methods"
 _PROBLEMS = Problems("vault", _ROUTES, {AbsentError: HTTPStatus.NOT_FOUND, TooOftenError: HTTPStatus.TOO_MANY_REQUESTS})
-
-Vault = NamedDependency[SkipValidation[VaultService]]
-ConsentHeader = Annotated[str | None, HeaderParameter(name=CONSENT_HEADER, description="<signer>:<nonce>:<until>:<signature>")]
-
-PROBLEMS = {
-    status: ResponseSpec(data_container=Problem, media_type=PROBLEM_TYPE, description=meaning, generate_examples=False)
-    for status, meaning in (
-        (400, "What was given cannot be used"),
-        (403, "A signature or consent was refused"),
-        (404, "There is no such secret"),
-        (409, "Not in this state: there already, used before, not live"),
-        (413, "The body is too long"),
-        (429, "Too many requests"),
-        (503, "The chain or the database does not answer"),
-    )
-}
 
 
 @get("/v1/vault", responses=PROBLEMS)
@@ -199,6 +192,7 @@ def create_app(service: VaultService) -> Litestar:
             open_session,
             health,
             metrics,
+            *HANDLERS,
             ecosystem,
         ],
         dependencies={"vault": Provide(lambda: service, sync_to_thread=False)},

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from voisin.errors import StateError, TrustError
 from voisin.protocol.codec import encode
 from voisin.protocol.eip712 import Domain
-from voisin.protocol.ids import Address, TaskId
+from voisin.protocol.ids import Address, Hash32, TaskId, from_hex
 from voisin.protocol.secrets import SecretRef, SecretValue
-from voisin.protocol.signatures import KeySigner
+from voisin.protocol.signatures import KeySigner, sign_message
 from voisin.units import UnixSeconds
 from voisin.vault.keyring import Box, Keyring, Place
 from voisin.vault.records import ChallengeRecord, IdentityRecord, Resealed, SecretRecord, VaultStore
@@ -153,6 +153,14 @@ class Cabinet:
         if key.address != challenge:
             raise TrustError("a challenge of the vault was changed", hint="bring the database back from a backup")
         return key
+
+    def sign(self, digest: Hash32) -> str:
+        """Sign 32 bytes (as an Ethereum signed message) with the vault's own key."""
+        return sign_message(KeySigner(self._mark_key), from_hex(digest))
+
+    def hold_key(self, task_id: TaskId) -> bytes:
+        """Give the key under which the result of a task waits for its release: always the same, and nobody else can make it."""
+        return hmac.digest(self._mark_key, b"voisin held result 1" + from_hex(task_id), "sha256")
 
     def _former_mark(self, record: SecretRecord) -> str:
         try:

@@ -15,7 +15,7 @@ import structlog
 from voisin.errors import InputError, TrustError
 from voisin.protocol.codec import decode, encode
 from voisin.protocol.consent import VaultId
-from voisin.protocol.evidence import Evidence, SimulatedEvidence
+from voisin.protocol.evidence import Evidence, KeptEvidence, SimulatedEvidence
 from voisin.protocol.ids import Hash32, from_hex
 from voisin.protocol.sessions import SessionRequest, evidence_binding
 from voisin.units import UnixSeconds
@@ -28,23 +28,6 @@ if TYPE_CHECKING:
 HTTP_TIMEOUT_S = 20
 
 _log = structlog.get_logger()
-
-
-class KeptEvidence(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag="verified"):
-    """
-    Real evidence as it is kept with each use of a secret: anyone who has it can verify it again.
-
-    Attributes:
-        evidence: What the enclave showed.
-        collateral: What its maker had published; None for evidence that brings all of it.
-        binding: What it had to be made over.
-        verified_at: When it was verified.
-    """
-
-    evidence: Evidence
-    collateral: msgspec.Raw
-    binding: Hash32
-    verified_at: UnixSeconds
 
 
 class RealEnclaves:

@@ -9,16 +9,25 @@ Source: pool-semantics.md 3.2, 3.3; TasksFacet's check of authorisations.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from voisin.errors import InputError, StateError
+from voisin.errors import InputError, StateError, TrustError
+from voisin.protocol.data_use import BEFORE_RELEASE, Use, broken_conditions
 from voisin.protocol.ids import ZERO_ADDRESS, Address, TaskId
 from voisin.protocol.params import parse_params
 from voisin.protocol.records import Deal, Task, TaskStatus
 from voisin.protocol.secrets import RESULT_KEY, SecretKind, SecretRef, checked_ref
 from voisin.protocol.sessions import requester_secret_numbers
 from voisin.protocol.tags import needs_enclave
+from voisin.protocol.vault_terms import TermsEntry
 from voisin.units import UnixSeconds
+
+
+class TermsError(TrustError):
+    """A use is not what the owner's terms of use allow."""
+
+    code = "terms-of-use"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,3 +105,34 @@ def _requester_ref(requester: Address, name: str) -> SecretRef:
         return checked_ref(SecretRef(SecretKind.REQUESTER, requester, name))
     except InputError as error:
         raise InputError(f"the deal names a secret that cannot be: {error.message}", hint=error.hint) from None
+
+
+def require_use(entry: TermsEntry, deal: Deal, use: Use, restored_at: UnixSeconds) -> None:
+    """
+    See that a task may have the key of a dataset with terms of use.
+
+    Args:
+        entry: The order that the deal, or its list, names, with its terms.
+        deal: The deal.
+        use: The facts.
+        restored_at: When the vault's records were last found to have forgotten something; 0 for never.
+
+    Raises:
+        TermsError: It may not; every reason is named.
+    """
+    reasons = [*_standing_reasons(entry, deal, restored_at)]
+    reasons += [broken.reason for broken in broken_conditions(entry.terms, use, judged=BEFORE_RELEASE)]
+    if reasons:
+        hint = "the vault shows the terms of use of each order"
+        raise TermsError(f"the terms of use of dataset {entry.terms.dataset} do not allow this: {'; '.join(reasons)}", hint=hint)
+
+
+def _standing_reasons(entry: TermsEntry, deal: Deal, restored_at: UnixSeconds) -> Iterator[str]:
+    if entry.revoked_at:
+        yield f"the owner revoked the order at {entry.revoked_at}"
+    if deal.trust > 1:
+        yield f"one enclave gets the key of a task, and the deal asks for a trust of {deal.trust}, which takes several"
+    if restored_at and deal.start_time <= restored_at:
+        yield f"the vault's records were restored at {restored_at}, and a task of a deal from before may have had its key"
+    if restored_at and entry.pushed_at <= restored_at:
+        yield f"the vault's records were restored at {restored_at}, and the owner has not confirmed the order since"

@@ -7,11 +7,18 @@ from collections.abc import Sequence
 from voisin.protocol.ids import Address, Hash32, TaskId
 from voisin.protocol.secrets import Release, SecretRef
 from voisin.units import UnixSeconds
-from voisin.vault.records import ChallengeRecord, IdentityRecord, ReleaseRecord, Resealed, SecretRecord
+from voisin.vault.records import ChallengeRecord, IdentityRecord, Resealed, SecretRecord
+from voisin.vault.terms_memory import MemoryTermsStore
+from voisin.vault.terms_records import ReleaseRecord
 
 
 class MemoryStore:
-    """A vault's records in memory."""
+    """
+    A vault's records in memory.
+
+    Attributes:
+        terms: The records of data with terms of use.
+    """
 
     def __init__(self) -> None:
         self._identity: IdentityRecord | None = None
@@ -20,6 +27,7 @@ class MemoryStore:
         self._former: set[str] = set()
         self._nonces: dict[tuple[Address, Hash32], UnixSeconds] = {}
         self._releases: list[ReleaseRecord] = []
+        self.terms = MemoryTermsStore(self._releases)
 
     async def identity(self) -> IdentityRecord | None:
         """Find the vault's own key; None in a new vault."""

@@ -45,6 +45,26 @@ class PushOperation(Operation):
 
 
 @dataclass
+class TermsOperation(Operation):
+    """Pushing an order with its terms of use; both have more members than are named here, see `voisin.protocol.vault_terms`."""
+
+    def __post_init__(self) -> None:
+        anything = Schema(type=OpenAPIType.OBJECT)
+        key = Schema(type=OpenAPIType.STRING, max_length=MAX_SECRET_BYTES)
+        schema = Schema(type=OpenAPIType.OBJECT, properties={"order": anything, "terms": anything, "key": key}, required=["order", "terms"])
+        self.request_body = RequestBody(content={"application/json": OpenAPIMediaType(schema=schema)}, required=True)
+
+
+@dataclass
+class ResultKeyOperation(Operation):
+    """Asking for the key of a held result."""
+
+    def __post_init__(self) -> None:
+        schema = Schema(type=OpenAPIType.OBJECT, properties={"reader_key": _TEXT}, required=["reader_key"])
+        self.request_body = RequestBody(content={"application/json": OpenAPIMediaType(schema=schema)}, required=True)
+
+
+@dataclass
 class SessionOperation(Operation):
     """Opening a session."""
 

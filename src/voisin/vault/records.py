@@ -10,6 +10,7 @@ from voisin.protocol.ids import Address, Hash32, TaskId
 from voisin.protocol.secrets import Release, SecretRef
 from voisin.units import UnixSeconds
 from voisin.vault.keyring import Box
+from voisin.vault.terms_records import ReleaseRecord, TermsStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +41,16 @@ class IdentityRecord:
     box: Box
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseRecord:
-    """A use of a secret, and whose it was at that time."""
-
-    owner: Address
-    release: Release
-
-
 Resealed = SecretRecord | ChallengeRecord | IdentityRecord
 
 
 class VaultStore(Protocol):
     """The records of a vault. Every call that changes something is one transaction, kept whole or not at all."""
+
+    @property
+    def terms(self) -> TermsStore:
+        """The records of data with terms of use."""
+        ...
 
     async def identity(self) -> IdentityRecord | None:
         """Find the vault's own key; None in a new vault."""

@@ -12,16 +12,22 @@ from voisin.errors import UnavailableError
 from voisin.protocol.consent import VaultId
 from voisin.protocol.ids import Address
 from voisin.protocol.secrets import VaultView
+from voisin.vault.book import Book
 from voisin.vault.cabinet import Cabinet
+from voisin.vault.conditions import Conditions
 from voisin.vault.consents import Consents
 from voisin.vault.evidence import Attestor, RealEnclaves
+from voisin.vault.held import HeldResults
 from voisin.vault.keyring import Keyring
 from voisin.vault.ledger import Ledger
+from voisin.vault.mark import open_mark
 from voisin.vault.metrics import VaultMetrics
 from voisin.vault.records import VaultStore
 from voisin.vault.safe import Safe
 from voisin.vault.sessions import Sessions
 from voisin.vault.settings import VaultSettings
+from voisin.vault.standing import Memory
+from voisin.vault.terms import TermsDesk
 
 
 class VaultHealth(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +45,9 @@ class VaultService:
         settings: How it is set up.
         safe: Its secrets, as their owners deal with them.
         sessions: The vault as pools and workers deal with it.
+        terms: Terms of use, as owners deal with them.
+        held: Results that wait for a release.
+        memory: What must never be forgotten.
         metrics: What it counts.
     """
 
@@ -70,7 +79,13 @@ class VaultService:
         self._consents = consents
         self.safe = Safe(cabinet, ledger, consents)
         attestor = Attestor(self.id, allow_simulated=settings.allow_simulated, real=real, now=consents.now)
-        self.sessions = Sessions(cabinet, ledger, consents, attestor)
+        terms = cabinet.store.terms
+        self.memory = Memory(terms, open_mark(settings, address), ledger)
+        self._book = Book(terms, ledger)
+        conditions = Conditions(terms, ledger, self._book, self.memory)
+        self.terms = TermsDesk(cabinet, ledger, consents, self.memory)
+        self.held = HeldResults(cabinet, ledger, consents, conditions)
+        self.sessions = Sessions(cabinet, ledger, consents, attestor, conditions=conditions, memory=self.memory)
 
     def view(self) -> VaultView:
         """Present the vault."""
@@ -95,7 +110,8 @@ class VaultService:
         return VaultHealth(status="ok", chain_id=self.id.chain_id)
 
     async def sweep(self) -> int:
-        """Delete challenges of ended tasks and spent nonces; answers how many challenges."""
+        """Delete challenges of ended tasks and spent nonces, and read new deals; answers how many challenges."""
+        await self._book.catch_up()
         return await self._cabinet.store.forget(wall=self._consents.now(), chain=await self._ledger.now())
 
 
@@ -120,6 +136,10 @@ async def open_service(
 
     Raises:
         TrustError: The keyring does not open the records.
+        UnavailableError: The chain or the mark does not answer.
     """
     cabinet = Cabinet(store, keyring, ledger.domain, secrets.token_bytes)
-    return VaultService(settings, cabinet, ledger, await cabinet.open(), wall, real)
+    address = await cabinet.open()
+    service = VaultService(settings, cabinet, ledger, address, wall, real)
+    await service.memory.open()
+    return service

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import structlog
 from msgspec.structs import replace
 
 from voisin.errors import InputError, StateError, TrustError
 from voisin.protocol.consent import Consent
+from voisin.protocol.data_terms import Review
+from voisin.protocol.evidence import technology_of
 from voisin.protocol.ids import ZERO_ADDRESS, Address, Hash32, TaskId, to_hex
+from voisin.protocol.orders import OrderKind
 from voisin.protocol.params import parse_params
 from voisin.protocol.records import Deal, Task
 from voisin.protocol.results import authorization_digest
@@ -19,40 +23,63 @@ from voisin.protocol.sessions import (
     CHALLENGE_ACT,
     MIN_BULK_VOLUME,
     SESSION_ACT,
+    SHARE_ACT,
     SealedSession,
     SessionRequest,
     TaskChallenge,
     TaskSecrets,
+    TaskShares,
     challenge_lines,
     seal_secrets,
+    seal_shares,
     session_lines,
 )
-from voisin.units import UnixSeconds
+from voisin.protocol.shamir import is_share
+from voisin.protocol.vault_terms import DataUse, SessionEvidence, TaskEvidence, evidence_digest
+from voisin.units import NRLC
 from voisin.vault.cabinet import Cabinet, Held
+from voisin.vault.conditions import Conditions, Granted
 from voisin.vault.consents import Consents
 from voisin.vault.evidence import Attestor
 from voisin.vault.ledger import Ledger
-from voisin.vault.machine import authorizer, grant_of, require_enclave, require_live
-from voisin.vault.records import ReleaseRecord
+from voisin.vault.machine import TermsError, authorizer, grant_of, require_enclave, require_live
+from voisin.vault.standing import Memory
+from voisin.vault.terms_records import ReleaseRecord, Serving, Turnout
 
 _log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A request whose worker was sent, whose enclave showed enough, and whose task is live; and what the enclave showed, as it is kept."""
+
+    request: SessionRequest
+    task: Task
+    deal: Deal
+    shown: SessionEvidence
 
 
 class Sessions:
     """The vault as pools and workers deal with it."""
 
-    def __init__(self, cabinet: Cabinet, ledger: Ledger, consents: Consents, attestor: Attestor) -> None:
+    def __init__(
+        self, cabinet: Cabinet, ledger: Ledger, consents: Consents, attestor: Attestor, *, conditions: Conditions, memory: Memory
+    ) -> None:
         """
         Args:
             cabinet: The sealed records.
             ledger: The chain.
             consents: Takes consents.
             attestor: Decides whether an enclave has shown enough.
+            conditions: Judges uses of data with terms.
+            memory: Makes changes that must never be forgotten.
         """
         self._cabinet = cabinet
         self._ledger = ledger
         self._consents = consents
         self._attestor = attestor
+        self._conditions = conditions
+        self._memory = memory
 
     async def challenge(self, task_id: TaskId, consent: Consent) -> TaskChallenge:
         """
@@ -82,20 +109,74 @@ class Sessions:
         Raises:
             StateError: The task is not live, its deal asks for no enclave, or a secret that the deal needs was never pushed.
             TrustError: The worker was not sent to this task with this challenge, did not sign, or its enclave shows too little.
+            TermsError: The terms of use of the deal's dataset do not allow it, or another enclave got its key for this task.
             UnavailableError: The service of the enclave's maker does not answer.
         """
+        admitted = await self._admit(request, SESSION_ACT)
+        task, deal = admitted.task, admitted.deal
+        key = await self._cabinet.challenge_key(request.task_id, request.enclave)
+        granted = await self._conditions.of_deal(task, deal, request.evidence)
+        secrets, used = await self._collect(deal, Hash32(to_hex(key.expose_key())))
+        bulk, listed = await self._bulk(request, task, deal)
+        secrets = replace(
+            secrets,
+            bulk_keys={entry: held.value.expose() for entry, held in bulk.items()},
+            bulk_terms={each.entry.terms.dataset: each.entry.terms for each in listed},
+            terms=None if granted is None else granted.entry.terms,
+            purpose=parse_params(deal.params).voisin_purpose,
+            app_checksum=await self._ledger.checksum_of(OrderKind.APP, deal.app.pointer) or "",
+            dataset_checksum=await self._dataset_checksum(deal),
+            hold_key=self._hold_key(request.task_id, granted),
+        )
+        used += bulk.values()
+        await self._record(admitted, used, ([granted] if granted else []) + listed)
+        return seal_secrets(secrets, request, self._consents.vault)
+
+    async def shares(self, request: SessionRequest) -> SealedSession:
+        """
+        Seal this vault's share of a dataset's key to an enclave's key, for a task whose challenge another vault made.
+
+        Args:
+            request: What the worker asks for; the consent is under `SHARE_ACT`.
+
+        Raises:
+            StateError: The task is not live, its deal asks for no enclave, or this vault has no share.
+            TrustError: The worker was not sent to this task with this challenge, did not sign, or its enclave shows too little.
+            TermsError: The terms of use do not allow it, or another enclave got the share for this task.
+            UnavailableError: The service of the enclave's maker does not answer.
+        """
+        admitted = await self._admit(request, SHARE_ACT)
+        dataset = admitted.deal.dataset.pointer
+        granted = await self._conditions.of_deal(admitted.task, admitted.deal, request.evidence)
+        held = None if granted is None else await self._cabinet.secret(SecretRef(SecretKind.DATASET, dataset))
+        if granted is None or held is None or not is_share(held.value.expose()):
+            hint = "ask the vaults that the terms of use name"
+            raise StateError(f"this vault has no share of the key of task {request.task_id}'s dataset", hint=hint)
+        await self._record(admitted, [held], [granted])
+        shares = TaskShares(task_id=request.task_id, shares={dataset: held.value.expose()})
+        return seal_shares(shares, request, self._consents.vault)
+
+    async def evidence(self, task_id: TaskId) -> TaskEvidence:
+        """Show what the enclaves showed that got the secrets of a task."""
+        vault = self._consents.vault
+        found = await self._cabinet.store.terms.evidence_of(task_id)
+        return TaskEvidence(task_id=task_id, vault=vault.vault, chain_id=vault.chain_id, hub=vault.hub, sessions=tuple(found))
+
+    async def _admit(self, request: SessionRequest, act: str) -> Admitted:
         self._attestor.require_kind(request.evidence)
         task, deal = await self._live(request.task_id)
         await self._require_authorized(request, deal)
-        await self._consents.take(request.consent, SESSION_ACT, session_lines(request), by=request.worker)
-        kept = await self._attestor.require(request)
-        key = await self._cabinet.challenge_key(request.task_id, request.enclave)
-        secrets, used = await self._collect(deal, Hash32(to_hex(key.expose_key())))
-        bulk = await self._bulk(request, task, deal)
-        secrets = replace(secrets, bulk_keys={entry: held.value.expose() for entry, held in bulk.items()})
-        used += bulk.values()
-        await self._record(request, task, deal, used, kept)
-        return seal_secrets(secrets, request, self._consents.vault)
+        await self._consents.take(request.consent, act, session_lines(request), by=request.worker)
+        shown = SessionEvidence(
+            at=self._consents.now(),
+            worker=request.worker,
+            enclave=request.enclave,
+            session_key=request.session_key,
+            kept=await self._attestor.require(request),
+            signature="0x",
+        )
+        signature = self._cabinet.sign(evidence_digest(self._consents.vault, request.task_id, shown))
+        return Admitted(request, task, deal, replace(shown, signature=signature))
 
     async def _live(self, task_id: TaskId) -> tuple[Task, Deal]:
         task = require_live(task_id, await self._ledger.task(task_id), await self._ledger.now())
@@ -130,21 +211,39 @@ class Sessions:
         )
         return secrets, [held for held in (dataset, reader, app, *requester.values()) if held is not None]
 
-    async def _bulk(self, request: SessionRequest, task: Task, deal: Deal) -> dict[Address, Held]:
+    async def _dataset_checksum(self, deal: Deal) -> str:
+        if deal.dataset.pointer == ZERO_ADDRESS:
+            return ""
+        return await self._ledger.checksum_of(OrderKind.DATASET, deal.dataset.pointer) or ""
+
+    def _hold_key(self, task_id: TaskId, granted: Granted | None) -> str:
+        if granted is None or granted.entry.terms.review is Review.NONE:
+            return ""
+        return to_hex(self._cabinet.hold_key(task_id))
+
+    async def _bulk(self, request: SessionRequest, task: Task, deal: Deal) -> tuple[dict[Address, Held], list[Granted]]:
         """
-        Find the keys of the datasets of a task's list. What the deal may not open, or has no key here, is left out: the rest still runs.
+        Find the keys of the datasets of a task's list, and the terms of those that have some. What the deal may not open, what terms do
+        not allow, or has no key here, is left out: the rest still runs.
 
         Source: pool-semantics.md 3.3.
         """
         if not request.bulk or not parse_params(deal.params).bulk_cid:
-            return {}
-        found = {}
+            return {}, []
+        found, listed = {}, []
         for order in request.bulk:
             is_allowed = order.volume >= MIN_BULK_VOLUME and await self._ledger.may_open(order, task.deal_id)
             held = await self._cabinet.secret(SecretRef(SecretKind.DATASET, order.dataset)) if is_allowed else None
-            if held is not None:
-                found[order.dataset] = held
-        return found
+            if held is None or order.dataset in found:
+                continue
+            try:
+                granted = await self._conditions.of_listed(order, deal, request.evidence)
+            except TermsError as error:
+                _log.info("dataset_left_out", task_id=request.task_id, dataset=order.dataset, reason=error.message)
+                continue
+            found[order.dataset] = held
+            listed += [granted] if granted else []
+        return found, listed
 
     async def _needed(self, ref: SecretRef) -> Held:
         held = await self._cabinet.secret(ref)
@@ -152,27 +251,63 @@ class Sessions:
             raise StateError(f"the deal needs the {ref}, which this vault does not have", hint="its owner pushes it first")
         return held
 
-    async def _record(self, request: SessionRequest, task: Task, deal: Deal, used: list[Held], kept: str) -> None:
-        at = self._consents.now()
-        await self._cabinet.store.add_releases([_release(held, request, task, deal, at=at, kept=kept) for held in used])
+    async def _record(self, admitted: Admitted, used: list[Held], granted: list[Granted]) -> None:
+        request = admitted.request
+        releases = [_release(held, admitted) for held in used]
+        if granted:
+            await self._serve(admitted, releases, [_use(each, admitted) for each in granted])
+        else:
+            await self._cabinet.store.terms.add_evidence(request.task_id, admitted.shown, releases)
         _log.info("session_opened", task_id=request.task_id, worker=request.worker, secrets=[str(held.ref) for held in used])
 
+    async def _serve(self, admitted: Admitted, releases: list[ReleaseRecord], uses: list[DataUse]) -> None:
+        request = admitted.request
+        serving = Serving(request.task_id, request.worker, request.session_key, admitted.shown, uses, releases)
+        turnout = await self._memory.change(lambda: self._cabinet.store.terms.serve(serving))
+        if turnout is Turnout.TAKEN:
+            hint = "a task gets its keys once; if the machine that got them is gone, the requester gets the money back"
+            raise TermsError(f"another enclave got the keys of task {request.task_id}", hint=hint)
+        if turnout is Turnout.REVOKED:
+            raise TermsError("the owner has just revoked the order", hint="the requester gets the money back")
 
-def _release(held: Held, request: SessionRequest, task: Task, deal: Deal, *, at: UnixSeconds, kept: str) -> ReleaseRecord:
+
+def _release(held: Held, admitted: Admitted) -> ReleaseRecord:
+    deal = admitted.deal
     release = Release(
-        at=at,
+        at=admitted.shown.at,
         kind=held.ref.kind,
         holder=held.ref.holder,
         name=held.ref.name,
-        task_id=request.task_id,
-        deal_id=task.deal_id,
+        task_id=admitted.request.task_id,
+        deal_id=admitted.task.deal_id,
         app=deal.app.pointer,
         workerpool=deal.workerpool.pointer,
         requester=deal.requester,
-        worker=request.worker,
-        evidence=kept,
+        worker=admitted.request.worker,
+        evidence=admitted.shown.kept,
     )
     return ReleaseRecord(held.pushed_by, release)
+
+
+def _use(granted: Granted, admitted: Admitted) -> DataUse:
+    deal, entry = admitted.deal, granted.entry
+    return DataUse(
+        id=0,
+        at=admitted.shown.at,
+        dataset=entry.terms.dataset,
+        order_hash=entry.order_hash,
+        number=granted.number,
+        task_id=admitted.request.task_id,
+        deal_id=admitted.task.deal_id,
+        app=deal.app.pointer,
+        workerpool=deal.workerpool.pointer,
+        requester=deal.requester,
+        beneficiary=deal.beneficiary,
+        worker=admitted.request.worker,
+        price=deal.dataset.price if deal.dataset.pointer == entry.terms.dataset else NRLC(0),
+        purpose=parse_params(deal.params).voisin_purpose,
+        technology=technology_of(admitted.request.evidence),
+    )
 
 
 def _text(held: Held | None) -> str:

@@ -25,6 +25,10 @@ class VaultSettings(BaseSettings):
         None, description="File of the keys that records are sealed under, the newest first; not in the folder of the database."
     )
     key: SecretStr = Field(SecretStr(""), description="The same keys given directly, with commas between them, in place of the file.")
+    mark_file: Path | None = Field(
+        None,
+        description="File outside of the database with the number of changes that must never be forgotten; beside the key file by default.",
+    )
     rpc_url: str = Field("http://127.0.0.1:8545", description="JSON-RPC address of the chain's node.")
     hub: Address = Field(ZERO_ADDRESS, description="The hub whose tasks are served; it must be set.")
     host: str = Field("127.0.0.1", description="Address to listen on.")

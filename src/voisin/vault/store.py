@@ -5,20 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-import anyio
 from sqlalchemy import ColumnElement, Delete, Row, Update, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from voisin.protocol.eip712 import Domain
 from voisin.protocol.ids import Address, Hash32, TaskId
 from voisin.protocol.secrets import Release, SecretKind, SecretRef
-from voisin.service.databases import writing
 from voisin.units import UnixSeconds
-from voisin.vault.database import RECORDS, open_database
+from voisin.vault.database import Transactions, open_database
 from voisin.vault.keyring import Box
-from voisin.vault.records import ChallengeRecord, IdentityRecord, ReleaseRecord, Resealed, SecretRecord
+from voisin.vault.records import ChallengeRecord, IdentityRecord, Resealed, SecretRecord
 from voisin.vault.schema import challenges, former, nonces, releases, secrets, vault
+from voisin.vault.terms_records import ReleaseRecord
+from voisin.vault.terms_store import SqlTermsStore, release_row
 
 
 @asynccontextmanager
@@ -34,29 +33,22 @@ async def open_store(database_url: str, domain: Domain) -> AsyncIterator[SqlStor
 
 
 class SqlStore:
-    """A vault's records in a database. What was answered survives the process: every write is committed before it answers."""
+    """
+    A vault's records in a database. What was answered survives the process: every write is committed before it answers.
+
+    Attributes:
+        database: The way into it.
+        terms: The records of data with terms of use.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         """
         Args:
             engine: A database whose tables are up to date; `open_store` makes one.
         """
-        self._engine = engine
-        self._insert = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
-        self._turn = anyio.Lock()  # who waits for a turn should not hold one of the pool's connections
-
-    @asynccontextmanager
-    async def _write(self) -> AsyncIterator[AsyncConnection]:
-        async with self._turn:
-            with anyio.CancelScope(shield=True), RECORDS.answering():
-                async with writing(self._engine) as connection:
-                    yield connection
-
-    @asynccontextmanager
-    async def _read(self) -> AsyncIterator[AsyncConnection]:
-        with anyio.CancelScope(shield=True), RECORDS.answering():
-            async with self._engine.connect() as connection:
-                yield connection
+        self.database = Transactions(engine)
+        self._write, self._read, self._insert = self.database.write, self.database.read, self.database.insert
+        self.terms = SqlTermsStore(self.database)
 
     async def identity(self) -> IdentityRecord | None:
         """Find the vault's own key; None in a new vault."""
@@ -136,7 +128,7 @@ class SqlStore:
         if not records:
             return
         async with self._write() as connection:
-            await connection.execute(insert(releases), [_release_row(record) for record in records])
+            await connection.execute(insert(releases), [release_row(record) for record in records])
 
     async def releases_of(self, owner: Address, *, before: int | None, limit: int) -> list[tuple[int, Release]]:
         """List uses of an account's secrets, newest first, each with its number; only those numbered below `before`."""
@@ -216,11 +208,6 @@ def _challenge_of(row: Row[tuple[object, ...]]) -> ChallengeRecord:
 
 def _secret(row: Row[tuple[object, ...]]) -> SecretRecord:
     return SecretRecord(SecretRef(SecretKind(row.kind), row.holder, row.name), row.pushed_by, row.pushed_at, Box(row.key_id, row.box))
-
-
-def _release_row(record: ReleaseRecord) -> dict[str, object]:
-    values = {name: getattr(record.release, name) for name in record.release.__struct_fields__}
-    return {"owner": record.owner, **values, "kind": record.release.kind.value}
 
 
 def _release(row: Row[tuple[object, ...]]) -> Release:
