@@ -31,6 +31,7 @@ from voisin.box.settings import (
     VAULT_PORT,
     BoxSettings,
 )
+from voisin.box.vault_process import VaultSpec, vault_beside
 from voisin.box.wallets import BROKER, REQUESTER, SCHEDULER, VAULT_KEY_FILE, WALLETS_FOLDER, Wallets, open_wallets, worker_role
 from voisin.box.workers import Employed, WorkerSpec, keep_running
 from voisin.broker import BrokerSettings, open_broker
@@ -44,7 +45,7 @@ from voisin.protocol.ids import Address
 from voisin.service.fast_http import FastHttpProtocol
 from voisin.service.serving import serve_app
 from voisin.storage import BlobStore, create_storage_app
-from voisin.vault import VaultSettings, create_key_file, open_vault
+from voisin.vault import create_key_file, open_vault
 
 Say = Callable[[str], None]
 """Tells a person what happens, one line at a time."""
@@ -219,17 +220,19 @@ async def _vault(settings: BoxSettings, rpc_url: str, deployment: Deployment) ->
     database = settings.folder / "vault.db"
     if not database.exists() and not key_file.exists():
         create_key_file(key_file)
-    vault_settings = VaultSettings(
+    spec = VaultSpec(
         database_url=f"sqlite:///{database}",
-        key_file=key_file,
+        key_file=str(key_file),
         rpc_url=rpc_url,
         hub=deployment.hub,
-        allow_simulated=True,
+        host=settings.host,
+        port=settings.port_of(VAULT_PORT),
     )
-    async with (
-        open_vault(vault_settings) as vault,
-        serve_app(vault.app, host=settings.host, port=settings.port_of(VAULT_PORT)) as vault_url,
-    ):
+    if settings.vault_apart:
+        async with vault_beside(spec, settings.folder / "logs" / "vault.log") as vault_url:
+            yield vault_url
+        return
+    async with open_vault(spec.settings()) as vault, serve_app(vault.app, host=spec.host, port=spec.port) as vault_url:
         yield vault_url
 
 

@@ -29,6 +29,7 @@ class BoxSettings:
         chain_id: Id of the embedded chain.
         broker: Whether published requests are filled while their requesters are away. Without, a request waits in the book until
             somebody matches it.
+        vault_apart: Whether the vault is a process of its own, so that the keys it holds are in no other's memory.
         engine: What runs the embedded chain's contracts: `jit`, `pyevm`, `eels`, or `anvil` for an installed anvil.
         nonce_settle_ms: How long clients of other makers remember a nonce [ms]: ethers does for 250. The chain holds their receipts back
             until then (and none of ours); not with the engine `anvil`, which cannot. 0 holds nothing.
@@ -51,6 +52,7 @@ class BoxSettings:
     port: int = 8545
     chain_id: int = 31337
     broker: bool = False
+    vault_apart: bool = False
     engine: EngineName = "jit"
     nonce_settle_ms: int = 250
     price: NRLC = NRLC(NRLC_PER_RLC // 10)

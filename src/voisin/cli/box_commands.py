@@ -36,6 +36,9 @@ def up(
     price: Annotated[NRLC | None, typer.Option(parser=amount, metavar="AMOUNT", help="What the box's pool charges for a task.")] = None,
     engine: Annotated[str, typer.Option(help=f"What runs the chain's contracts: {', '.join(ENGINES)}.")] = "jit",
     broker: Annotated[bool, typer.Option("--broker", help="Fill published requests while their requesters are away.")] = False,
+    vault_apart: Annotated[
+        bool, typer.Option("--vault-apart", help="Run the vault as a process of its own, away from the others' memory.")
+    ] = False,
     nonce_settle_ms: Annotated[
         int, typer.Option(metavar="MS", help="Hold receipts for clients that remember nonces, as ethers does; ours never waits.", min=0)
     ] = 250,
@@ -55,6 +58,7 @@ def up(
         port=session.settings.port if port is None else port,
         engine=engine_name(engine),
         broker=broker,
+        vault_apart=vault_apart,
         nonce_settle_ms=nonce_settle_ms,
     )
     if classes:
