@@ -4,6 +4,8 @@ BIN := .venv/bin
 UV := $(BIN)/uv pip install --quiet --python $(BIN)/python
 SOURCES := pyproject.toml hatch_build.py $(shell find contracts -name '*.vy' -o -name '*.vyi' 2>/dev/null)
 .DEFAULT_GOAL := help
+# Containers often tell Python to keep no compiled modules; here hundreds of processes start, and each would compile everything again.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help demo test unit night chaos fuzz lint types format apps docs bench clean
 
 help:  ## say what there is

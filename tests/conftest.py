@@ -8,6 +8,7 @@ should try, twenty times in the others; and no test has a deadline.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import count
@@ -23,6 +24,10 @@ from tests.support.postgres import Cluster, NoPostgresError, open_cluster
 settings.register_profile("voisin", max_examples=50, deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("night", settings.get_profile("voisin"), max_examples=1_000)
 settings.load_profile("voisin")
+
+# Containers often tell Python to keep no compiled modules; each of the processes that tests start would compile everything again.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

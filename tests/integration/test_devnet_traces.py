@@ -11,6 +11,7 @@ import pytest
 from tests.support.devnet import ADDRESSES, COIN, KEYS, notebook, signed
 from tests.support.devnet_contract import Author, Book
 from voisin.chain.devnet import Devnet, DevnetSettings, EngineName, RpcError, serve_devnet
+from voisin.chain.devnet.wire import trace_methods
 
 pytestmark = pytest.mark.anyio
 TREE: dict[str, Any] = {"tracer": "callTracer", "tracerConfig": {"withLog": True}}
@@ -136,12 +137,14 @@ async def test_instruction_that_does_not_exist_ends_the_list(node: Devnet) -> No
     assert found["failed"] is True
 
 
-async def test_run_too_long_to_be_listed(node: Devnet, book: Book) -> None:
-    receipt = await book.send("burn", 3_000, gas=3_000_000)
-    with pytest.raises(RpcError, match="more than 50000 instructions"):
+async def test_run_too_long_to_be_listed(node: Devnet, book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert trace_methods.MAX_STEPS == 50_000
+    monkeypatch.setattr(trace_methods, "MAX_STEPS", 1_000)
+    receipt = await book.send("burn", 60, gas=3_000_000)
+    with pytest.raises(RpcError, match="more than 1000 instructions"):
         await traced(node, receipt, {})
     assert len((await traced(node, receipt, {"limit": 10}))["structLogs"]) == 10
-    with pytest.raises(RpcError, match="more than 50000 instructions"):
+    with pytest.raises(RpcError, match="more than 1000 instructions"):
         await traced(node, receipt, {"limit": 10**9})
 
 

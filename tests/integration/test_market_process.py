@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
-import anyio.lowlevel
 import httpx
 import pytest
 
@@ -20,7 +19,7 @@ from tests.support.chain_rig import Rig, open_rig
 
 pytestmark = pytest.mark.anyio
 
-START_S, STOP_S = 60.0, 30.0
+START_S, STOP_S, POLL_S = 120.0, 60.0, 0.02
 
 
 def environment(**settings: object) -> dict[str, str]:
@@ -35,7 +34,13 @@ def run(**settings: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, env=environment(**settings), capture_output=True, text=True, timeout=START_S, check=False)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
+def anyio_backend() -> str:
+    """One loop for all tests of this file, which share a chain."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="module")
 async def rig() -> AsyncIterator[Rig]:
     """A chain with a hub."""
     async with open_rig() as rig:
@@ -81,7 +86,7 @@ async def address_in(log: Path, process: subprocess.Popen[bytes]) -> str:
         if found is not None:
             return found[1]
         assert process.poll() is None, said(log)
-        await anyio.lowlevel.checkpoint()
+        await anyio.sleep(POLL_S)
     raise AssertionError(f"the market did not start: {said(log)}")
 
 

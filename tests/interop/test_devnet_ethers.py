@@ -42,7 +42,8 @@ def test_everything_that_ethers_does(artifact: Path) -> None:
 
 
 def test_client_that_remembers_nonces(artifact: Path) -> None:
-    # ethers keeps an answer for 250 ms: without a hold, its second transaction would come with the nonce of the first
-    with node_process("--nonce-settle-ms", "250") as node, open_rpc(node.url) as rpc:
+    # ethers keeps an answer for 250 ms: without a hold, its second transaction would come with the nonce of the first.
+    # A process that stands still hears the receipt before its own clock, so on a busy machine the hold has to be longer.
+    with node_process("--nonce-settle-ms", "1500") as node, open_rpc(node.url) as rpc:
         assert run_node_script(SCRIPTS / "devnet_ethers_in_a_row.cjs", [node.url, KEYS[1]]) == 4
         assert rpc.number("eth_blockNumber") == 4
