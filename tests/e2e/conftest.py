@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 VOISIN = [sys.executable, "-m", "voisin"]
-START_S, STOP_S, COMMAND_S = 90, 30, 180
+START_S, STOP_S, COMMAND_S = 120, 120, 180
 
 
 @dataclass

@@ -46,7 +46,7 @@ KILLED_AT_START = 0.15
 """Share of the kills that come before the chain listens."""
 MOST_CONFIRMED = 12
 """Most answers that are waited for before a kill."""
-DEADLINE_S = 60
+DEADLINE_S = 120
 WEALTH = NRLC(1_000_000)
 PRICE = Price(Wei(3 * GWEI), Wei(GWEI))
 WHO = "0x" + "99" * 20

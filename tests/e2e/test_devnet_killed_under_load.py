@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.devnet import ADDRESSES, COIN, GWEI, KEYS, NodeProcess, Rpc, notebook, open_rpc, signed
 
-DEADLINE_S = 60
+DEADLINE_S = 120
 START_BALANCE = 10_000 * COIN
 
 

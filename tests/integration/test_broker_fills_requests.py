@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
-import anyio.lowlevel
 import msgspec
 import pytest
 
 from tests.support.broker_rig import DEADLINE_S, FUNDS, BrokerRig, open_broker_rig
 from tests.support.chain_rig import RLC
+from tests.support.patience import a_moment
 from voisin.broker.ledger import ChainLedger, MadeDeal
 from voisin.broker.reading import HttpBook
 from voisin.broker.service import BrokerService
@@ -43,7 +43,7 @@ async def test_a_request_is_filled_at_the_asked_price_and_the_broker_takes_nothi
         await rig.until_consumed([request], 3)
         with anyio.fail_after(DEADLINE_S):
             while (view := await rig.view(url, request)).status is not OrderStatus.FILLED or len(view.deals) < 2:
-                await anyio.lowlevel.checkpoint()
+                await a_moment()
     assert sorted((deal.volume, deal.price) for deal in view.deals) == [(1, 9 * RLC), (2, 7 * RLC)]
     assert (view.remaining, view.why) == (0, "")
     assert next(deal for deal in view.deals if deal.volume == 2).workerpool_order == cheap
@@ -152,7 +152,7 @@ async def test_a_broker_that_is_killed_goes_on_where_it_was(rig: BrokerRig, tmp_
     async with await anyio.open_process([sys.executable, "-m", "voisin.broker"], env=environment, stdout=None, stderr=None) as process:
         with anyio.fail_after(DEADLINE_S):
             while sum(await rig.rig.chain.hub.consumptions(requests)) < 3:
-                await anyio.lowlevel.checkpoint()
+                await a_moment()
         process.send_signal(signal.SIGKILL)
     async with rig.broker():
         await rig.until_consumed(requests, 1)

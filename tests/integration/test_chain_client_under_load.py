@@ -136,7 +136,7 @@ async def test_the_chain_restarts_under_senders_and_followers(tmp_path: Path) ->
 
 async def test_a_follower_wakes_by_the_socket(rig: Rig) -> None:
     follower = Follower(rig.chain, await rig.chain.block_number() + 1, settings=FollowSettings(poll_s=3600, with_token=True))
-    with anyio.fail_after(20):
+    with anyio.fail_after(120):
         for amount in range(1, 6):
             found = []
 

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 import httpx
 
 import voisin
 from tests.integration.client_rig import Rig, running_rig
+from tests.support.patience import a_moment
 from voisin.client.services import PoolDesk, Service
 
 LOOK_S = 0.2
@@ -75,4 +75,4 @@ async def _until_offered(rig: Rig, pool: dict[str, str]) -> None:
     with anyio.fail_after(120):
         async with httpx.AsyncClient(base_url=rig.network.market_url) as market:
             while await online(pool["url"]) < 2 or not (await market.get("/v1/orders", params=query)).json()["orders"]:
-                await anyio.lowlevel.checkpoint()
+                await a_moment()

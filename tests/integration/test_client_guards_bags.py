@@ -84,7 +84,7 @@ async def travel(rig: Rig, seconds: int = WINDOW_S + 200) -> None:
 
 
 async def until(job: AsyncJob, condition: Callable[[], bool]) -> None:
-    with anyio.fail_after(30):
+    with anyio.fail_after(120):
         while not condition():
             await job.watch.changed()
 
@@ -108,7 +108,7 @@ async def test_results_come_before_the_bag_is_settled_and_the_workers_are_paid_a
     assert [result.files["out.txt"] for result in results] == [b"one", b"two", b"three"]
     assert {worker for result in results for worker in result.workers} == {worker.address for worker in rig.workers[:2]}
     assert job.bags[0].story.stage in (BagStage.RUNNING, BagStage.POSTED)
-    with anyio.fail_after(30):
+    with anyio.fail_after(120):
         await job.checked()
     audit = job.bags[0].audit
     assert audit is not None
@@ -160,7 +160,7 @@ async def invoice_adds_up(rig: Rig, job: AsyncJob) -> None:
 
 async def money_is(cloud: AsyncCloud, stake: int) -> None:
     """Bonds are given back after the bag's end."""
-    with anyio.move_on_after(20):
+    with anyio.move_on_after(120):
         while await cloud.account() != Account(NRLC(stake), NRLC(0)):
             await cloud.links.chain.heads.wait(await cloud.links.chain.block_number(), poll_s=0.1)
     assert await cloud.account() == Account(NRLC(stake), NRLC(0))
@@ -253,7 +253,7 @@ async def test_a_deal_that_is_given_back_is_over_at_once(rig: Rig, cloud: AsyncC
 
 async def test_one_result_is_proven_on_the_chain(rig: Rig, cloud: AsyncCloud, app: Path) -> None:
     job = await start(cloud, app, [["one"], ["idle"], ["three"]])
-    with anyio.fail_after(30):
+    with anyio.fail_after(120):
         await job.checked()
     deal, names = job.deal_ids[0], list(job.deals[0].tasks)
     with pytest.raises(StateError, match=r"no result of deal .* can be proven: it is posted"):
@@ -295,7 +295,7 @@ async def test_proving_a_result_hands_it_to_the_deals_contract(rig: Rig, cloud: 
     receipt = await requester.sender.send(calls.match_orders(rig.chain.hub_address, *orders))
     (deal,) = [logged.event.deal_id for logged in receipt.events if isinstance(logged.event, OrdersMatched)]
     job = await cloud.deal(deal)
-    with anyio.fail_after(30):
+    with anyio.fail_after(120):
         await job.checked()
     await travel(rig)
     assert await over(job) is BagStage.SETTLED
@@ -315,7 +315,7 @@ async def test_what_a_person_may_do_by_hand(rig: Rig, app: Path) -> None:
     async with connect_async(rig.home, wallet=rig.poor) as stranger:
         async with anyio.create_task_group() as tasks:
             job = await stranger.deal(deal)
-            with anyio.fail_after(30):
+            with anyio.fail_after(120):
                 await job.checked()
             tasks.cancel_scope.cancel()
         report = await stranger.bags.show(deal)
@@ -334,7 +334,7 @@ async def test_what_a_person_may_do_by_hand(rig: Rig, app: Path) -> None:
 async def test_a_leaf_that_is_asked_for_by_hand(rig: Rig, cloud: AsyncCloud, app: Path) -> None:
     rig.script.bag = BagScript(settles=False)
     job = await start(cloud, app)
-    with anyio.fail_after(30):
+    with anyio.fail_after(120):
         await job.checked()
     report = await cloud.bags.challenge(job.deal_ids[0], [1])
     assert [(demand.index, demand.asker) for demand in report.demands] == [(1, rig.requester.address)]

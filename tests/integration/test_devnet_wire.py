@@ -19,7 +19,7 @@ from voisin.chain import Rpc
 from voisin.chain.devnet import Devnet, DevnetSettings, serve_devnet
 
 pytestmark = pytest.mark.anyio
-DEADLINE_S = 20
+DEADLINE_S = 120
 GAS_FOR_HOURS = 10**13
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import anyio
-import anyio.lowlevel
 import httpx
 import pytest
 
 from tests.support.bag_on_chain import PARAMS, WINDOW_S, BagScheduler
 from tests.support.chain_rig import Rig, open_rig
+from tests.support.patience import a_moment
 from voisin.chain import bags
 from voisin.index import Index, IndexSettings, open_index
 from voisin.protocol.ids import DealId
@@ -26,9 +26,9 @@ QUESTION = """query($deal: ID!) {
 async def asked(rig: Rig, index: Index, http: httpx.AsyncClient, deal: DealId) -> tuple[list[str], int]:
     """The counts of the deal, which are those of the protocol too, and how often money was seized."""
     head = await rig.chain.block_number()
-    with anyio.fail_after(30):
+    with anyio.fail_after(120):
         while (await index.service.health()).next_block <= head:
-            await anyio.lowlevel.checkpoint()
+            await a_moment()
     answer = await http.post("/", json={"query": QUESTION, "variables": {"deal": deal}})
     assert "errors" not in answer.json(), answer.text
     data = answer.json()["data"]

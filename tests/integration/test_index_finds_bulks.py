@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 import httpx
 import pytest
 
+from tests.support.patience import a_moment
 from voisin.index import IndexSettings, run_index
 from voisin.index.facts import Places, TransactionFacts
 from voisin.index.twin import TwinBlock, TwinLedger
@@ -32,7 +32,7 @@ HUB, TOKEN, APPS, DATASETS, POOLS, WHO = (as_address(f"0x{number:040x}") for num
 DOMAIN = Domain(chain_id=31337, hub=HUB)
 DEAL = DealId(hash32_of(b"deal"))
 REQUEST = OrderHash(hash32_of(b"request"))
-DEADLINE_S = 20
+DEADLINE_S = 120
 QUERY = """query($where: Deal_filter){ deals(where:$where){ bulk { hash slices { index } }
     tasks{ taskId: id bulkSlice{ datasets{ id } datasetOrders { id datasetprice volume } hash } } } }"""
 
@@ -101,7 +101,7 @@ async def shown(ledger: TwinLedger, database_url: str, storage_url: str, *, wait
                 (deal,) = answer["data"]["deals"] or [None]
                 if deal is not None and (deal["bulk"] is not None or not wait_for_bulk):
                     return deal
-                await anyio.lowlevel.checkpoint()
+                await a_moment()
 
 
 async def test_slices_are_found_and_shown(stored: Stored, database_url: str) -> None:

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 import httpx
 import pytest
 
 from tests.support.chain_rig import APP_PRICE, DIGEST, POOL_PRICE, RLC, Rig, open_rig
+from tests.support.patience import a_moment
 from voisin.index import Index, IndexSettings, open_index
 from voisin.protocol.ids import ZERO_ADDRESS, DealId, TaskId
 
 pytestmark = pytest.mark.anyio
 
-DEADLINE_S = 30
+DEADLINE_S = 120
 
 
 @dataclass
@@ -33,7 +33,7 @@ class Asking:
         head = await self.rig.chain.block_number()
         with anyio.fail_after(DEADLINE_S):
             while (await self.index.service.health()).next_block <= head:
-                await anyio.lowlevel.checkpoint()
+                await a_moment()
 
     async def ask(self, query: str, path: str = "/", **variables: object) -> Any:
         """Ask, and see that nothing is wrong."""

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
-import anyio.lowlevel
 import httpx
 import msgspec
 import pytest
@@ -17,6 +16,7 @@ import structlog
 
 from tests.support.chain_rig import APP_PRICE, POOL_PRICE, RLC, Rig, open_rig
 from tests.support.ecosystem import Client, Json
+from tests.support.patience import a_moment
 from voisin.chain import Call, calls
 from voisin.market import MarketSettings, open_market
 from voisin.protocol.eip712 import Operation, order_hash, sign_order
@@ -29,7 +29,7 @@ from voisin.units import NRLC
 
 pytestmark = pytest.mark.anyio
 
-DEADLINE_S = 30.0
+DEADLINE_S = 120.0
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ async def until(client: Client, path: str, **wanted: object) -> Json:
             found = await client.get(path)
             if all(found[name] == value for name, value in wanted.items()):
                 return found
-            await anyio.lowlevel.checkpoint()
+            await a_moment()
     raise AssertionError(f"after {DEADLINE_S} s it is still {found}")
 
 

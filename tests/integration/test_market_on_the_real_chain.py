@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TypeVar
 
 import anyio
-import anyio.lowlevel
 import httpx
 import msgspec
 import pytest
 
 from tests.support.chain_rig import APP_PRICE, POOL_PRICE, RLC, Rig, open_rig
+from tests.support.patience import a_moment
 from voisin.chain import Admission, calls
 from voisin.errors import InputError
 from voisin.market import MarketSettings, Wish, open_market, sign_wish
@@ -43,7 +43,7 @@ from voisin.units import NRLC, UnixSeconds
 
 pytestmark = pytest.mark.anyio
 
-DEADLINE_S = 30.0
+DEADLINE_S = 120.0
 DIGEST = Hash32("0x" + "ab" * 32)
 AnswerT = TypeVar("AnswerT")
 
@@ -84,7 +84,7 @@ async def eventually(look: Callable[[], Awaitable[AnswerT]], is_so: Callable[[An
             found = await look()
             if is_so(found):
                 return found
-            await anyio.lowlevel.checkpoint()
+            await a_moment()
     raise AssertionError(f"after {DEADLINE_S} s it is still {found}")
 
 

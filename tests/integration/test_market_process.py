@@ -16,10 +16,11 @@ import httpx
 import pytest
 
 from tests.support.chain_rig import Rig, open_rig
+from tests.support.patience import a_moment
 
 pytestmark = pytest.mark.anyio
 
-START_S, STOP_S, POLL_S = 120.0, 60.0, 0.02
+START_S, STOP_S = 120.0, 60.0
 
 
 def environment(**settings: object) -> dict[str, str]:
@@ -86,7 +87,7 @@ async def address_in(log: Path, process: subprocess.Popen[bytes]) -> str:
         if found is not None:
             return found[1]
         assert process.poll() is None, said(log)
-        await anyio.sleep(POLL_S)
+        await a_moment()
     raise AssertionError(f"the market did not start: {said(log)}")
 
 

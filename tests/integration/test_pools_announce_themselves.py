@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import anyio
-import anyio.lowlevel
 import httpx
 import msgspec
 import pytest
 
 from tests.support.chain_rig import Rig, open_rig
+from tests.support.patience import a_moment
 from voisin.errors import TrustError
 from voisin.index import IndexSettings, open_index
 from voisin.pool import PoolSettings, announced
@@ -24,7 +24,7 @@ from voisin.units import UnixSeconds
 
 pytestmark = pytest.mark.anyio
 
-DEADLINE_S = 20
+DEADLINE_S = 120
 POOL_URL = "http://127.0.0.1:13000"
 
 
@@ -51,7 +51,7 @@ async def where(http: httpx.AsyncClient, index_url: str, workerpool: Address, *,
                 continue
             if answer.status_code == 200 and answer.json()["apiUrl"] != is_not:
                 return str(answer.json()["apiUrl"])
-            await anyio.lowlevel.checkpoint()
+            await a_moment()
 
 
 async def test_a_pool_is_found_where_it_announces_itself(rig: Rig, tmp_path: Path) -> None:

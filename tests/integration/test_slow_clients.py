@@ -19,7 +19,7 @@ from voisin.service.serving import serve_app
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("kind", [HttpConnection, FastHttpProtocol])]
 
 SHORT = 0.2
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
 HASTY = Patience(idle_s=SHORT, head_s=SHORT, body_s=SHORT, body_rate=100_000, rest_s=SHORT, rest_bytes=100_000, send_s=SHORT)
 PART = bytes(1 << 16)
 Scope = dict[str, Any]

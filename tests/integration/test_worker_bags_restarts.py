@@ -131,7 +131,7 @@ async def _kept(bench: Bench, scheduler: BagScheduler, count: int) -> None:
     kept = BagStore(bench.folder / "bags")
     deal = next(iter(bench.hub.deals))
     try:
-        with anyio.fail_after(20):
+        with anyio.fail_after(120):
             while sum(bool(result.receipt) for result in kept.page(deal, -1)) < count:
                 await bench.bags.changed()
     finally:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 import pytest
 from anyio.abc import TaskGroup
 
 from tests.support.chain_rig import POOL_PRICE
+from tests.support.patience import a_moment
 from tests.support.rogue_worker import MODES
 from tests.support.worker_rig import WorkerRig, open_worker_rig, tasks_of
 from voisin.chain import follow
@@ -126,7 +126,7 @@ async def test_a_liar_is_outvoted_and_slashed(world: WorkerRig, tmp_path: Path) 
         (task,) = tasks_of(deal)
         with anyio.fail_after(DEADLINE_S):
             while (await world.contribution(task, liar)).status is ContributionStatus.UNSET:
-                await anyio.lowlevel.checkpoint()
+                await a_moment()
         honest = await employ(tasks, world, url, ["honest"] * 3)
         await finished(world, [task])
         assert await proven(world, task, honest) == [ContributionStatus.PROVED] * 3
@@ -166,7 +166,7 @@ async def test_the_pool_restarts_in_the_middle_of_a_deal(world: WorkerRig, tmp_p
             (first, _) = tasks_of(deal, 2)
             with anyio.fail_after(DEADLINE_S):
                 while set(await proven(world, first, wallets)) == {ContributionStatus.UNSET}:
-                    await anyio.lowlevel.checkpoint()
+                    await a_moment()
         async with pooling(world, tmp_path, port=int(url.rsplit(":", 1)[1])):
             await finished(world, tasks_of(deal, 2))
         tasks.cancel_scope.cancel()

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support.chain_rig import Rig, deployed
 from tests.support.npm import package_path, requires_npm
+from tests.support.patience import a_moment
 from voisin.chain import Call, Chain, Follower, FollowSettings, Rpc, Sender, SenderSettings, calls, deployment_plan, events_of
 from voisin.chain.devnet import development_keys
 from voisin.errors import FundsError, RevertError, StateError, UnavailableError
@@ -77,7 +78,7 @@ async def test_a_hundred_in_one_block() -> None:
             tasks.start_soon(give_all, Sender(chain, OWNER), chain, range(1, 101))
             with anyio.fail_after(60):
                 while await chain.rpc.call("eth_getTransactionCount", OWNER.address, "pending") != hex(DEPLOYED + 100):
-                    await anyio.lowlevel.checkpoint()
+                    await a_moment()
             await chain.rpc.call("evm_mine")
         async with Rpc(url) as rpc:
             assert await rpc.call("eth_blockNumber") == hex(before + 1)
@@ -110,7 +111,7 @@ async def test_a_stuck_transaction_is_replaced() -> None:
                 tasks.start_soon(submitted.receipt)
                 with anyio.fail_after(60):
                     while await chain.rpc.call("eth_getTransactionByHash", first) is not None:
-                        await anyio.lowlevel.checkpoint()
+                        await a_moment()
                 await chain.rpc.call("evm_mine")
             assert submitted.tx_hash != first
             assert await given(chain) == [7]
@@ -128,7 +129,7 @@ async def test_a_mempool_that_is_dropped_is_sent_again() -> None:
                     tasks.start_soon(each.receipt)
                 with anyio.fail_after(60):
                     while await chain.rpc.call("eth_getTransactionCount", OWNER.address, "pending") != hex(DEPLOYED + 3):
-                        await anyio.lowlevel.checkpoint()
+                        await a_moment()
                 await chain.rpc.call("evm_mine")
             assert await given(chain) == [1, 2, 3]
 

@@ -12,11 +12,12 @@ import pytest
 
 from tests.support.anvil import require_anvil
 from tests.support.devnet import ADDRESSES, COIN, GWEI, KEYS, notebook, signed
+from tests.support.patience import a_moment
 from voisin.chain.devnet import Devnet, DevnetSettings, RpcError, serve_devnet
 from voisin.errors import InputError, RevertError, VoisinError
 
 pytestmark = pytest.mark.anyio
-DEADLINE_S = 20
+DEADLINE_S = 120
 PRECOMPILES = [number.to_bytes(20, "big") for number in range(1, 0x12)]
 COMPARED = (
     "status",
@@ -44,7 +45,7 @@ async def ask(node: Devnet, method: str, *params: object) -> Any:
 async def receipt_of(node: Devnet, tx_hash: str) -> dict[str, Any]:
     with anyio.fail_after(DEADLINE_S):
         while (receipt := await ask(node, "eth_getTransactionReceipt", tx_hash)) is None:
-            await anyio.lowlevel.checkpoint()
+            await a_moment()
     assert isinstance(receipt, dict)
     return receipt
 

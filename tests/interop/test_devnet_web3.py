@@ -16,7 +16,7 @@ from web3.providers.persistent import WebSocketProvider
 
 from tests.support.devnet import ADDRESSES, COIN, GWEI, KEYS, NodeProcess, node_process, notebook
 
-DEADLINE_S = 30
+DEADLINE_S = 120
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 import msgspec
 import pytest
 
 from tests.interop.test_chain_client_on_anvil import anvil
 from tests.support.chain_rig import Rig
+from tests.support.patience import a_moment
 from voisin.chain import Deployment, Rpc, open_chain
 from voisin.chain.artifacts import load_artifact
 from voisin.chain.deployment.check import check_deployment
@@ -62,7 +62,7 @@ async def status(rpc: Rpc, tx_hash: str) -> str:
             receipt: Any = await rpc.call("eth_getTransactionReceipt", tx_hash)
             if receipt is not None:
                 return str(receipt["status"])
-            await anyio.lowlevel.checkpoint()
+            await a_moment()
 
 
 async def test_the_shape_that_was_agreed(recorded: tuple[dict[str, Any], Deployment]) -> None:

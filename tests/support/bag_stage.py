@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import anyio
-import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from tests.support.bag_worker import BagWorker
+from tests.support.patience import a_moment
 from tests.support.pool_worker import DEADLINE_S, TwinSocket
 from voisin.pool import PoolSettings, run_pool
 from voisin.pool.bags.twin import TwinBagLedger
@@ -119,4 +119,4 @@ async def until(is_so: Callable[[], bool]) -> None:
     """Wait for a condition."""
     with anyio.fail_after(DEADLINE_S):
         while not is_so():
-            await anyio.lowlevel.checkpoint()
+            await a_moment()

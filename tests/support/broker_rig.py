@@ -9,11 +9,11 @@ from itertools import count
 from pathlib import Path
 
 import anyio
-import anyio.lowlevel
 import httpx
 import msgspec
 
 from tests.support.chain_rig import RLC, Rig, open_rig
+from tests.support.patience import a_moment
 from voisin.broker import Broker, BrokerSettings, open_broker
 from voisin.market import MarketSettings, open_market
 from voisin.protocol.api import BrokerView
@@ -25,7 +25,7 @@ from voisin.protocol.signatures import KeySigner
 from voisin.service.serving import serve_app
 from voisin.units import NRLC
 
-DEADLINE_S = 60
+DEADLINE_S = 120
 FUNDS = 1000 * RLC
 
 
@@ -90,7 +90,7 @@ class BrokerRig:
         """Wait until so many tasks of each request are matched on the chain."""
         with anyio.fail_after(DEADLINE_S):
             while any(used < volume for used in await self.rig.chain.hub.consumptions(requests)):
-                await anyio.lowlevel.checkpoint()
+                await a_moment()
 
     async def view(self, broker_url: str, request: OrderHash) -> BrokerView:
         """Ask a broker about a request."""
@@ -102,7 +102,7 @@ class BrokerRig:
         """Wait until a broker says something about a request."""
         with anyio.fail_after(DEADLINE_S):
             while words not in (view := await self.view(broker_url, request)).why:
-                await anyio.lowlevel.checkpoint()
+                await a_moment()
         return view
 
     async def accounts(self) -> dict[str, tuple[int, int, int]]:

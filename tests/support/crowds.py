@@ -17,7 +17,7 @@ import pytest
 SPARE = 1.4
 """How many times its connections the files are that a process of ours wants to be allowed."""
 ASKED = 20
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
 
 
 @contextmanager

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Final
 
 import anyio
-import anyio.lowlevel
 from wasmtime import wat2wasm
 
+from tests.support.patience import a_moment
 from voisin.sandbox import Job, Limits, Outcome, Sandbox
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 GUESTS: Final = ROOT / "tests" / "guests"
 APPS: Final = ROOT / "apps"
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 120.0
 
 TIGHT: Final = Limits(
     time_s=20.0,
@@ -85,7 +85,7 @@ async def until(claim: Callable[[], bool]) -> None:
     """Wait until something is so."""
     with anyio.fail_after(PATIENCE_S):
         while not claim():
-            await anyio.lowlevel.checkpoint()
+            await a_moment()
 
 
 def is_running(pid: int) -> bool:

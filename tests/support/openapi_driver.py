@@ -31,7 +31,7 @@ CHECKS = [
 """All that schemathesis knows of single answers, but that what fits the description is accepted: the chain decides that."""
 
 
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
 """For an answer on a machine that has much else to do [s]."""
 
 

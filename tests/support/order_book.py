@@ -30,7 +30,7 @@ from voisin.units import NRLC, UnixSeconds
 
 RLC: Final = 10**9
 NOW: Final = UnixSeconds(1_800_000_000)
-DEADLINE_S: Final = 20.0
+DEADLINE_S: Final = 120.0
 
 APP_PRICE: Final = NRLC(3 * RLC)
 POOL_PRICE: Final = NRLC(10 * RLC)

@@ -41,7 +41,7 @@ from voisin.protocol.wire import (
 )
 from voisin.protocol.wire_words import MachineFailure, ReplicaStage
 
-DEADLINE_S = 20.0
+DEADLINE_S = 120.0
 
 
 class Line(Protocol):

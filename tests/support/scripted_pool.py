@@ -38,7 +38,7 @@ from voisin.protocol.wire_words import ReplicaStage
 from voisin.units import UnixSeconds
 
 M = TypeVar("M", bound=FromWorker)
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 
 
 @dataclass

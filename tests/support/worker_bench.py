@@ -102,7 +102,7 @@ class Bench:
             "watch_s": 0.02,
             "retry_s": 0.01,
             "max_retry_s": 0.05,
-            "handshake_s": 2.0,
+            "handshake_s": 60.0,
         }
         return WorkerSettings(**{**told, **changes})
 

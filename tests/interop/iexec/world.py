@@ -33,7 +33,7 @@ from voisin.units import NRLC, Wei
 
 SDK = Path(__file__).parent / "sdk"
 WITNESS = ROOT / "tests" / "guests" / "witness.wasm"
-CHAPTER_S, STOP_S = 240, 30
+CHAPTER_S, STOP_S = 240, 120
 RLC = 10**9
 COINS = Wei(10 * 10**18)
 

@@ -60,7 +60,7 @@ async def test_a_reopened_task_starts_again_but_a_finished_one_does_not() -> Non
 async def test_a_claimed_task_has_failed() -> None:
     watched = Watched()
     watched.apply(TaskClaimed(s.TASK_0))
-    with anyio.fail_after(5):
+    with anyio.fail_after(120):
         assert await watched.final() is Stage.FAILED
 
 
@@ -69,7 +69,7 @@ async def test_who_waits_is_told_when_nothing_more_will_be_heard() -> None:
     done.apply(TaskFinalized(s.TASK_0, b""))
     for each in (watched, done):
         each.give_up(UnavailableError("the node is gone"))
-    with anyio.fail_after(5):
+    with anyio.fail_after(120):
         assert await done.final() is Stage.COMPLETED
         with pytest.raises(UnavailableError, match="the node is gone"):
             await watched.final()

@@ -18,7 +18,7 @@ from voisin.chain.devnet.wire.subscriptions import MAX_PER_CLIENT, Subscriptions
 
 pytestmark = pytest.mark.anyio
 BLOCK = seal_empty(BlockContext(7, 1, 0, 30_000_000, bytes(20), bytes(32), 1, ()), None, changes=NO_CHANGES)
-DEADLINE_S = 20
+DEADLINE_S = 120
 
 
 class Client:

@@ -85,7 +85,7 @@ async def test_a_follower_hears_all_from_the_beginning_to_the_end() -> None:
                 heard.append(piece)
 
         tasks.start_soon(follow)
-        with anyio.fail_after(20):
+        with anyio.fail_after(120):
             while not heard:
                 await anyio.lowlevel.checkpoint()
         logs.take(ALICE, said(7, "after"), UnixSeconds(10))

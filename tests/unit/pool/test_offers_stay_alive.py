@@ -289,6 +289,6 @@ def test_decisions() -> None:
 
 
 async def _until(is_so: Callable[[], bool]) -> None:
-    with anyio.fail_after(20):
+    with anyio.fail_after(120):
         while not is_so():
             await anyio.lowlevel.checkpoint()
