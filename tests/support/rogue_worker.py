@@ -30,7 +30,7 @@ from voisin.protocol.archive import pack_files
 from voisin.protocol.cid import Cid
 from voisin.protocol.ids import Hash32, TaskId
 from voisin.protocol.signatures import KeySigner
-from voisin.sandbox import Job, OnOutput, Outcome
+from voisin.sandbox import Job, OnOutput, Outcome, Series, ShortRun
 from voisin.worker import Parts, Runner, Storage, WorkerSettings, open_worker
 from voisin.worker.ledger import ChainLedger
 
@@ -49,6 +49,10 @@ class LyingRunner:
             return Outcome(cause=outcome.cause, detail=f"{outcome.detail}!", instructions=1)
         return outcome
 
+    async def run_series(self, series: Series) -> list[ShortRun]:
+        """Run, and flip a bit of each result."""
+        return [replace(run, files=_flipped(run.files)) for run in await self._honest.run_series(series)]
+
 
 def _flip_a_bit(folder: Path) -> None:
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size) if folder.is_dir() else []
@@ -61,13 +65,50 @@ def _flip_a_bit(folder: Path) -> None:
         (folder / "lie.txt").write_bytes(b"1")
 
 
+def _flipped(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    name = min((path for path, data in files.items() if data), default="lie.txt")
+    data = bytearray(files.get(name, b"1"))
+    data[len(data) // 2] ^= 1
+    return {**files, name: bytes(data)}
+
+
 class StallingRunner:
     """Never finishes anything."""
 
-    async def run(self, _job: Job) -> Outcome:
+    async def run(self, _job: Job, *, on_output: OnOutput | None = None) -> Outcome:
         """Wait for ever."""
         await anyio.sleep_forever()
         raise AssertionError("unreachable")
+
+    async def run_series(self, _series: Series) -> list[ShortRun]:
+        """Wait for ever."""
+        await anyio.sleep_forever()
+        raise AssertionError("unreachable")
+
+
+class SlowRunner:
+    """Runs apps as a slower machine would, without keeping this one busy."""
+
+    def __init__(self, quick: Runner, run_s: float) -> None:
+        """
+        Args:
+            quick: What runs them.
+            run_s: How long each run takes beside what it computes [s].
+        """
+        self._quick = quick
+        self._run_s = run_s
+
+    async def run(self, job: Job, *, on_output: OnOutput | None = None) -> Outcome:
+        """Run, slowly."""
+        await anyio.sleep(self._run_s)
+        outcome = await self._quick.run(job, on_output=on_output)
+        return replace(outcome, wall_s=outcome.wall_s + self._run_s)
+
+    async def run_series(self, series: Series) -> list[ShortRun]:
+        """Run the first of a series, slowly: it is none for a machine like this."""
+        await anyio.sleep(self._run_s)
+        runs = await self._quick.run_series(replace(series, turns=series.turns[:1]))
+        return [replace(run, outcome=replace(run.outcome, wall_s=run.outcome.wall_s + self._run_s)) for run in runs]
 
 
 class MuteLedger(ChainLedger):
@@ -133,11 +174,15 @@ MODES: Mapping[str, Callable[[Parts], Parts]] = {
 }
 
 
-async def work(settings: WorkerSettings, wallet: KeySigner, mode: str) -> None:
-    """Misbehave until a signal comes."""
+async def work(settings: WorkerSettings, wallet: KeySigner, mode: str, run_s: float = 0.0) -> None:
+    """Misbehave until a signal comes; each run of an app takes `run_s` [s] more than it would."""
+
+    def change(parts: Parts) -> Parts:
+        return MODES[mode](replace(parts, runner=SlowRunner(parts.runner, run_s)) if run_s else parts)
+
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_stop_on_signal, tasks.cancel_scope)
-        async with open_worker(settings, wallet, change=MODES[mode]) as worker:
+        async with open_worker(settings, wallet, change=change) as worker:
             await worker.run()
 
 
@@ -161,11 +206,12 @@ def main() -> None:
     parser.add_argument("--name", required=True)
     parser.add_argument("--slots", type=int, default=1)
     parser.add_argument("--max-retry-s", type=float, default=30.0)
+    parser.add_argument("--run-s", type=float, default=0.0)
     given = parser.parse_args()
     told: dict[str, Any] = {"name": given.name, "slots": given.slots, "max_retry_s": given.max_retry_s}
     settings = WorkerSettings(pool_url=given.pool_url, rpc_url=given.rpc_url, hub=given.hub, folder=given.folder, watch_s=1.0, **told)
     wallet = load_keystore(given.keystore, given.password_file.read_text().strip())
-    anyio.run(work, settings, wallet, given.mode)
+    anyio.run(work, settings, wallet, given.mode, given.run_s)
 
 
 if __name__ == "__main__":

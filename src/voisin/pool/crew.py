@@ -37,6 +37,8 @@ BLAMELESS = frozenset({MachineFailure.SHUTTING_DOWN, MachineFailure.TASK_NOT_ACT
 """Failures that say nothing about the task, and do not count against it."""
 
 
+WORLDLY = frozenset({MachineFailure.CHAIN_UNREACHABLE, MachineFailure.STORAGE_UNREACHABLE, MachineFailure.VAULT_UNREACHABLE})
+"""Failures of what all workers stand on: it may be back in a minute."""
 FAULTS = frozenset({MachineFailure.WRONG_HASH, MachineFailure.APP_UNAVAILABLE, MachineFailure.INPUT_UNAVAILABLE})
 """Failures that other workers are likely to meet as well: something is wrong with the task itself."""
 SHORT_BREAK_S = 60.0

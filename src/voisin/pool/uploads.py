@@ -75,10 +75,23 @@ async def check_upload(store: ResultStore, settings: PoolSettings, command: Chec
         What is wrong with it, in words; empty when it is good.
     """
     try:
-        cid = parse_cid(command.cid)
-        found = await _fetch(store, cid, 0 if command.is_encrypted else settings.max_checked_bytes)
-    except (InputError, UnavailableError) as error:
+        return await look_at_upload(store, settings, command)
+    except UnavailableError as error:
         return error.message
+
+
+async def look_at_upload(store: ResultStore, settings: PoolSettings, command: CheckUpload) -> str:
+    """
+    Look at an upload as `check_upload` does, and do not blame it for a storage that does not answer.
+
+    Raises:
+        UnavailableError: The storage does not answer, several times.
+    """
+    try:
+        cid = parse_cid(command.cid)
+    except InputError as error:
+        return error.message
+    found = await _fetch(store, cid, 0 if command.is_encrypted else settings.max_checked_bytes)
     if found is None:
         return "it is not in storage"
     if found.size_bytes > settings.max_upload_bytes:

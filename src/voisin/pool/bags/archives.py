@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import anyio
+import structlog
 
+from voisin.errors import UnavailableError
 from voisin.pool.bags.facts import Archive
 from voisin.pool.commands import CheckUpload
 from voisin.pool.settings import PoolSettings
-from voisin.pool.uploads import ResultStore, check_upload
+from voisin.pool.uploads import ResultStore, look_at_upload
 from voisin.protocol.cid import Cid, cid_from_digest
 from voisin.protocol.ids import ZERO_ADDRESS, Hash32, TaskId, from_hex
+
+_log = structlog.get_logger()
 
 
 def cid_at(location: Hash32) -> Cid:
@@ -23,7 +27,7 @@ async def check_archives(
     store: ResultStore, settings: PoolSettings, archives: Sequence[Archive], *, has_callback: bool, is_encrypted: bool
 ) -> tuple[tuple[Archive, str], ...]:
     """
-    Look at archives.
+    Look at archives, for as long as the storage does not answer: that says nothing about who showed them.
 
     Args:
         store: Where results lie.
@@ -47,7 +51,12 @@ async def check_archives(
             has_callback=has_callback,
             is_encrypted=is_encrypted,
         )
-        problems[archive] = await check_upload(store, settings, command)
+        while archive not in problems:
+            try:
+                problems[archive] = await look_at_upload(store, settings, command)
+            except UnavailableError as error:
+                _log.warning("archive_not_seen", location=archive.location, reason=error.message)
+                await anyio.sleep(settings.step_pause_s)
 
     async with anyio.create_task_group() as checking:
         for archive in archives:

@@ -83,6 +83,8 @@ class Member:
         left_at: When that was; 0 while it is here [Unix s].
         not_before: It is given nothing before this [Unix s].
         failures: Messages in a row in which it gave tasks up.
+        failing_since: When the first of them came [Unix s].
+        is_cut_off: Whether the last was for want of chain, storage or vault.
         is_barred: Whether it gave tasks up for a reason that does not pass.
         cause: Why, the last time.
         has_voted: Whether it ever contributed.
@@ -98,6 +100,8 @@ class Member:
     left_at: float = 0
     not_before: float = 0
     failures: int = 0
+    failing_since: float = 0
+    is_cut_off: bool = False
     is_barred: bool = False
     cause: str = ""
     has_voted: bool = False

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from voisin.pool.bags.book import DONE, Bag, BagBook, StepState
+from voisin.pool.bags.book import DONE, Bag, BagBook, Member, StepState
 from voisin.pool.bags.commands import AnswerDemand, GiveBackBag, PostBag, ProveResults, SettleBag
 from voisin.pool.bags.facts import BagStep, BagStepFailed, Posted
 from voisin.pool.bags.mail import Mail
@@ -93,7 +93,7 @@ def _plan_running(book: BagBook, bag: Bag, settings: PoolSettings, mail: Mail, a
         _end_rest(book, bag, "it had no result when the time for its work was over", mail, at)
     elif not bag.is_all_ended and bag.misfit and at.wall >= bag.misfit_since + MISFIT_S and not _is_worked_on(bag):
         _end_rest(book, bag, f"no worker of this pool can do it: {bag.misfit}", mail, at)
-    elif not bag.is_all_ended and (_is_stuck(bag, settings, at) or _is_hopeless(bag)):
+    elif not bag.is_all_ended and (_is_stuck(bag, settings, at) or _is_hopeless(bag, settings, at)):
         _end_rest(book, bag, why_stuck(bag), mail, at)
     if not bag.is_all_ended:
         return
@@ -113,11 +113,18 @@ def _is_worked_on(bag: Bag) -> bool:
     return bool(bag.checking) or any(member.held or member.asked for member in bag.members.values())
 
 
-def _is_hopeless(bag: Bag) -> bool:
+def _is_hopeless(bag: Bag, settings: PoolSettings, at: Instant) -> bool:
     """Tell whether every worker that is here has failed the deal again and again, and none has ever done a task of it."""
     here = [member for member in bag.members.values() if not member.left_at]
-    is_failed = all(member.is_barred or member.failures >= HOPELESS_AFTER for member in here)
+    is_failed = all(_has_failed(member, settings, at) for member in here)
     return bool(here) and is_failed and not any(member.has_voted or member.held for member in bag.members.values())
+
+
+def _has_failed(member: Member, settings: PoolSettings, at: Instant) -> bool:
+    """Tell whether nothing is to be hoped from a worker; one that only misses chain or storage is waited for."""
+    if member.is_barred or member.failures < HOPELESS_AFTER:
+        return member.is_barred
+    return not member.is_cut_off or at.wall >= member.failing_since + settings.bag_patience_s
 
 
 def _end_rest(book: BagBook, bag: Bag, reason: str, mail: Mail, at: Instant) -> None:

@@ -69,7 +69,7 @@ def shown(bag: Bag, fact: Shown, mail: Mail, at: Instant) -> None:
                 mail.statement(fact.worker, bag.deal_id, bag.earned[fact.worker])
             continue
         said = task.votes.get(fact.worker)
-        if said is None or fact.worker in task.shown:
+        if said is None or fact.worker in task.shown or task.strikes.get(fact.worker, 0) >= STRIKES_MAX:
             continue
         member.asked.pop(item.index, None)
         if is_as_said(bag, item, said):

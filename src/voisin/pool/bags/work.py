@@ -12,8 +12,8 @@ from voisin.pool.bags.book import UNTOUCHED, Bag, BagBook, Member, OpenTask
 from voisin.pool.bags.facts import Contributed, Holding, TasksGivenUp
 from voisin.pool.bags.mail import Mail
 from voisin.pool.bags.records import Vote
-from voisin.pool.bags.verdicts import DECIDED, end_badly, silence
-from voisin.pool.crew import BLAMELESS, FOR_GOOD
+from voisin.pool.bags.verdicts import DECIDED, STRIKES_MAX, end_badly, silence
+from voisin.pool.crew import BLAMELESS, FOR_GOOD, WORLDLY
 from voisin.pool.facts import Instant
 from voisin.pool.settings import PoolSettings
 from voisin.protocol.bag_settlement import MAX_VOTES
@@ -50,6 +50,8 @@ def _take(book: BagBook, bag: Bag, vote: Vote, mail: Mail, at: Instant, *, is_ba
         return None
     if worker in task.votes:
         mail.receipt(worker, bag.deal_id, task.index, task.votes[worker])
+        if worker in task.silent and task.strikes.get(worker, 0) < STRIKES_MAX:
+            mail.ask(worker, bag.deal_id, (task.index,))  # it was away when it was asked: its word counts again once it shows
         return None
     member = bag.member(worker)
     is_given = worker in task.holders or ((is_back or task.index in member.lost) and _may_go_on(book, bag, task, member))
@@ -103,7 +105,9 @@ def given_up(book: BagBook, bag: Bag, fact: TasksGivenUp, settings: PoolSettings
         if task.failures >= settings.failures_max:
             end_badly(book, bag, task, f"{task.failures} attempts failed, the last with {cause}", mail, at)
     member.not_before = at.wall + settings.retry_pause_s * 2 ** min(member.failures, MAX_PAUSES)
+    member.failing_since = member.failing_since if member.failures else at.wall
     member.failures += 1
+    member.is_cut_off = fact.failure in WORLDLY
     member.is_barred = fact.failure in FOR_GOOD
     member.cause = cause
 

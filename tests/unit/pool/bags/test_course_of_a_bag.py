@@ -106,6 +106,45 @@ def test_who_shows_nothing_in_time_is_replaced(new_scene: Make) -> None:
     assert set(scene.kept.ended[0].agreed) == {wallet("alice"), wallet("bob")}, "late is not too late"
 
 
+def test_who_was_away_when_it_was_asked_shows_once_it_is_back(new_scene: Make) -> None:
+    # otherwise its word stays one against the others', and a few such words leave nobody who could outvote them
+    scene = new_scene(1, reconnect_s=5)
+    scene.join("alice")
+    scene.say("alice", 0)
+    scene.leave("alice")
+    scene.join("bob")
+    assert words(scene.after(6)) == ["bob GiveTasks 0"]
+    scene.join("alice")
+    assert words(scene.hold("alice", said=(0,))) == ["alice Receipts 0", "alice AskDigests 0"]
+    assert words(scene.show("alice", 0)) == ["bob TakeBack 0", "CheckArchives"]
+    scene.good()
+    assert scene.kept.ended[0].agreed == (wallet("alice"),)
+
+
+def test_who_showed_bad_archives_is_asked_no_more(new_scene: Make) -> None:
+    scene = new_scene(1)
+    scene.join("alice")
+    scene.say("alice", 0)
+    for _ in range(3):
+        scene.show("alice", 0)
+        scene.good(problem="it is not in storage")
+    assert words(scene.hold("alice", said=(0,))) == ["alice Receipts 0"]
+    assert words(scene.show("alice", 0)) == []
+
+
+@pytest.mark.parametrize(("failure", "patience_s"), [(MachineFailure.SANDBOX_BROKEN, 0), (MachineFailure.CHAIN_UNREACHABLE, 50)])
+def test_a_world_that_is_away_is_waited_for(new_scene: Make, failure: MachineFailure, patience_s: float) -> None:
+    scene = new_scene(1, bag_patience_s=50, retry_pause_s=1)
+    scene.join("alice")
+    asked: list[str] = []
+    begun = scene.wall
+    while "GiveBackBag" not in asked:
+        asked += words(scene.give_up("alice", 0, failure=failure))
+        asked += words(scene.after(10))
+        assert scene.wall < begun + 300
+    assert scene.wall - begun >= patience_s
+
+
 def test_a_bad_archive_is_asked_for_again_and_then_counts_as_silence(new_scene: Make) -> None:
     scene = new_scene(1)
     scene.join("alice")
