@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import anyio
+import httpx
 
 from tests.support.chaos_judge import Judge
 from tests.support.chaos_market import APP_PRICE, POOL_PRICE, Market, open_market
@@ -51,6 +52,7 @@ class Torment:
     deals: dict[DealId, Deal] = field(default_factory=dict)
     killed: Counter[str] = field(default_factory=Counter)
     ended: Counter[str] = field(default_factory=Counter)
+    waiting: list[TaskId] = field(default_factory=list)
 
     async def run(self) -> None:
         """Torment the market, and wait for its end."""
@@ -136,7 +138,7 @@ class Torment:
                 continue
             if over or time.monotonic() - told > SAY_S:
                 told = time.monotonic()
-                self._say(f"{words}; killed {sum(self.killed.values())}")
+                self._say(f"{words}; killed {sum(self.killed.values())}{'' if over else await self._why()}")
             if over:
                 return
             await anyio.sleep(LOOK_S)
@@ -149,9 +151,29 @@ class Torment:
             task_id(name, index) for name, deal in self.deals.items() if name not in whole for index in range(deal.bot_size)
         ]
         found = await chain.hub.tasks(tasks)
-        over = sum(1 for task in found if task is not None and task.status in (TaskStatus.COMPLETED, TaskStatus.FAILED))
-        done = all(state.status not in (BagStatus.NONE, BagStatus.POSTED) for state in states) and over == len(tasks)
+        self.waiting = [
+            name
+            for name, task in zip(tasks, found, strict=True)
+            if task is None or task.status not in (TaskStatus.COMPLETED, TaskStatus.FAILED)
+        ]
+        over = len(tasks) - len(self.waiting)
+        done = all(state.status not in (BagStatus.NONE, BagStatus.POSTED) for state in states) and not self.waiting
         return done, f"bags {[state.status.name.lower() for state in states]}, {over} of {len(tasks)} other tasks are over"
+
+    async def _why(self) -> str:
+        """Ask the schedulers what the first open task, and the first bag, wait for."""
+        whole = [name for name, deal in self.deals.items() if window_of(deal.params, deal.tag) is not None]
+        paths = [f"/v1/bags/{name}" for name in whole[:1]] + [f"/v1/tasks/{name}" for name in self.waiting[:1]]
+        found = []
+        async with httpx.AsyncClient(timeout=1.0) as http:
+            for url in self.market.scheduler_urls:
+                for path in paths:
+                    try:
+                        answer = (await http.get(url + path)).json()
+                    except (httpx.HTTPError, ValueError):
+                        continue
+                    found.append(f"\n          {url[-5:]}: {answer.get('done', '')} {answer.get('why', answer)}")
+        return "".join(found)
 
     def _say(self, words: str) -> None:
         sys.stderr.write(f"{anyio.current_time() - self.begun:6.1f} s  {words}\n")

@@ -90,6 +90,7 @@ class Market:
     deployment: Deployment
     programs: dict[str, Program]
     storage_url: str
+    scheduler_urls: tuple[str, ...]
     people: dict[str, KeySigner]
     workerpool: Address
     app: Address
@@ -150,7 +151,8 @@ async def open_market(plan: Plan, folder: Path, pool_database: str, market_datab
                 start(f"worker-{number}", _worker(plan, number, folder, urls, deployment))
             for program in programs.values():
                 await program.answers()
-            yield Market(plan, folder, chain, deployment, programs, urls["storage"], people, workerpool, app)
+            schedulers = tuple(url for name, url in urls.items() if name.startswith("scheduler"))
+            yield Market(plan, folder, chain, deployment, programs, urls["storage"], schedulers, people, workerpool, app)
 
 
 def _pool(folder: Path, workerpool: Address, urls: dict[str, str]) -> dict[str, str]:

@@ -23,8 +23,9 @@ from tests.unit.client.bag_stories import (
     told,
 )
 from voisin.client.bags.audit import audit
-from voisin.client.bags.steps import MAX_DEMANDS, Facts, Step, Wait, next_step
+from voisin.client.bags.steps import Facts, Step, Wait, next_step
 from voisin.client.bags.story import BagStory
+from voisin.policy.guarding import MAX_DEMANDS
 from voisin.protocol.bag_api import BagStage
 from voisin.protocol.bag_settlement import Leaf
 from voisin.protocol.events import BagClaimed, BagSettled, BagSlashed, DealGivenBack, LeafAnswered, LeafDemanded

@@ -7,20 +7,16 @@ Source: contracts/SPEC.md 18.5 to 18.8.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from voisin.chain import Call, bags
 from voisin.client.bags.audit import Audit
 from voisin.client.bags.story import BagStory
+from voisin.policy.guarding import MAX_DEMANDS, Window
 from voisin.protocol.bag_api import BagStage
 from voisin.protocol.bag_settlement import PostedBag
 from voisin.protocol.ids import Address
 from voisin.protocol.records import Deal
 from voisin.units import NRLC, UnixSeconds
-
-MAX_DEMANDS: Final = 3
-"""Most leaves of one bag that are asked for: each bond is lost to a scheduler that answers."""
-_LEAST_GRACE_S, _MOST_GRACE_S = 5, 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +103,7 @@ def _guard(facts: Facts, bag: PostedBag) -> Step | Wait:
         return _demand(facts, bag) or Wait(min(_moments(facts, bag)))
     if facts.story.open_demands:
         return Wait(min(demand.deadline for demand in facts.story.open_demands.values()))
-    settled_by = UnixSeconds(bag.deadline + _grace_s(facts))
+    settled_by = _window(bag).settle_from if facts.grace_s is None else UnixSeconds(bag.deadline + facts.grace_s)
     if facts.now < settled_by:
         return Wait(settled_by)
     return Step(bags.settle_bag(facts.hub, bag), "the window has closed, and nobody settles")
@@ -128,7 +124,7 @@ def _suspects(facts: Facts, bag: PostedBag) -> list[tuple[int, str]]:
     """List the leaves to ask for: the doubtful ones; where all are withheld, first those of tasks whose result is not known."""
     if facts.audit is not None:
         return [(doubt.index, doubt.why) for doubt in facts.audit.doubts]
-    if facts.now < _half_time(bag):
+    if facts.now < _window(bag).demand_from:
         return []
     indexes = range(facts.deal.bot_first, facts.deal.bot_first + facts.deal.bot_size)
     return [(index, "the file of leaves cannot be had") for index in sorted(indexes, key=lambda index: index in facts.received)]
@@ -137,20 +133,13 @@ def _suspects(facts: Facts, bag: PostedBag) -> list[tuple[int, str]]:
 def _moments(facts: Facts, bag: PostedBag) -> list[UnixSeconds]:
     """When something might have to be done before the window closes."""
     times = [demand.deadline for demand in facts.story.open_demands.values()]
-    if facts.audit is None and facts.now < _half_time(bag):
-        times.append(_half_time(bag))
+    if facts.audit is None and facts.now < _window(bag).demand_from:
+        times.append(_window(bag).demand_from)
     return [bag.deadline, *times]
 
 
-def _half_time(bag: PostedBag) -> UnixSeconds:
-    """Until when leaves that are not there are waited for: half the window."""
-    return UnixSeconds(bag.posted + (bag.deadline - bag.posted) // 2)
-
-
-def _grace_s(facts: Facts) -> int:
-    if facts.grace_s is not None:
-        return facts.grace_s
-    return min(max(facts.story.window_s // 10, _LEAST_GRACE_S), _MOST_GRACE_S)
+def _window(bag: PostedBag) -> Window:
+    return Window(bag.posted, bag.deadline)
 
 
 def _release(facts: Facts) -> Step | None:

@@ -16,6 +16,7 @@ import structlog
 
 from voisin.chain.bags import BagState, BagStatus, SignedReceipt
 from voisin.errors import FundsError, InputError, RevertError, StateError, TrustError, UnavailableError
+from voisin.policy.guarding import Window
 from voisin.protocol.bag_api import decode_leaves
 from voisin.protocol.bag_settlement import Leaf, PostedBag
 from voisin.protocol.cid import cid_from_digest
@@ -27,12 +28,8 @@ from voisin.worker.bags.words import BagTerms, Kept
 from voisin.worker.ports import BagLedger, Storage
 
 MAX_LEAVES_BYTES: Final = 64 << 20
-MAX_DEMANDS: Final = 3
-"""Leaves of one bag that are demanded, one after the other: each costs a bond, if it is shown."""
 LEAST_FETCH_S: Final = 1.0
 """The file of leaves may take a quarter of the window to come, but at least this [s]."""
-SETTLE_GRACE_S: Final = 2.0
-"""How long after the deadline its scheduler may take to settle a bag, beside a tenth of the window [s]."""
 
 log = structlog.get_logger(__name__)
 
@@ -146,7 +143,7 @@ class Guard:
             return
         if has_leaves(bag) and not watched.is_read:
             await self._read(terms, watched)
-        is_late = await self._now() >= bag.deadline + SETTLE_GRACE_S + terms.window_s / 10
+        is_late = await self._now() >= Window(bag.posted, bag.deadline).settle_from
         if is_late and not demands and paid_to(bag, self._worker):
             await self._chain.settle_bag(bag)
 
@@ -192,10 +189,10 @@ class Guard:
                 await self._expire(bag, index)
             watched.demanded = None
             return
-        if now < bag.posted + terms.window_s / 2 or watched.demands >= MAX_DEMANDS:
+        if not Window(bag.posted, bag.deadline).may_demand(now, watched.demands):
             return
         kept = await self._next_receipt(terms)
-        if kept is None or now >= bag.deadline:
+        if kept is None:
             return
         await self._commit.write(keep_demand(terms.deal_id, kept.index))
         watched.demands += 1
