@@ -19,11 +19,14 @@ from voisin.errors import TrustError, UnavailableError, VoisinError
 from voisin.protocol.api import Problem, error_of
 from voisin.protocol.codec import decode, encode
 from voisin.protocol.consent import CONSENT_HEADER, VaultId, give_consent, write_consent
+from voisin.protocol.data_terms import Keeper
 from voisin.protocol.eip712 import Domain
 from voisin.protocol.ids import Address, Hash32, TaskId, as_address, to_hex
 from voisin.protocol.secrets import VaultView
 from voisin.protocol.sessions import (
     CHALLENGE_ACT,
+    SESSION_ACT,
+    SHARE_ACT,
     SealedSession,
     SessionRequest,
     SessionWish,
@@ -32,6 +35,7 @@ from voisin.protocol.sessions import (
     request_session,
 )
 from voisin.protocol.signatures import Signer
+from voisin.protocol.vault_terms import TermsPage
 from voisin.units import UnixSeconds
 
 CONSENT_S = 120
@@ -84,6 +88,14 @@ class Sessions(Protocol):
         """
         ...
 
+    async def shares(self, wish: SessionWish) -> Session:
+        """Ask for this vault's shares of keys that several keep together, sealed likewise; raises as `session`."""
+        ...
+
+    async def keepers(self, dataset: Address) -> tuple[Keeper, ...]:
+        """Ask which vaults keep shares of a dataset's key; none where one vault keeps it whole. Raises as `session`."""
+        ...
+
 
 class HttpVault:
     """A vault behind its HTTP API; see `Challenges` and `Sessions`."""
@@ -114,9 +126,22 @@ class HttpVault:
 
     async def session(self, wish: SessionWish) -> Session:
         """Ask for the secrets of a task, sealed to its enclave's key."""
+        return await self._sealed("/v1/sessions", wish, SESSION_ACT)
+
+    async def shares(self, wish: SessionWish) -> Session:
+        """Ask for this vault's shares of keys that several keep together."""
+        return await self._sealed("/v1/shares", wish, SHARE_ACT)
+
+    async def keepers(self, dataset: Address) -> tuple[Keeper, ...]:
+        """Ask which vaults keep shares of a dataset's key."""
+        page = decode(await self._ask("GET", f"/v1/datasets/{dataset}/terms"), TermsPage, "the dataset's terms of use")
+        named = [keeper for entry in page.entries if not entry.revoked_at for keeper in entry.terms.keepers]
+        return tuple({keeper.vault: keeper for keeper in named}.values())
+
+    async def _sealed(self, path: str, wish: SessionWish, act: str) -> Session:
         vault = await self.identity()
-        request = request_session(self._wallet, vault, wish, nonce=_nonce(), until=_until())
-        answer = await self._ask("POST", "/v1/sessions", body=encode(request))
+        request = request_session(self._wallet, vault, wish, nonce=_nonce(), until=_until(), act=act)
+        answer = await self._ask("POST", path, body=encode(request))
         return Session(request, vault, decode(answer, SealedSession, "the vault's answer"))
 
     async def identity(self) -> VaultId:

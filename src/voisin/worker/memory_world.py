@@ -20,6 +20,7 @@ from voisin.enclave.words import Finished, Refused
 from voisin.errors import InputError, StateError, TrustError, UnavailableError, VoisinError
 from voisin.protocol.cid import Cid, cid_of
 from voisin.protocol.consent import VaultId
+from voisin.protocol.data_terms import Keeper
 from voisin.protocol.evidence import SimulatedEvidence
 from voisin.protocol.ids import ZERO_HASH, Address, Hash32, TaskId, to_hex
 from voisin.protocol.sessions import SessionKey, SessionWish, TaskSecrets, request_session, seal_secrets
@@ -193,6 +194,16 @@ class MemoryVault:
             raise self.refusal
         return self.vault
 
+    async def keepers(self, _dataset: Address) -> tuple[Keeper, ...]:
+        """Keep every key alone."""
+        await anyio.lowlevel.checkpoint()
+        return ()
+
+    async def shares(self, wish: SessionWish) -> Session:
+        """Have no shares."""
+        await anyio.lowlevel.checkpoint()
+        raise StateError(f"there are no shares for task {wish.task_id}")
+
     async def session(self, wish: SessionWish) -> Session:
         """Seal the secrets to an enclave's key."""
         await anyio.lowlevel.checkpoint()
@@ -224,8 +235,8 @@ class MemoryEnclaves:
     async def run(self, errand: Errand, on_output: OnOutput) -> Finished | Refused:
         """Do a task."""
         key = SessionKey(secrets.token_bytes)
-        await errand.show()
-        order, files = await errand.order(key.public, SimulatedEvidence())
+        wanted = await errand.show()
+        order, files = await errand.order(key.public, [SimulatedEvidence() for _ in wanted])
         if self.answers:
             answer = self.answers.pop(0)
             if isinstance(answer, VoisinError):

@@ -104,6 +104,24 @@ def check_url(url: str) -> None:
         raise InputError("an input's address holds a name or password, which everybody could read on the chain")
 
 
+async def require_public(url: str) -> None:
+    """
+    Refuse an address that leads to this machine or into its own network.
+
+    Raises:
+        InputError: It does, or it is none that a worker goes to.
+        UnavailableError: Its name is not known.
+    """
+    check_url(url)
+    parts = urlsplit(url)
+    try:
+        found = await anyio.getaddrinfo(parts.hostname, parts.port or parts.scheme, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise UnavailableError(f"{_short(url)} is not known: {error.strerror}") from None
+    if not all(is_public(str(place[4][0])) for place in found):
+        raise InputError(f"{_short(url)} is not on the public web", hint="setting allow_private_web of the worker")
+
+
 def is_public(address: str) -> bool:
     """Tell whether an IP address is one of the public internet; what is embedded in an IPv6 address counts, too."""
     ip = ipaddress.ip_address(address)

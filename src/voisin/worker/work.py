@@ -37,6 +37,7 @@ from voisin.worker.settings import WorkerSettings
 from voisin.worker.store import WorkerFolder
 from voisin.worker.treasury import Treasury
 from voisin.worker.vocabulary import Approved, Computed, Fetched, Replica
+from voisin.worker.web import require_public
 
 BOOKKEEPING_BYTES = 1 << 20
 """Disk that a task takes beside its inputs, its outputs and their archive."""
@@ -103,13 +104,18 @@ class Work:
             pauses=self._pauses,
             max_input_bytes=settings.max_input_bytes,
         )
-        self._enclave_work = EnclaveWork(parts, folder, self._pauses, ties.worker)
+        self._enclave_work = EnclaveWork(parts, folder, self._pauses, worker=ties.worker, check=self._check_vault)
         self._terms: dict[TaskId, Terms] = {}
         self._ready: dict[TaskId, Prepared | GuestFailure] = {}
         self._holds: dict[TaskId, ExitStack] = {}
 
     def _pauses(self) -> Pauses:
         return Pauses(self._settings.retry_s, self._settings.max_retry_s, self._random)
+
+    async def _check_vault(self, url: str) -> None:
+        """Refuse the address of a vault that lies where only this machine may go, unless its owner allows that."""
+        if not self._settings.allow_private_web:
+            await require_public(url)
 
     def adopt(self, task_id: TaskId, size_bytes: int) -> None:
         """Count the disk of a task that a restart brought back [bytes]."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import anyio
 import structlog
+from msgspec.structs import replace
 
 from voisin.enclave.words import Finished, Order, Program, Refused, Show
 from voisin.errors import UnavailableError, VoisinError
@@ -20,6 +21,7 @@ from voisin.sandbox.packing import Packed
 from voisin.service.vaults import Session
 from voisin.worker.checks import Terms
 from voisin.worker.enclave.errand import Errand
+from voisin.worker.enclave.keepers import Vaults, collect_shares, find_vaults
 from voisin.worker.fetch import Prepared
 from voisin.worker.pauses import Pauses
 from voisin.worker.ports import Parts
@@ -46,9 +48,13 @@ class EnclaveWork:
         folder: The worker's files.
         pauses: Makes the pauses between attempts.
         worker: The worker's address.
+        check: Refuses addresses of vaults that this worker does not go to.
     """
 
-    def __init__(self, parts: Parts, folder: WorkerFolder, pauses: Callable[[], Pauses], worker: Address) -> None:
+    def __init__(
+        self, parts: Parts, folder: WorkerFolder, pauses: Callable[[], Pauses], *, worker: Address, check: Callable[[str], Awaitable[None]]
+    ) -> None:
+        self._check = check
         self._worker = worker
         self._enclaves = parts.enclaves
         self._sessions = parts.sessions
@@ -96,21 +102,26 @@ class EnclaveWork:
     def _errand(self, replica: Replica, terms: Terms, ready: Prepared | GuestFailure, vault_url: str) -> Errand:
         job, bulk = (None, ()) if isinstance(ready, GuestFailure) else (ready.job, ready.bulk)
 
-        async def show() -> Show:
-            vault = await self._patiently(replica, lambda: self._sessions(vault_url).identity())
-            return Show(task_id=replica.task_id, worker=self._worker, challenge=replica.enclave_challenge, vault=vault)
+        known: list[Vaults] = []
 
-        async def make_order(session_key: Hash32, evidence: Evidence) -> Order:
+        async def show() -> list[Show]:
+            found = await self._patiently(replica, lambda: find_vaults(self._sessions(vault_url), terms.deal.dataset.pointer))
+            known[:] = [found]
+            task_id, challenge = replica.task_id, replica.enclave_challenge
+            return [Show(task_id=task_id, worker=self._worker, challenge=challenge, vault=vault) for vault in found.all]
+
+        async def make_order(session_key: Hash32, evidence: Sequence[Evidence]) -> Order:
             wish = SessionWish(
                 task_id=replica.task_id,
                 enclave=replica.enclave_challenge,
                 session_key=session_key,
                 authorization=replica.authorization,
-                evidence=evidence,
+                evidence=evidence[0],
                 bulk=bulk,
             )
             session = await self._patiently(replica, lambda: self._sessions(vault_url).session(wish))
-            return _order(terms, ready, session)
+            shares = await collect_shares(known[0], wish, evidence[1:], sessions=self._sessions, check=self._check)
+            return replace(_order(terms, ready, session), shares=shares)
 
         return Errand(
             show=show,

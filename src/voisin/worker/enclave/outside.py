@@ -103,13 +103,16 @@ class _Talk:
         if starting.cancelled_caught or not isinstance(begun, Begun):
             raise EnclaveDiedError("the enclave did not start properly", hint="run the task again; if it fails each time, report it")
         session_key = as_hash32(begun.session_key)
-        await self._say(await errand.show())
-        shown = await self._hear()
-        if isinstance(shown, Refused):
-            return shown
-        if not isinstance(shown, Shown):
-            raise EnclaveDiedError("the enclave answered out of turn")
-        order, files = await errand.order(session_key, shown.evidence)
+        evidence = []
+        for wanted in await errand.show():
+            await self._say(wanted)
+            shown = await self._hear()
+            if isinstance(shown, Refused):
+                return shown
+            if not isinstance(shown, Shown):
+                raise EnclaveDiedError("the enclave answered out of turn")
+            evidence.append(shown.evidence)
+        order, files = await errand.order(session_key, evidence)
         await self._say(order)
         for path in files:
             await self._give(path)
