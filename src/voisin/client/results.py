@@ -20,7 +20,7 @@ from voisin.protocol.archive import ResultArchive, open_archive
 from voisin.protocol.cid import Cid, parse_cid
 from voisin.protocol.ids import ZERO_ADDRESS, Address, DealId, Hash32, TaskId
 from voisin.protocol.records import Deal, Task, TaskStatus
-from voisin.protocol.results import STDERR_FILE, STDOUT_FILE, decode_link
+from voisin.protocol.results import SALT_FILE, STDERR_FILE, STDOUT_FILE, decode_link
 from voisin.protocol.sealed_result import PRIVATE_MARK, is_sealed_result, open_sealed_result
 from voisin.protocol.sealing import is_sealed, open_sealed
 from voisin.storage import StorageClient
@@ -30,7 +30,7 @@ MAX_ARCHIVE_BYTES = 1 << 30
 
 
 class ResultFiles(Mapping[str, bytes]):
-    """The files of a result by path; each is unpacked when it is looked at."""
+    """The files of a result by path, without the salt of its digest; each is unpacked when it is looked at."""
 
     def __init__(self, archive: ResultArchive) -> None:
         """
@@ -38,20 +38,21 @@ class ResultFiles(Mapping[str, bytes]):
             archive: The checked archive.
         """
         self._archive = archive
+        self._sizes = {path: size for path, size in archive.sizes.items() if path != SALT_FILE}
 
     def __getitem__(self, path: str) -> bytes:
-        if path not in self._archive.sizes:
+        if path not in self._sizes:
             raise KeyError(path)
         return self._archive.read(path)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._archive.sizes)
+        return iter(self._sizes)
 
     def __len__(self) -> int:
-        return len(self._archive.sizes)
+        return len(self._sizes)
 
     def __repr__(self) -> str:
-        return f"ResultFiles({', '.join(f'{path}: {size} bytes' for path, size in self._archive.sizes.items())})"
+        return f"ResultFiles({', '.join(f'{path}: {size} bytes' for path, size in self._sizes.items())})"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ Source: pool-semantics.md 2.7, 3.3; client-surface.md 5.
 from __future__ import annotations
 
 import secrets as random
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,8 +28,8 @@ from voisin.errors import InputError, TrustError, UnavailableError, VoisinError
 from voisin.protocol.archive import open_archive
 from voisin.protocol.data_terms import EnclaveLevel
 from voisin.protocol.datasets import decrypt_dataset
-from voisin.protocol.ids import from_hex
-from voisin.protocol.results import GuestFailure, sign_enclave
+from voisin.protocol.ids import from_hex, hash32_of
+from voisin.protocol.results import SALT_FILE, GuestFailure, sign_enclave
 from voisin.protocol.sealed_result import hold_result, is_reader_key, seal_result
 from voisin.protocol.sealing import seal_archive
 from voisin.protocol.sessions import SessionKey, TaskSecrets
@@ -39,6 +40,9 @@ from voisin.sandbox.packing import Packed, pack_failure, pack_run
 
 BAD_DATASET: Final = "bad-dataset"
 """Cause of a failure when the dataset's key does not fit it, beside the sandbox's causes."""
+
+
+_SALT: Final = b"voisin result salt 1"
 
 
 class Runner(Protocol):
@@ -187,6 +191,7 @@ def _pack(task: Task, outcome: Outcome) -> Packed:
     """Make the result, of which terms of use say what may be in it."""
     rules, desk, has_callback = task.rules, task.desk, task.order.has_callback
     if not rules.is_bound:
+        _add_salt(task, outcome)
         return pack_run(outcome, desk.outputs, desk.archive, has_callback=has_callback)
     failed = _failed(outcome)
     if failed is None and rules.query_micro:
@@ -194,6 +199,7 @@ def _pack(task: Task, outcome: Outcome) -> Packed:
         failed = None if is_answer else BAD_ANSWERS
     if failed is not None:
         return _pack_failure(task, failed)
+    _add_salt(task, outcome)
     is_silent = bool(rules.query_micro) or not task.opened.beneficiary_key
     kept = replace(outcome, stdout=b"", stderr=b"") if is_silent else outcome
     packed = pack_run(kept, desk.outputs, desk.archive, has_callback=has_callback)
@@ -201,6 +207,16 @@ def _pack(task: Task, outcome: Outcome) -> Packed:
         return _pack_failure(task, FAILED)
     too_large = rules.is_too_large(_leaving_bytes(desk.archive) + len(packed.callback_data))
     return _pack_failure(task, TOO_LARGE) if too_large else packed
+
+
+def _add_salt(task: Task, outcome: Outcome) -> None:
+    """Add to a result that nobody but its reader opens what its digest cannot be guessed without; the same in all replicas."""
+    opened, outputs = task.opened, task.desk.outputs
+    if outcome.cause is None and (opened.hold_key or is_reader_key(opened.beneficiary_key)):
+        outputs.mkdir(exist_ok=True)
+        if (outputs / SALT_FILE).is_dir():
+            shutil.rmtree(outputs / SALT_FILE)
+        (outputs / SALT_FILE).write_text(hash32_of(_SALT, from_hex(opened.challenge_key)))
 
 
 def _pack_failure(task: Task, failure: GuestFailure) -> Packed:

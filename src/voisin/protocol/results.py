@@ -24,6 +24,8 @@ COMPUTED_FILE = "computed.json"
 ERROR_FILE = "error.json"
 STDOUT_FILE = "stdout.txt"
 STDERR_FILE = "stderr.txt"
+SALT_FILE = ".salt"
+"""In a sealed result: what nobody else can guess, so that its digest on the chain says nothing of the other files."""
 OUTPUT_FOLDER = "/iexec_out"
 
 

@@ -17,6 +17,7 @@ from voisin.protocol.data_terms import EnclaveLevel, Privacy
 from voisin.protocol.ids import Hash32, as_address
 from voisin.protocol.sealed_result import open_held_result, open_sealed_result
 from voisin.protocol.shamir import split_key
+from voisin.protocol.signatures import KeySigner
 from voisin.protocol.wire_words import MachineFailure, Stream
 from voisin.sandbox import Cause, Job, Outcome
 
@@ -194,6 +195,29 @@ async def test_data_with_a_privacy_budget_gives_noisy_numbers_only(tmp_path: Pat
     silent.folder.mkdir()
     agreed = terms(privacy=Privacy(query_micro=1, renter_micro=1))
     assert (await silent.finished(silent.secrets(terms=agreed))).cause == "bad-answers"
+
+
+async def test_the_digest_of_a_sealed_result_cannot_be_guessed(tmp_path: Path) -> None:
+    """Replicas of a task agree on it, another task with the same result has another, and an app cannot choose the salt."""
+
+    async def chooses(_job: Job) -> Mapping[str, bytes]:
+        return {"class.txt": b"setosa", ".salt": b"known"}
+
+    digests = []
+    for number in range(3):
+        enclave = bench(tmp_path / str(number), chooses)
+        enclave.folder.mkdir()
+        if number == 2:
+            enclave.challenge = KeySigner(b"\x05" * 32)
+        done = await enclave.finished(enclave.secrets(terms=terms(), beneficiary_key=READER.public))
+        digests.append(done.digest)
+        archive = open_archive(open_sealed_result(enclave.desk.result.read_bytes(), READER.private, TASK))
+        assert (archive.read("class.txt"), len(archive.read(".salt"))) == (b"setosa", 66)
+    assert digests[0] == digests[1] != digests[2]
+    open_result = bench(tmp_path / "open", chooses)
+    open_result.folder.mkdir()
+    await open_result.finished(open_result.secrets())
+    assert open_result.archive.read(".salt") == b"known"
 
 
 async def test_a_result_that_waits_is_readable_with_the_vaults_key_alone(tmp_path: Path) -> None:
