@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from voisin.errors import TrustError
+from voisin.protocol.digests import Digest
 from voisin.protocol.ids import Hash32, to_hex
 
 MAGIC: Final = b"VOISIN\x00\x01"
@@ -32,7 +33,9 @@ TAG: Final = 16
 _INFO: Final = b"voisin sealed stream 1"
 
 
-def seal_stream(source: BinaryIO, target: BinaryIO, key: bytes, random_bytes: Callable[[int], bytes]) -> Hash32:
+def seal_stream(
+    source: BinaryIO, target: BinaryIO, key: bytes, random_bytes: Callable[[int], bytes], *, digest: Digest | None = None
+) -> Hash32:
     """
     Encrypt a file.
 
@@ -41,11 +44,12 @@ def seal_stream(source: BinaryIO, target: BinaryIO, key: bytes, random_bytes: Ca
         target: Where the encrypted file goes.
         key: 32 bytes.
         random_bytes: Draws as many random bytes as it is told; they must be fit for keys.
+        digest: Computes the SHA-256, for example beside the work (`voisin.protocol.digests`).
 
     Returns:
         SHA-256 of the encrypted file.
     """
-    salt, checksum = random_bytes(SALT), hashlib.sha256()
+    salt, checksum = random_bytes(SALT), digest or hashlib.sha256()
     cipher = _cipher(key, salt)
 
     def put(part: bytes) -> None:
@@ -58,7 +62,7 @@ def seal_stream(source: BinaryIO, target: BinaryIO, key: bytes, random_bytes: Ca
     return Hash32(to_hex(checksum.digest()))
 
 
-def open_stream(source: BinaryIO, target: BinaryIO, key: bytes, *, head: bytes = b"") -> Hash32:
+def open_stream(source: BinaryIO, target: BinaryIO, key: bytes, *, head: bytes = b"", digest: Digest | None = None) -> Hash32:
     """
     Decrypt a file. Each piece is verified before it is written; after an error the target holds the beginning of the content only.
 
@@ -67,6 +71,7 @@ def open_stream(source: BinaryIO, target: BinaryIO, key: bytes, *, head: bytes =
         target: Where the content goes.
         key: 32 bytes.
         head: What was read of it already; at most the mark.
+        digest: Computes the SHA-256, as in `seal_stream`.
 
     Returns:
         SHA-256 of the encrypted file.
@@ -78,7 +83,8 @@ def open_stream(source: BinaryIO, target: BinaryIO, key: bytes, *, head: bytes =
         "the file is encrypted with another key, or was changed or cut off", hint="check the key, and fetch the file again"
     )
     head += read_whole(source, len(MAGIC) + SALT - len(head))
-    checksum = hashlib.sha256(head)
+    checksum = digest or hashlib.sha256()
+    checksum.update(head)
     if len(head) != len(MAGIC) + SALT or not is_sealed_stream(head):
         raise refused
     cipher = _cipher(key, head[len(MAGIC) :])
