@@ -25,6 +25,7 @@ from voisin.cli import (
     chain_trace,
     chain_verify,
     data_commands,
+    data_using,
     deal_commands,
     enclave_commands,
     index_commands,
@@ -78,6 +79,7 @@ app.add_typer(storage_commands.app)
 app.add_typer(index_commands.app)
 app.add_typer(secret_commands.app)
 app.add_typer(data_commands.app)
+data_using.add_to(data_commands.app)
 app.add_typer(vault_commands.app)
 app.add_typer(enclave_commands.app)
 

@@ -22,6 +22,7 @@ from voisin.client.apps import AppReference, find_app
 from voisin.client.bags.desk import AsyncBags
 from voisin.client.bags.guard import Guard
 from voisin.client.callbacks import Callback, find_callback, retry_callback
+from voisin.client.data.desk import AsyncData
 from voisin.client.feed import follow_feed, read_topics
 from voisin.client.history import deal_invoice, with_enclave
 from voisin.client.index import IndexDesk
@@ -62,6 +63,7 @@ class AsyncCloud:
         links: The open connections.
         secrets: The wallet's secrets in the network's vault.
         bags: Deals that are settled as a bag, and what may be done about them.
+        data: Data that the wallet rents out, or rents.
     """
 
     def __init__(self, links: Links, watch: Watch, background: TaskGroup, unlock: Callable[[], KeySigner]) -> None:
@@ -73,6 +75,7 @@ class AsyncCloud:
         self._unlocking = anyio.Lock()
         self.secrets = AsyncSecrets(links, self._wallet)
         self.bags = AsyncBags(links, watch, self.requester)
+        self.data = AsyncData(links, self.requester, self.map)
 
     async def run(self, app: AppReference, args: Sequence[str | int | float] | TaskSpec = (), **terms: Unpack[RunTerms]) -> Result:
         """

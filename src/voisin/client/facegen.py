@@ -1,8 +1,8 @@
 """
-Writes `faces.py`: for each asynchronous class a typed class whose methods do the same and wait.
+Writes `faces.py` and `data/faces.py`: for each asynchronous class a typed class whose methods do the same and wait.
 
-Run it after a change of `cloud.py`, `job.py`, `secrets.py` or `bags/desk.py`: `python src/voisin/client/facegen.py`. A test compares
-the file with what it writes.
+Run it after a change of `cloud.py`, `job.py`, `secrets.py`, `bags/desk.py` or `data/desk.py`: `python src/voisin/client/facegen.py`. A
+test compares the files with what it writes.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 TARGET = HERE / "faces.py"
+DATA_TARGET = HERE / "data" / "faces.py"
 
 FACES = {
     "AsyncJob": ("job.py", "JobFace", ("result", "results", "checked", "settled", "invoices")),
@@ -30,6 +31,18 @@ FACES = {
     "AsyncSecrets": ("secrets.py", "SecretsFace", ("push", "check", "entries", "delete", "uses", "create_result_key")),
 }
 """For each asynchronous class its file, the name of its blocking face, and the methods that get a blocking twin."""
+
+DATA_FACES = {
+    "AsyncData": (
+        "data/desk.py",
+        "DataFace",
+        (
+            *("protect", "grant", "admit", "revoke", "revoke_all", "shut_out", "granted", "process", "process_all"),
+            *("subscribe", "transfer", "show", "owned", "uses", "release"),
+        ),
+    ),
+}
+"""The same for what is about data."""
 
 _HEAD = '''"""
 The blocking twins of the asynchronous methods.
@@ -61,10 +74,42 @@ from voisin.protocol.secrets import Release, SecretEntry
 from voisin.units import NRLC
 '''
 
+_DATA_HEAD = '''"""
+The blocking twins of the asynchronous methods about data.
+
+Written by facegen.py: change desk.py, not this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Unpack
+
+from voisin.chain.gates import Membership
+from voisin.client.apps import AppReference
+from voisin.client.blocking import Face
+from voisin.client.data.access import Granted
+from voisin.client.data.conditions import DataConditions, TimeLike
+from voisin.client.data.desk import AsyncData, ProtectedData
+from voisin.client.data.protecting import VOISIN
+from voisin.client.data.steps import Tell, silent
+from voisin.client.results import Result
+from voisin.client.terms import RunTerms
+from voisin.errors import VoisinError
+from voisin.protocol.ids import Address, OrderHash
+from voisin.protocol.vault_terms import DataUse, HeldResult
+'''
+
 
 def faces_source() -> str:
     """Write the blocking twins anew from the asynchronous classes."""
     return _HEAD + "".join(_face(inner, *place) for inner, place in FACES.items())
+
+
+def data_faces_source() -> str:
+    """Write the blocking twins anew that are about data."""
+    return _DATA_HEAD + "".join(_face(inner, *place) for inner, place in DATA_FACES.items())
 
 
 def _face(inner: str, file: str, face: str, methods: tuple[str, ...]) -> str:
@@ -91,8 +136,9 @@ def _passed_on(arguments: ast.arguments) -> Iterator[str]:
 
 
 def main() -> int:
-    """Write the file."""
+    """Write the files."""
     TARGET.write_text(faces_source())
+    DATA_TARGET.write_text(data_faces_source())
     return 0
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from voisin.client.apps import AppReference, TargetApp, find_app
 from voisin.client.bags.asking import TASK_BY_TASK, Plan, choose_window
+from voisin.client.data.renting import DataNeeds, find_data
 from voisin.client.links import Links
 from voisin.client.offers import Lot, Wish, choose_lots
 from voisin.client.secrets import require_secrets
@@ -132,8 +133,10 @@ async def _find(links: Links, requester: Address, app: TargetApp, volume: int, t
         tag=terms.tag,
         max_price=terms.max_price,
         workerpool=terms.workerpool,
+        dataset=terms.dataset,
     )
-    return wish, await find_lots(links, wish, await app_offers(links, wish, is_own=app.info.owner == requester))
+    apps = await app_offers(links, wish, is_own=app.info.owner == requester)
+    return wish, await find_lots(links, wish, apps, DataNeeds(terms.purpose, app.info.checksum))
 
 
 def app_limits(app: TargetApp, given: RunLimits) -> RunLimits:
@@ -158,18 +161,33 @@ async def app_offers(links: Links, wish: Wish, *, is_own: bool) -> list[Offer[Ap
     return [Offer(offer.order, offer.hash, offer.remaining) for offer in found]
 
 
-async def find_lots(links: Links, wish: Wish, apps: Sequence[Offer[AppOrder]]) -> tuple[Lot, ...]:
+async def find_lots(links: Links, wish: Wish, apps: Sequence[Offer[AppOrder]], needs: DataNeeds) -> tuple[Lot, ...]:
     """
-    Cover a wish with the market's workerpool orders.
+    Cover a wish with the market's workerpool orders, and those of the dataset that it names.
 
     The market is asked for the category first; only to explain a refusal it is asked for everything.
 
+    Args:
+        links: The network.
+        wish: What is wanted.
+        apps: The app's offers.
+        needs: What terms of use are judged by.
+
     Raises:
-        NoMatchError: The offers do not cover it.
+        NoMatchError: The offers do not cover it, or the dataset's terms of use do not allow it.
     """
     with contextlib.suppress(NoMatchError):
-        return choose_lots(wish, apps, await _pool_offers(links, wish, wish.category))
-    return choose_lots(wish, apps, await _pool_offers(links, wish, None))
+        return await _choose(links, wish, apps, await _pool_offers(links, wish, wish.category), needs)
+    return await _choose(links, wish, apps, await _pool_offers(links, wish, None), needs)
+
+
+async def _choose(
+    links: Links, wish: Wish, apps: Sequence[Offer[AppOrder]], pools: list[Offer[WorkerpoolOrder]], needs: DataNeeds
+) -> tuple[Lot, ...]:
+    if wish.dataset == ZERO_ADDRESS:
+        return choose_lots(wish, apps, pools)
+    allowed = await find_data(links, wish, pools, needs)
+    return choose_lots(wish, apps, allowed.pools, allowed.data)
 
 
 def pools_of(lots: Sequence[Lot]) -> frozenset[Address]:

@@ -18,6 +18,7 @@ import msgspec
 from voisin.chain import Receipt, Sender, calls
 from voisin.client.apps import TargetApp
 from voisin.client.bags.asking import TASK_BY_TASK, Plan, choose_window
+from voisin.client.data.renting import DataNeeds
 from voisin.client.links import Links
 from voisin.client.offers import Lot
 from voisin.client.quote import Quote, app_offers, find_lots, pools_of
@@ -151,7 +152,7 @@ class Requester:
     async def _match(self, lot: Lot, request: RequestOrder, first: int) -> Bought | None:
         """Make one deal, depositing what it lacks; None when the offer is gone."""
         chain = self.links.chain
-        call = calls.match_orders(chain.hub_address, lot.app, None, lot.workerpool, request)
+        call = calls.match_orders(chain.hub_address, lot.app, lot.dataset, lot.workerpool, request)
         lacking = lot.total - (await chain.hub.account(self.address)).stake
         if lacking > 0:
             call = calls.approve_and_call(chain.token_address, chain.hub_address, NRLC(lacking), call.data)
@@ -169,13 +170,14 @@ class Requester:
 
     async def _look_again(self, quote: Quote, request: RequestOrder, first: int, attempts: int) -> Sequence[Lot]:
         """Find offers for what is left, within what the signed request pays."""
-        limit = NRLC(request.appmaxprice + request.workerpoolmaxprice)
+        limit = NRLC(request.appmaxprice + request.datasetmaxprice + request.workerpoolmaxprice)
         wish = replace(quote.wish, volume=quote.wish.volume - first, max_price=limit)
         if attempts >= _ATTEMPTS:
             raise StateError(
                 f"the offers were taken by others before {wish.volume} tasks were bought", hint="run the remaining tasks again"
             )
-        lots = await find_lots(self.links, wish, await app_offers(self.links, wish, is_own=quote.is_own))
+        needs = DataNeeds(quote.terms.purpose, quote.app.info.checksum)
+        lots = await find_lots(self.links, wish, await app_offers(self.links, wish, is_own=quote.is_own), needs)
         if quote.window_s != TASK_BY_TASK:
             await choose_window(self.links, Plan(wish.volume, wish.tag, pools_of(lots), quote.window_s))
         return lots
@@ -189,6 +191,8 @@ class Requester:
         request = RequestOrder(
             app=wish.app,
             appmaxprice=NRLC(max(lot.app.appprice for lot in quote.lots)),
+            dataset=wish.dataset,
+            datasetmaxprice=NRLC(max(lot.dataset.datasetprice if lot.dataset is not None else 0 for lot in quote.lots)),
             workerpool=wish.workerpool,
             workerpoolmaxprice=NRLC(max(lot.workerpool.workerpoolprice for lot in quote.lots)),
             requester=wish.requester,
@@ -213,7 +217,7 @@ class Requester:
         else:
             bag = await self.links.storage.put_bytes(encode_bag(Bag(tuple(entries))))
             params = DealParams(voisin_bag=bag, voisin_limits=limits)
-        return encode_params(_with_secrets(with_window(params, quote.window_s), quote.terms))
+        return encode_params(_with_enclave(with_window(params, quote.window_s), quote.terms))
 
     async def _upload(self, source: bytes | Path) -> Cid:
         if isinstance(source, bytes):
@@ -231,9 +235,9 @@ def with_window(params: DealParams, window_s: int) -> DealParams:
     return params if window_s == TASK_BY_TASK else msgspec.structs.replace(params, voisin_window=spell_window(window_s))
 
 
-def _with_secrets(params: DealParams, terms: Terms) -> DealParams:
+def _with_enclave(params: DealParams, terms: Terms) -> DealParams:
     named = {str(number): name for number, name in terms.secrets.items()}
-    return msgspec.structs.replace(params, iexec_secrets=named, iexec_result_encryption=terms.sealed)
+    return msgspec.structs.replace(params, iexec_secrets=named, iexec_result_encryption=terms.sealed, voisin_purpose=terms.purpose)
 
 
 def new_salt() -> Hash32:

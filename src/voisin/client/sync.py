@@ -18,6 +18,7 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from voisin.client.apps import AppReference
 from voisin.client.cloud import AsyncCloud, WalletReference, connect_async
+from voisin.client.data.faces import DataFace
 from voisin.client.faces import BagsFace, CloudFace, JobFace, SecretsFace
 from voisin.client.network import Network
 from voisin.client.quote import Quote
@@ -61,6 +62,7 @@ class Cloud(CloudFace):
     Attributes:
         secrets: The wallet's secrets in the network's vault.
         bags: Deals that are settled as a bag, and what may be done about them.
+        data: Data that the wallet rents out, or rents.
     """
 
     def __init__(self, portal: BlockingPortal, inner: AsyncCloud) -> None:
@@ -68,6 +70,7 @@ class Cloud(CloudFace):
         self._pending: set[Future[Result]] = set()
         self.secrets = SecretsFace(portal, inner.secrets)
         self.bags = BagsFace(portal, inner.bags)
+        self.data = DataFace(portal, inner.data)
 
     def start(self, quote: Quote) -> Job:
         """

@@ -14,7 +14,7 @@ from voisin.protocol.archive import check_path
 from voisin.protocol.ids import ZERO_ADDRESS, Address, as_address
 from voisin.protocol.params import RunLimits
 from voisin.protocol.records import Category
-from voisin.protocol.tags import NO_TAG, Tag, as_tag, needs_enclave
+from voisin.protocol.tags import NO_TAG, Tag, as_tag, both_tags, needs_enclave
 from voisin.units import NRLC, parse_amount
 
 DEFAULT_REPLICAS = 2
@@ -56,6 +56,8 @@ class RunTerms(TypedDict, total=False):
         tag: What the machines must have, for example `"gpu"`.
         secrets: What the app may know, in an enclave: the names of your secrets in the vault, by the numbers the app knows them by.
         sealed: Whether the result is sealed for the wallet's result key, in an enclave.
+        dataset: Address of a dataset that the app gets to see, in an enclave; its owner is paid for each task.
+        purpose: What the dataset is used for, which is signed.
         workerpool: Address of the only workerpool that may run it.
         window_s: How long the bag of several tasks may be challenged before it is paid [s]; 0 has the tasks settled one by one. The
             network's unless given, where the hub and the workerpools settle bags.
@@ -72,6 +74,8 @@ class RunTerms(TypedDict, total=False):
     tag: str
     secrets: Mapping[int, str]
     sealed: bool
+    dataset: str
+    purpose: str
     workerpool: str
     window_s: int
     timeout_s: float
@@ -91,6 +95,8 @@ class Terms:
     tag: Tag = NO_TAG
     secrets: Mapping[int, str] = field(default_factory=dict)
     sealed: bool = False
+    dataset: Address = ZERO_ADDRESS
+    purpose: str = ""
     workerpool: Address = ZERO_ADDRESS
     window_s: int | None = None
     timeout_s: float | None = None
@@ -124,6 +130,11 @@ def read_terms(given: RunTerms) -> Terms:
     if "replicas" in given and "trust" in given:
         raise InputError("replicas and trust say the same thing twice", hint="give one of them")
     tag = as_tag(given.get("tag", ""))
+    dataset = as_address(given["dataset"]) if "dataset" in given else ZERO_ADDRESS
+    if dataset != ZERO_ADDRESS:
+        tag = both_tags(tag, as_tag("tee"))
+    elif given.get("purpose"):
+        raise InputError("a purpose is what a dataset is used for", hint="name the dataset as well")
     if (given.get("secrets") or given.get("sealed")) and not needs_enclave(tag):
         raise InputError("secrets and sealed results need an enclave", hint='ask for one with the tag "tee"')
     price = given.get("max_price")
@@ -137,6 +148,8 @@ def read_terms(given: RunTerms) -> Terms:
         tag=tag,
         secrets=dict(given.get("secrets", {})),
         sealed=given.get("sealed", False),
+        dataset=dataset,
+        purpose=given.get("purpose", ""),
         workerpool=as_address(given["workerpool"]) if "workerpool" in given else ZERO_ADDRESS,
         window_s=_positive("window_s", given["window_s"], 0) if "window_s" in given else None,
         timeout_s=given.get("timeout_s"),

@@ -21,6 +21,7 @@ from Crypto.Cipher import AES
 from Crypto.Util.Padding import pad, unpad
 
 from voisin.errors import InputError, TrustError
+from voisin.protocol.digests import Digest
 from voisin.protocol.ids import Hash32, to_hex
 from voisin.protocol.sealed_stream import MAGIC, is_sealed_stream, open_stream, read_whole, seal_stream
 
@@ -33,7 +34,9 @@ def new_dataset_key(random_bytes: Callable[[int], bytes]) -> str:
     return base64.b64encode(random_bytes(KEY_BYTES)).decode()
 
 
-def seal_dataset(source: BinaryIO, target: BinaryIO, key: str, random_bytes: Callable[[int], bytes]) -> Hash32:
+def seal_dataset(
+    source: BinaryIO, target: BinaryIO, key: str, random_bytes: Callable[[int], bytes], *, digest: Digest | None = None
+) -> Hash32:
     """
     Encrypt a dataset in our own form.
 
@@ -42,6 +45,7 @@ def seal_dataset(source: BinaryIO, target: BinaryIO, key: str, random_bytes: Cal
         target: Where the encrypted file goes.
         key: The key in base64.
         random_bytes: Draws as many random bytes as it is told; they must be fit for keys.
+        digest: Computes the checksum, for example beside the work (`voisin.protocol.digests`).
 
     Returns:
         The checksum of the encrypted file.
@@ -49,10 +53,12 @@ def seal_dataset(source: BinaryIO, target: BinaryIO, key: str, random_bytes: Cal
     Raises:
         InputError: The key is none.
     """
-    return seal_stream(source, target, _key(key), random_bytes)
+    return seal_stream(source, target, _key(key), random_bytes, digest=digest)
 
 
-def encrypt_dataset(source: BinaryIO, target: BinaryIO, key: str, random_bytes: Callable[[int], bytes]) -> Hash32:
+def encrypt_dataset(
+    source: BinaryIO, target: BinaryIO, key: str, random_bytes: Callable[[int], bytes], *, digest: Digest | None = None
+) -> Hash32:
     """
     Encrypt a dataset in the form of the protocol's own clients.
 
@@ -61,6 +67,7 @@ def encrypt_dataset(source: BinaryIO, target: BinaryIO, key: str, random_bytes: 
         target: Where the encrypted file goes.
         key: The key in base64.
         random_bytes: Draws as many random bytes as it is told; they must be fit for initialisation vectors.
+        digest: Computes the checksum, as in `seal_dataset`.
 
     Returns:
         The checksum of the encrypted file.
@@ -68,7 +75,7 @@ def encrypt_dataset(source: BinaryIO, target: BinaryIO, key: str, random_bytes: 
     Raises:
         InputError: The key is none.
     """
-    vector, checksum = random_bytes(AES.block_size), hashlib.sha256()
+    vector, checksum = random_bytes(AES.block_size), digest or hashlib.sha256()
     cipher = AES.new(_key(key), AES.MODE_CBC, vector)
 
     def put(piece: bytes) -> None:

@@ -87,6 +87,11 @@ def missing_bits(wanted: Tag, offered: Tag) -> list[str]:
     return tag_names(tag_from_bits(tag_bits(wanted) & ~tag_bits(offered)))
 
 
+def both_tags(one: Tag, other: Tag) -> Tag:
+    """Ask for what either of two tags asks for."""
+    return tag_from_bits(tag_bits(one) | tag_bits(other))
+
+
 def without(tag: Tag, bits: int) -> Tag:
     """Take bits out of a tag."""
     return tag_from_bits(tag_bits(tag) & ~bits)

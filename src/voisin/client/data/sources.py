@@ -67,6 +67,7 @@ def look_at(path: Path) -> Source:
         InputError: There is no such file or folder, it cannot be read, the folder is empty, or has a path that is not safe.
     """
     try:
+        path = path.absolute()
         if not path.is_dir():
             return Source(path, (), _state(path))
         found = sorted(_files(path), key=lambda each: each[0])

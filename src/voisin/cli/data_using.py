@@ -1,0 +1,204 @@
+"""Data that is rented: `data show | process | subscribe`, and what its owner sees of it: `data uses | release`."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from voisin.cli.reading import address, amount, hash32
+from voisin.cli.session import Session, command
+from voisin.units import NRLC
+
+if TYPE_CHECKING:
+    from voisin.chain.gates import Membership
+    from voisin.client import AsyncCloud, RunTerms
+    from voisin.client.data.desk import ProtectedData
+    from voisin.client.results import Result
+    from voisin.errors import VoisinError
+    from voisin.protocol.ids import Address
+    from voisin.protocol.vault_terms import DataUse, HeldResult
+
+DatasetArgument = Annotated[str, typer.Argument(parser=address, metavar="DATASET", help="The dataset's address.")]
+_PRECISE = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def show(session: Session, dataset: DatasetArgument) -> None:
+    """Show what everybody may know of a dataset: what it holds, what it costs, and on which conditions."""
+    from voisin.cli.data_shown import data_document, show_data
+
+    async def work(cloud: AsyncCloud) -> ProtectedData:
+        return await cloud.data.show(dataset)
+
+    found = session.with_cloud(work)
+    session.answer(data_document(found), lambda out: show_data(out, found))
+
+
+def process(
+    session: Session,
+    datasets: Annotated[str, typer.Argument(metavar="DATASET,...", help="The dataset, or several with commas between: a run for each.")],
+    app: Annotated[str, typer.Argument(metavar="APP", help="A .wasm file, a folder with an app.toml, or the address of an app.")],
+    args: Annotated[
+        list[str] | None, typer.Argument(metavar="ARGS", help="The app's arguments; after -- if they start with a dash.")
+    ] = None,
+    purpose: Annotated[str, typer.Option(metavar="TEXT", help="What it is used for; you sign it.")] = "",
+    max_price: Annotated[NRLC | None, typer.Option(parser=amount, metavar="AMOUNT", help="The most that a run may cost in all.")] = None,
+    sealed: Annotated[bool, typer.Option("--sealed", help="Seal the result for the wallet's result key.")] = False,
+    workerpool: Annotated[str | None, typer.Option(parser=address, metavar="ADDRESS", help="The only workerpool that may run it.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where results go; several datasets get a folder each.")] = None,
+    timeout: Annotated[float | None, typer.Option("--timeout", help="How long to wait for a result [s].", min=1)] = None,
+) -> None:
+    """Run an app on protected data, in an enclave, and fetch the result."""
+    names = [_dataset(each) for each in datasets.split(",") if each.strip()]
+    terms: RunTerms = {"sealed": sealed, "purpose": purpose}
+    if max_price is not None:
+        terms["max_price"] = max_price
+    if workerpool is not None:
+        terms["workerpool"] = workerpool
+    if timeout is not None:
+        terms["timeout_s"] = timeout
+
+    async def work(cloud: AsyncCloud) -> dict[Address, Result | VoisinError]:
+        return await cloud.data.process_all(names, app, args or [], **terms)
+
+    _answer_results(session, session.with_wallet(work), out)
+
+
+def subscribe(
+    session: Session,
+    dataset: DatasetArgument,
+    periods: Annotated[int, typer.Option(help="How many periods.", min=1)] = 1,
+) -> None:
+    """Pay for some time in which a dataset may be used, at its gate."""
+
+    async def work(cloud: AsyncCloud) -> Membership:
+        return await cloud.data.subscribe(dataset, periods)
+
+    found = session.with_wallet(work)
+    from voisin.cli.show import moment
+
+    until = found.paid[1] if found.paid is not None else 0
+    session.answer({"account": found.account, "paid_until": until}, lambda out: out.print(f"paid until {moment(until)}"))
+
+
+def uses(
+    session: Session,
+    dataset: Annotated[
+        str | None, typer.Argument(parser=address, metavar="[DATASET]", help="One dataset; all of the wallet unless given.")
+    ] = None,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="From when on: 2026-12-31 (UTC).")] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Write comma-separated values, for spreadsheets.")] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on, and tell of each new use until Ctrl-C.")] = False,
+    count: Annotated[int | None, typer.Option(help="With --watch: stop after so many.", min=1)] = None,
+) -> None:
+    """List every use of the wallet's data: when, by which app, for whom, at what price, on what evidence."""
+    from voisin.cli.data_shown import show_uses
+    from voisin.cli.reading import told
+    from voisin.client.data.conditions import read_time
+    from voisin.units import UnixSeconds
+
+    start = told(lambda text: str(read_time(text, UnixSeconds(0))))(since) if since else "0"
+
+    async def work(cloud: AsyncCloud) -> list[DataUse]:
+        return await cloud.data.uses(dataset, since=int(start))
+
+    if watch:
+        _watch(session, dataset, count)
+        return
+    found = session.with_wallet(work)
+    if as_csv:
+        _write_csv(found)
+        return
+    session.answer(found, lambda out: show_uses(out, found))
+
+
+def release(session: Session, task: Annotated[str, typer.Argument(parser=hash32, metavar="TASK", help="The task.")]) -> None:
+    """Release a result that waits for it, as the owner of the data."""
+
+    async def work(cloud: AsyncCloud) -> HeldResult:
+        return await cloud.data.release(task)
+
+    found = session.with_wallet(work)
+    session.answer(found, lambda out: out.print(f"the result of {found.task_id} may be read now", soft_wrap=True))
+
+
+def _watch(session: Session, dataset: str | None, count: int | None) -> None:
+    from voisin.cli.data_shown import use_line
+
+    async def work(cloud: AsyncCloud) -> None:
+        from contextlib import aclosing
+
+        import msgspec
+
+        left = count
+        async with aclosing(cloud.data.watch_uses(dataset)) as news:
+            async for use in news:
+                text = msgspec.json.encode(use).decode() if session.as_json else use_line(use)
+                sys.stdout.write(text + "\n")
+                sys.stdout.flush()
+                left = None if left is None else left - 1
+                if left == 0:
+                    return
+
+    session.with_wallet(work)
+
+
+def _write_csv(found: list[DataUse]) -> None:
+    from datetime import UTC, datetime
+
+    import msgspec
+
+    from voisin.protocol.vault_terms import DataUse
+
+    names = [field.name for field in msgspec.structs.fields(DataUse)]
+    rows = csv.writer(sys.stdout)
+    rows.writerow(["time", *names])
+    for use in found:
+        rows.writerow([datetime.fromtimestamp(use.at, UTC).strftime(_PRECISE), *(getattr(use, name) for name in names)])
+
+
+def _dataset(text: str) -> str:
+    try:
+        return address(text.strip())
+    except typer.BadParameter as error:
+        raise typer.BadParameter(str(error), param_hint="DATASET") from None
+
+
+def _answer_results(session: Session, ended: dict[Address, Result | VoisinError], out: Path | None) -> None:
+    from voisin.errors import VoisinError
+
+    documents: list[dict[str, object]] = []
+    failed: list[VoisinError] = []
+    for dataset, each in ended.items():
+        if isinstance(each, VoisinError):
+            failed.append(each)
+            documents.append({"dataset": dataset, "error": each.message, "code": each.code})
+            continue
+        folder = out if out is None or len(ended) == 1 else out / dataset
+        files = [str(path) for path in each.save(folder)] if folder is not None else []
+        documents.append({"dataset": dataset, "task_id": each.task_id, "deal_id": each.deal_id, "price": each.price, "files": files})
+        documents[-1]["stdout"] = each.stdout
+    session.answer(documents, lambda _: _print_results(session, documents))
+    if failed:
+        raise failed[0]
+
+
+def _print_results(session: Session, documents: list[dict[str, object]]) -> None:
+    for each in documents:
+        if "error" in each:
+            continue
+        if each["stdout"]:
+            session.out.print(str(each["stdout"]).rstrip("\n"), markup=False)
+        session.err.print(f"task {each['task_id']} on {each['dataset']}", style="dim", soft_wrap=True)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    command(app, "show", example="voisin data show 0x…")(show)
+    command(app, "process", example='voisin data process 0x… statistics.wasm mean age --purpose "research"')(process)
+    command(app, "subscribe", example="voisin data subscribe 0x… --periods 2")(subscribe)
+    command(app, "uses", example="voisin data uses --csv")(uses)
+    command(app, "release", example="voisin data release 0x…")(release)
