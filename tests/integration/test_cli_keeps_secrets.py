@@ -8,15 +8,14 @@ import io
 import json
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import pytest
-from anyio.from_thread import BlockingPortal
 
 from tests.integration.client_rig import WASM, Rig, running_rig
+from tests.integration.vault_rig import vault_beside
 from voisin import connect
 from voisin.cli import main
 from voisin.client.keys import ReaderKeys
@@ -26,8 +25,6 @@ from voisin.protocol.datasets import decrypt_dataset
 from voisin.protocol.ids import Address
 from voisin.protocol.sealed_result import PRIVATE_MARK, new_reader_pair
 from voisin.protocol.secrets import RESULT_KEY
-from voisin.service.serving import serve_app
-from voisin.vault import VaultSettings, create_key_file, open_vault
 
 SECRET = "swordfish under the bridge"
 
@@ -51,24 +48,6 @@ class Terminal:
         code, out, err = self.run(*words, "--json")
         assert code == 0, err
         return json.loads(out)
-
-
-@contextmanager
-def vault_beside(rig: Rig, portal: BlockingPortal, folder: Path) -> Iterator[str]:
-    """Serve a vault for the rig's hub."""
-    (folder / "data").mkdir()
-    create_key_file(folder / "vault.key")
-    settings = VaultSettings(
-        database_url=f"sqlite:///{folder}/data/vault.sqlite",
-        key_file=folder / "vault.key",
-        rpc_url=rig.network.rpc_url,
-        hub=rig.network.hub,
-    )
-    with (
-        portal.wrap_async_context_manager(open_vault(settings)) as vault,
-        portal.wrap_async_context_manager(serve_app(vault.app)) as url,
-    ):
-        yield url
 
 
 @pytest.fixture(scope="module")

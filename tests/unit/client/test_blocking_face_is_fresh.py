@@ -7,11 +7,13 @@ import inspect
 
 import voisin
 from voisin.client import cloud, job
-from voisin.client.facegen import FACES, TARGET, faces_source
+from voisin.client.data import desk
+from voisin.client.facegen import DATA_FACES, DATA_TARGET, FACES, TARGET, data_faces_source, faces_source
 
 
 def test_the_generated_file_is_what_would_be_generated() -> None:
-    assert ast.dump(ast.parse(TARGET.read_text())) == ast.dump(ast.parse(faces_source())), "run python -m voisin.client.facegen"
+    for target, source in ((TARGET, faces_source()), (DATA_TARGET, data_faces_source())):
+        assert ast.dump(ast.parse(target.read_text())) == ast.dump(ast.parse(source)), "run python -m voisin.client.facegen"
 
 
 def test_every_asynchronous_method_has_a_blocking_twin() -> None:
@@ -19,6 +21,8 @@ def test_every_asynchronous_method_has_a_blocking_twin() -> None:
     for owner in (cloud.AsyncCloud, job.AsyncJob):
         methods = {name for name, method in inspect.getmembers(owner, inspect.iscoroutinefunction) if not name.startswith("_")}
         assert methods == set(FACES[owner.__name__][2]) | by_hand[owner.__name__]
+    methods = {name for name, method in inspect.getmembers(desk.AsyncData, inspect.iscoroutinefunction) if not name.startswith("_")}
+    assert methods == set(DATA_FACES["AsyncData"][2])
 
 
 def test_signatures_are_the_same() -> None:
