@@ -38,24 +38,18 @@ def protect(
     conditions: DataConditions,
 ) -> None:
     """Encrypt, store and register data, and offer it if there are conditions; repeat the command when it broke off."""
-
-    async def work(cloud: AsyncCloud) -> ProtectedData:
-        return await cloud.data.protect(
+    found = session.with_wallet(
+        lambda cloud: cloud.data.protect(
             path, name=name, form=form, has_schema=not no_schema, is_table=not no_table, tell=_teller(session), **conditions
         )
-
-    found = session.with_wallet(work)
+    )
     _answer_data(session, found)
 
 
 @with_conditions
 def grant(session: Session, dataset: DatasetArgument, *, conditions: DataConditions) -> None:
     """Offer a dataset on conditions of its own, beside the offers that there are."""
-
-    async def work(cloud: AsyncCloud) -> Granted:
-        return await cloud.data.grant(dataset, tell=_teller(session), **conditions)
-
-    found = session.with_wallet(work)
+    found = session.with_wallet(lambda cloud: cloud.data.grant(dataset, tell=_teller(session), **conditions))
     _answer_granted(session, [found], is_one=True)
 
 
@@ -107,11 +101,7 @@ def granted(
     every: Annotated[bool, typer.Option("--all", help="Also what is used up, closed or revoked.")] = False,
 ) -> None:
     """List who may use a dataset on which conditions."""
-
-    async def work(cloud: AsyncCloud) -> list[Granted]:
-        return await cloud.data.granted(dataset, is_open=not every)
-
-    _answer_granted(session, session.with_wallet(work))
+    _answer_granted(session, session.with_wallet(lambda cloud: cloud.data.granted(dataset, is_open=not every)))
 
 
 def transfer(
@@ -130,11 +120,7 @@ def transfer(
 
 def listing(session: Session) -> None:
     """List the wallet's datasets."""
-
-    async def work(cloud: AsyncCloud) -> list[ProtectedData]:
-        return await cloud.data.owned()
-
-    found = session.with_wallet(work)
+    found = session.with_wallet(lambda cloud: cloud.data.owned())
     from voisin.cli.data_shown import data_document
     from voisin.cli.show import table
 

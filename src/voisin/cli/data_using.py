@@ -14,13 +14,11 @@ from voisin.cli.session import Session, command
 from voisin.units import NRLC
 
 if TYPE_CHECKING:
-    from voisin.chain.gates import Membership
     from voisin.client import AsyncCloud, RunTerms
-    from voisin.client.data.desk import ProtectedData
     from voisin.client.results import Result
     from voisin.errors import VoisinError
     from voisin.protocol.ids import Address
-    from voisin.protocol.vault_terms import DataUse, HeldResult
+    from voisin.protocol.vault_terms import DataUse
 
 DatasetArgument = Annotated[str, typer.Argument(parser=address, metavar="DATASET", help="The dataset's address.")]
 _PRECISE = "%Y-%m-%dT%H:%M:%SZ"
@@ -30,10 +28,7 @@ def show(session: Session, dataset: DatasetArgument) -> None:
     """Show what everybody may know of a dataset: what it holds, what it costs, and on which conditions."""
     from voisin.cli.data_shown import data_document, show_data
 
-    async def work(cloud: AsyncCloud) -> ProtectedData:
-        return await cloud.data.show(dataset)
-
-    found = session.with_cloud(work)
+    found = session.with_cloud(lambda cloud: cloud.data.show(dataset))
     session.answer(data_document(found), lambda out: show_data(out, found))
 
 
@@ -61,10 +56,7 @@ def process(
     if timeout is not None:
         terms["timeout_s"] = timeout
 
-    async def work(cloud: AsyncCloud) -> dict[Address, Result | VoisinError]:
-        return await cloud.data.process_all(names, app, args or [], **terms)
-
-    _answer_results(session, session.with_wallet(work), out)
+    _answer_results(session, session.with_wallet(lambda cloud: cloud.data.process_all(names, app, args or [], **terms)), out)
 
 
 def subscribe(
@@ -73,11 +65,7 @@ def subscribe(
     periods: Annotated[int, typer.Option(help="How many periods.", min=1)] = 1,
 ) -> None:
     """Pay for some time in which a dataset may be used, at its gate."""
-
-    async def work(cloud: AsyncCloud) -> Membership:
-        return await cloud.data.subscribe(dataset, periods)
-
-    found = session.with_wallet(work)
+    found = session.with_wallet(lambda cloud: cloud.data.subscribe(dataset, periods))
     from voisin.cli.show import moment
 
     until = found.paid[1] if found.paid is not None else 0
@@ -102,13 +90,10 @@ def uses(
 
     start = told(lambda text: str(read_time(text, UnixSeconds(0))))(since) if since else "0"
 
-    async def work(cloud: AsyncCloud) -> list[DataUse]:
-        return await cloud.data.uses(dataset, since=int(start))
-
     if watch:
         _watch(session, dataset, count)
         return
-    found = session.with_wallet(work)
+    found = session.with_wallet(lambda cloud: cloud.data.uses(dataset, since=int(start)))
     if as_csv:
         _write_csv(found)
         return
@@ -117,11 +102,7 @@ def uses(
 
 def release(session: Session, task: Annotated[str, typer.Argument(parser=hash32, metavar="TASK", help="The task.")]) -> None:
     """Release a result that waits for it, as the owner of the data."""
-
-    async def work(cloud: AsyncCloud) -> HeldResult:
-        return await cloud.data.release(task)
-
-    found = session.with_wallet(work)
+    found = session.with_wallet(lambda cloud: cloud.data.release(task))
     session.answer(found, lambda out: out.print(f"the result of {found.task_id} may be read now", soft_wrap=True))
 
 
