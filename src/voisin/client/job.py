@@ -11,6 +11,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 
@@ -92,13 +93,15 @@ class AsyncJob:
 
     def progress(self) -> Progress:
         """Tell how far the tasks have come."""
-        stages = [watched.stage for watched in self.watched.values()]
+        counts = [0] * len(Stage)
+        for watched in self.watched.values():
+            counts[watched.stage] += 1
         return Progress(
-            total=len(stages),
-            answered=sum(stage >= Stage.ANSWERED for stage in stages),
-            agreed=sum(Stage.AGREED <= stage < Stage.FAILED for stage in stages),
-            completed=sum(stage is Stage.COMPLETED for stage in stages),
-            failed=sum(stage is Stage.FAILED for stage in stages),
+            total=len(self.watched),
+            answered=sum(counts[Stage.ANSWERED :]),
+            agreed=sum(counts[Stage.AGREED : Stage.FAILED]),
+            completed=counts[Stage.COMPLETED],
+            failed=counts[Stage.FAILED],
         )
 
     @property
@@ -163,23 +166,34 @@ class AsyncJob:
         Args:
             tell: Called with each ending, one at a time, in the order in which they come; what it raises ends the collecting.
         """
-        limiter, turn = anyio.CapacityLimiter(FETCHES_AT_ONCE), anyio.Lock()
-        failures: list[Exception] = []
+        put, ready = anyio.create_memory_object_stream[int](len(self._order))
+        turn, failures = anyio.Lock(), list[Exception]()
+        left = len(self._order)
 
-        async def one(index: int) -> None:
-            await self.watched[self._order[index][1]].settled.wait()
-            async with limiter:
+        def settled(index: int) -> None:
+            nonlocal left
+            left -= 1
+            with contextlib.suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):  # nobody collects any more
+                put.send_nowait(index)
+                if not left:
+                    put.close()
+
+        async def fetch() -> None:
+            async for index in ready:
                 ending = await self._ending(index)
-            async with turn:
-                try:
-                    await tell(ending)
-                except Exception as error:  # noqa: BLE001  the caller's own callback may raise anything, and the caller gets it
-                    failures.append(error)
-                    tasks.cancel_scope.cancel()
+                async with turn:
+                    try:
+                        await tell(ending)
+                    except Exception as error:  # noqa: BLE001  the caller's own callback may raise anything, and the caller gets it
+                        failures.append(error)
+                        tasks.cancel_scope.cancel()
 
-        async with anyio.create_task_group() as tasks:
-            for index in range(len(self._order)):
-                tasks.start_soon(one, index)
+        with put, ready:
+            for index, (_, task) in enumerate(self._order):
+                self.watched[task].when_settled(partial(settled, index))
+            async with anyio.create_task_group() as tasks:
+                for _ in range(FETCHES_AT_ONCE if self._order else 0):
+                    tasks.start_soon(fetch)
         if failures:
             raise failures[0]
 
@@ -239,7 +253,7 @@ class AsyncJob:
         """
         for part in sorted((part for part in self.deals if part.bag is None), key=lambda part: part.deadline):
             looks = 0
-            while waiting := [task for task in part.tasks if not self.watched[task].settled.is_set()]:
+            while waiting := [task for task in part.tasks if not self.watched[task].is_settled]:
                 left = part.deadline - max(int(time.time()), await self.links.chain.block_time())
                 if left <= 0:
                     looks += 1
@@ -262,7 +276,7 @@ class AsyncJob:
         """
         claimed = 0
         for part in self.deals:
-            waiting = [task for task in part.tasks if not self.watched[task].settled.is_set()]
+            waiting = [task for task in part.tasks if not self.watched[task].is_settled]
             left = part.deadline - max(int(time.time()), await self.links.chain.block_time())
             if waiting and left > 0:
                 raise StateError(f"deal {part.deal_id} cannot be claimed yet", hint=f"come back in {left} s")
@@ -274,7 +288,7 @@ class AsyncJob:
 
     async def _all_settled(self, tasks: Sequence[TaskId]) -> None:
         for task in tasks:
-            await self.watched[task].settled.wait()
+            await self.watched[task].until_settled()
 
     async def _claim(self, part: JobDeal, tasks: Sequence[TaskId], sender: Sender) -> None:
         """Claim tasks; when the chain's clock is behind ours or others were faster, the next look decides."""

@@ -6,7 +6,7 @@ Every task has a stage that only grows, so an event that is seen twice changes n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -62,21 +62,36 @@ class Watched:
         stage: How far it has come.
         contributors: Workers that contributed, in order.
         provers: Workers that showed the agreed result.
-        settled: Set when the task is final, or will not be heard of any more.
+        is_settled: Whether the task is final, or will not be heard of any more.
         error: Why it will not be heard of any more.
     """
 
     stage: Stage = Stage.WAITING
     contributors: list[Address] = field(default_factory=list)
     provers: list[Address] = field(default_factory=list)
-    settled: anyio.Event = field(default_factory=anyio.Event)
+    is_settled: bool = False
     error: VoisinError | None = None
+    _callers: list[Callable[[], None]] = field(default_factory=list)
 
     def give_up(self, error: VoisinError) -> None:
         """Tell those who wait that nothing more will be heard."""
         if not self.stage.is_final:
             self.error = error
-            self.settled.set()
+            self._settle()
+
+    def when_settled(self, call: Callable[[], None]) -> None:
+        """Have something called once the task is settled; at once if it is: who waits for thousands needs no task for each."""
+        if self.is_settled:
+            call()
+        else:
+            self._callers.append(call)
+
+    async def until_settled(self) -> None:
+        """Wait until the task is settled."""
+        if not self.is_settled:
+            settled = anyio.Event()
+            self.when_settled(settled.set)
+            await settled.wait()
 
     async def final(self) -> Stage:
         """
@@ -85,7 +100,7 @@ class Watched:
         Raises:
             VoisinError: Nothing more will be heard of the task.
         """
-        await self.settled.wait()
+        await self.until_settled()
         if self.error is not None:
             raise self.error
         return self.stage
@@ -97,7 +112,7 @@ class Watched:
             _add(self.provers, worker)
         self._reach(stage)
         if self.stage.is_final:
-            self.settled.set()
+            self._settle()
 
     def apply(self, event: Event) -> None:
         """Take one of the task's events into account; the same event twice changes nothing."""
@@ -121,7 +136,13 @@ class Watched:
             case _:
                 return
         if self.stage.is_final:
-            self.settled.set()
+            self._settle()
+
+    def _settle(self) -> None:
+        self.is_settled = True
+        callers, self._callers = self._callers, []
+        for call in callers:
+            call()
 
     def _reach(self, stage: Stage) -> None:
         self.stage = max(self.stage, stage)

@@ -35,7 +35,7 @@ async def test_a_life_in_order() -> None:
     for event, stage in LIFE:
         watched.apply(event)
         assert watched.stage is stage
-        assert watched.settled.is_set() == stage.is_final
+        assert watched.is_settled == stage.is_final
     assert (watched.contributors, watched.provers) == ([s.WORKER_A, s.WORKER_B], [s.WORKER_A])
 
 

@@ -146,7 +146,6 @@ class BagRun:
             return
         self.results[result.index] = result
         self.watched[self.tasks[result.index]].end(Stage.COMPLETED if digest != NO_RESULT else Stage.FAILED, agreed)
-        self.watch.announce()
 
     async def _listen(self) -> None:
         """Take what the pool tells until every task has ended."""
@@ -220,13 +219,13 @@ class BagRun:
                 self.take(result, from_pool=from_pool)
             except InputError as error:
                 _log.warning("bag_result_refused", deal=self.story.deal_id, index=result.index, reason=error.message)
+        self.watch.announce()
 
     def _end_if_over(self) -> None:
         """Say of every task that will have no result any more why not."""
         why = _ENDINGS.get(self.story.stage)
-        for index in self.tasks if why is not None else ():
-            if index not in self.results:
-                self.take(BagResult(index=index, digest=NO_RESULT, location=ZERO_HASH, reason=why or ""))
+        missing = [index for index in self.tasks if index not in self.results] if why is not None else []
+        self._take_all(BagResult(index=index, digest=NO_RESULT, location=ZERO_HASH, reason=why or "") for index in missing)
 
 
 def _may_be_enough(agreed: int, trust: int) -> bool:
