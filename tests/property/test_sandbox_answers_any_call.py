@@ -13,7 +13,7 @@ from pathlib import Path
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from wasmtime import Config, Engine, Memory, Module, Store
+from wasmtime import Config, Engine, Module, Store
 from wasmtime import Instance as WasmInstance
 
 from tests.support.nights import examples
@@ -21,7 +21,7 @@ from voisin.sandbox.abi import CallError
 from voisin.sandbox.descriptors import Log
 from voisin.sandbox.files import Quota, QuotaError, walk
 from voisin.sandbox.guest import SIGNATURES, Guest
-from voisin.sandbox.memory import GuestMemory, MemoryPlan
+from voisin.sandbox.memory import MemoryPlan
 from voisin.sandbox.meter import Meter, StopError
 
 PAGE = 65_536
@@ -45,8 +45,7 @@ class World:
         self.store = Store(engine)
         self.plan.reset(PAGE)
         meter = Meter(self.store, instructions=10**12, time_s=10)
-        memory = WasmInstance(self.store, Module(engine, '(module (memory (export "memory") 1))'), []).exports(self.store)["memory"]
-        assert isinstance(memory, Memory)
+        WasmInstance(self.store, Module(engine, '(module (memory (export "memory") 1))'), [])
         self.contents, self.log = folder / "contents", os.open(folder / "log", os.O_RDWR | os.O_CREAT)
         self.contents.mkdir()
         (folder / "input").write_bytes(b"given")
@@ -56,7 +55,7 @@ class World:
         self.guest.give(("x",), {"A": "b"}, seed=b"")
         self.guest.add_input("folder/deep/given.txt", self.input)
         self.guest.add_input("given.txt", self.input)
-        self.guest.memory = GuestMemory(memory, self.store)
+        self.guest.memory = self.plan.lend()
         self.guest.memory.write(512, b"".join(pair.to_bytes(4, "little") for pair in (2_048, 100, 4_096, 0, 2_100, 7)))
         for index, name in enumerate(NAMES):
             self.guest.memory.write(NAME_AT + 32 * index, name)

@@ -6,14 +6,15 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from wasmtime import Config, Engine, Func, FuncType, InstancePre, Linker, Memory, MemoryType, Module, Store, Trap, TrapCode, WasmtimeError
+from wasmtime import Config, Engine, FuncType, InstancePre, Linker, MemoryType, Module, Store, Trap, TrapCode, WasmtimeError
 
 from voisin.sandbox.calls import SystemCalls
 from voisin.sandbox.descriptors import Log, MemoryLog
 from voisin.sandbox.files import File, Folder, Quota, read_outputs, remove_outputs, walk
 from voisin.sandbox.guest import Guest
 from voisin.sandbox.job import Cause
-from voisin.sandbox.memory import GuestMemory, MemoryPlan
+from voisin.sandbox.instance import Instance
+from voisin.sandbox.memory import MemoryPlan
 from voisin.sandbox.meter import Meter, StopError, out_of_instructions
 from voisin.sandbox.wire import CONTENTS, SHORT_BYTES, Done, Run, Short, one_line
 
@@ -236,12 +237,9 @@ class Machine:
 
     def _execute(self, module: InstancePre, store: Store, guest: Guest) -> StopError:
         try:
-            exports = module.instantiate(store).exports(store)
-            memory, start = exports["memory"], exports["_start"]
-            assert isinstance(memory, Memory)
-            assert isinstance(start, Func)
-            guest.memory = GuestMemory(memory, store)
-            start(store)
+            instance = Instance(module, store)
+            guest.memory = self._plan.lend()
+            instance.start()
             stop = StopError(None)
         except (Trap, WasmtimeError) as error:
             stop = self._explain(error, guest)

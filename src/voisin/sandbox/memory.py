@@ -13,11 +13,13 @@ from __future__ import annotations
 import ctypes
 import mmap
 
-from wasmtime import Config, Memory, Store
+from wasmtime import Config
 from wasmtime import _bindings as native
 
 from voisin.sandbox.abi import CallError, Errno
 
+CLEARED_BYTES = 1 << 20
+"""A memory up to this size is cleared for the next guest [bytes]; for a larger one new pages are cheaper."""
 _MAP_NORESERVE = 0x4000
 _ADDRESSABLE = 1 << 32
 _NO_ACCESS = 0
@@ -49,6 +51,7 @@ class _Mapping:
     """One linear memory: reserved address space, of which the first `size` bytes can be used."""
 
     def __init__(self, minimum: int, reserved: int, guard: int) -> None:
+        self.shape = minimum, reserved, guard
         self.capacity = reserved
         self.size = 0
         self.total = reserved + guard
@@ -63,6 +66,10 @@ class _Mapping:
         if size and _libc.mprotect(self.base, size, _READ_WRITE) != 0:
             raise MemoryError(f"cannot use {size} bytes of memory")
         self.size = size
+
+    def clear(self) -> None:
+        """Forget what it holds."""
+        ctypes.memset(self.base, 0, self.size)
 
     def free(self) -> None:
         """Give the address space back."""
@@ -86,6 +93,7 @@ class MemoryPlan:
         self.refused_bytes = 0
         self.machine_failure = ""
         self._mappings: dict[int, _Mapping] = {}
+        self._spare: _Mapping | None = None
         self._next_key = 1
         # The engine keeps pointers to these, so they live as long as this object, which lives as long as its engine.
         self._get = _GetMemory(self._on_get)
@@ -107,6 +115,11 @@ class MemoryPlan:
         self.peak_bytes = self.refused_bytes = 0
         self.machine_failure = ""
 
+    def lend(self) -> GuestMemory:
+        """Give system calls access to the memory of the running guest, which has exactly one."""
+        (mapping,) = self._mappings.values()
+        return GuestMemory(mapping)
+
     def _allows(self, size: int) -> bool:
         if size <= self.limit_bytes:
             self.peak_bytes = max(self.peak_bytes, size)
@@ -119,7 +132,7 @@ class MemoryPlan:
         if not self._allows(minimum):
             return _error("memory limit")
         try:
-            mapping = _Mapping(minimum, reserved or self.limit_bytes, guard)
+            mapping = self._mapping(minimum, reserved or self.limit_bytes, guard)
         except MemoryError as error:
             self.machine_failure = str(error)
             return _error(str(error))
@@ -146,8 +159,22 @@ class MemoryPlan:
             return _error(str(error))
         return 0
 
+    def _mapping(self, minimum: int, reserved: int, guard: int) -> _Mapping:
+        """Map a memory, or take that of the guest before: mapping, faulting and unmapping cost more than clearing a small one."""
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            if spare.shape == (minimum, reserved, guard):
+                return spare
+            spare.free()
+        return _Mapping(minimum, reserved, guard)
+
     def _on_free(self, key: int) -> None:
-        self._mappings.pop(key).free()
+        mapping = self._mappings.pop(key)
+        if self._spare is None and mapping.size == mapping.shape[0] <= CLEARED_BYTES:
+            mapping.clear()
+            self._spare = mapping
+        else:
+            mapping.free()
 
 
 def _error(message: str) -> int:
@@ -159,15 +186,12 @@ class GuestMemory:
     Reads and writes a guest's memory for system calls; a range outside of it is the guest's fault (`EFAULT`).
 
     Args:
-        memory: What the guest exports; made by a `MemoryPlan`, so it never moves.
-        store: Where it lives.
+        mapping: What a `MemoryPlan` made for the guest; it never moves.
     """
 
-    def __init__(self, memory: Memory, store: Store) -> None:
-        self._memory = memory
-        self._store = store
-        base = ctypes.addressof(memory.data_ptr(store).contents)
-        self._everything = memoryview((ctypes.c_ubyte * _ADDRESSABLE).from_address(base)).cast("B")
+    def __init__(self, mapping: _Mapping) -> None:
+        self._mapping = mapping
+        self._everything = memoryview((ctypes.c_ubyte * _ADDRESSABLE).from_address(mapping.base)).cast("B")
 
     def view(self, pointer: int, size: int) -> memoryview:
         """
@@ -183,7 +207,7 @@ class GuestMemory:
         Raises:
             CallError: `EFAULT`, the range is not inside the memory.
         """
-        if not 0 <= pointer <= pointer + size <= self._memory.data_len(self._store):
+        if not 0 <= pointer <= pointer + size <= self._mapping.size:
             raise CallError(Errno.FAULT)
         return self._everything[pointer : pointer + size]
 
