@@ -28,7 +28,6 @@ MAX_UINT256 = 2**256 - 1
 
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 _HASH32 = re.compile(r"0x[0-9a-fA-F]{64}")
-_HEX = re.compile(r"0x(?:[0-9a-fA-F]{2})*")
 
 
 @lru_cache(maxsize=16_384)
@@ -79,9 +78,13 @@ def from_hex(text: str) -> bytes:
     Raises:
         InputError: It is not `0x` and pairs of hex digits.
     """
-    if not _HEX.fullmatch(text):
+    try:
+        raw = bytes.fromhex(text[2:])
+    except ValueError:
+        raw = None
+    if raw is None or not text.startswith("0x") or 2 * len(raw) + 2 != len(text):  # spaces are overlooked above
         raise InputError(f"{text[:80]!r} is not 0x-prefixed hex")
-    return bytes.fromhex(text[2:])
+    return raw
 
 
 def to_hex(data: bytes) -> str:
@@ -122,4 +125,9 @@ def task_id(deal: DealId, index: int) -> TaskId:
 
     Source: poco-protocol.md 4.1.
     """
-    return TaskId(hash32_of(from_hex(deal), uint_bytes(index)))
+    return TaskId(hash32_of(_deal_bytes(deal), uint_bytes(index)))
+
+
+@lru_cache(maxsize=256)
+def _deal_bytes(deal: DealId) -> bytes:
+    return from_hex(deal)
