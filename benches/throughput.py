@@ -4,8 +4,8 @@ How many tasks that do nothing go through the box in a second, and how long one 
     python benches/throughput.py [--tasks 20000] [--singles 20] [--ours]
 
 Ours is the whole way: a deal on the chain, signed words between pool and workers, results in storage, each fetched and checked by the
-client; the app runs in sandbox processes. The others run the same module inside of their own workers, without sandbox, pay or proof, and
-are left out where they are not installed (`make .venv/.bench`).
+client, which has a process of its own; the app runs in sandbox processes. The others run the same module inside of their own workers,
+without sandbox, pay or proof, and are left out where they are not installed (`make .venv/.bench`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import importlib.util
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -22,6 +23,7 @@ import time
 from pathlib import Path
 
 import anyio
+from anyio.streams.buffered import BufferedByteReceiveStream
 
 from voisin.box.service import open_box
 from voisin.box.settings import BoxSettings
@@ -31,14 +33,22 @@ from voisin.service.logs import configure_logs
 NOOP = Path(__file__).resolve().parent.parent / "apps" / "noop"
 RIVALS = Path(__file__).resolve().parent / "rivals" / "noop.py"
 WORKERS, WARM_UP, WINDOW_S = 4, 200, 5
+FLOOR, LATENCY_MS = 1_000, 150
+"""What is claimed: at least so many tasks in a second, and one verified task in less than so many milliseconds."""
+GROWTH = 1.1
+"""How much more memory at the end than in the middle still counts as flat."""
+RIVAL_S = 90
+"""How long one of the others may take in all [s]."""
 OTHERS = {"dask": "distributed", "ray": "ray", "parsl": "parsl"}
 PAGE_BYTES, TICKS_PER_S = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
+Family = dict[int, tuple[str, float, int]]
+Rows = list[tuple[str, str]]
 
 
 # --- what processes use ----------------------------------------------------------------------------------------------
 
 
-def family() -> dict[int, tuple[str, float, int]]:
+def family() -> Family:
     """This process and its children: in a word what each is, processor time [s], memory [bytes]."""
     found: dict[int, tuple[int, str, float, int]] = {}
     for folder in Path("/proc").iterdir():
@@ -58,11 +68,12 @@ def family() -> dict[int, tuple[str, float, int]]:
 
 def _role(pid: int, command: str) -> str:
     if pid == os.getpid():
-        return "chain, market, pool, storage and client"
-    return "workers" if "worker_process" in command else "sandbox processes" if "voisin.sandbox" in command else "others"
+        return "chain, market, pool and storage"
+    roles = {"worker_process": "workers", "voisin.sandbox": "sandbox processes", "--client": "client"}
+    return next((role for mark, role in roles.items() if mark in command), "others")
 
 
-def shares(before: dict[int, tuple[str, float, int]], after: dict[int, tuple[str, float, int]], tasks: int) -> dict[str, float]:
+def shares(before: Family, after: Family, tasks: int) -> dict[str, float]:
     """Processor time of a task by role [ms]."""
     spent: dict[str, float] = {}
     for pid, (role, used_s, _) in after.items():
@@ -70,7 +81,7 @@ def shares(before: dict[int, tuple[str, float, int]], after: dict[int, tuple[str
     return spent
 
 
-def memory(found: dict[int, tuple[str, float, int]]) -> dict[str, int]:
+def memory(found: Family) -> dict[str, int]:
     """Memory by role [MiB]."""
     held: dict[str, int] = {}
     for role, _, size in found.values():
@@ -81,36 +92,80 @@ def memory(found: dict[int, tuple[str, float, int]]) -> dict[str, int]:
 # --- ours ------------------------------------------------------------------------------------------------------------
 
 
-async def ours(tasks: int, singles: int) -> list[tuple[str, str]]:
-    """Measure the box."""
+async def ours(tasks: int, singles: int) -> Rows:
+    """Measure the box, with the client in a process of its own."""
     os.environ.setdefault("VOISIN_POOL_VOLUME", str(tasks + WARM_UP + singles + 10))
     with tempfile.TemporaryDirectory() as folder:
-        async with open_box(BoxSettings(home=Path(folder), workers=WORKERS, slots=1, port=0)), connect_async(home=folder) as cloud:
-            await cloud.map(NOOP, [[number] for number in range(WARM_UP)], trust=1, window_s=WINDOW_S)
-            rows = await _throughput(cloud, tasks)
-            return [*rows, await _latency(cloud, singles)]
+        async with open_box(BoxSettings(home=Path(folder), workers=WORKERS, slots=1, port=0)):
+            command = [sys.executable, __file__, "--client", folder, "--tasks", str(tasks), "--singles", str(singles)]
+            async with await anyio.open_process(command, stderr=None) as process:
+                assert process.stdout is not None
+                looks, said = await _listen(BufferedByteReceiveStream(process.stdout))
+            if process.returncode:
+                raise SystemExit(f"the client ended with {process.returncode}")
+    return _rows(tasks, looks, said)
 
 
-async def _throughput(cloud: AsyncCloud, tasks: int) -> list[tuple[str, str]]:
-    memories: dict[int, dict[str, int]] = {}
+async def _listen(lines: BufferedByteReceiveStream) -> tuple[dict[str, Family], dict[str, float]]:
+    """Look at all processes whenever the client says how far it is."""
+    looks, said = {}, {}
+    while True:
+        try:
+            word, value = (await lines.receive_until(b"\n", 1024)).decode().split()
+        except (anyio.EndOfStream, anyio.IncompleteRead):
+            return looks, said
+        looks[word], said[word] = family(), float(value)
+        print(f"{word} {value}", file=sys.stderr, flush=True)
 
-    def look(progress: Progress) -> None:
-        quarter = 4 * progress.completed // tasks
-        if quarter and quarter not in memories:
-            memories[quarter] = memory(family())
 
-    before, began = family(), time.perf_counter()
-    results = await cloud.map(NOOP, [[number] for number in range(tasks)], trust=1, window_s=WINDOW_S, progress=look)
-    took_s, after = time.perf_counter() - began, family()
-    assert len(results) == tasks
-    rows = [(f"tasks a second, {tasks} tasks from the call to the last checked result", f"{tasks / took_s:,.0f}")]
-    rows += [(f"processor time of a task: {role}", f"{ms:.2f} ms") for role, ms in sorted(shares(before, after, tasks).items())]
-    for quarter, held in sorted(memories.items()):
-        rows.append((f"memory after {quarter} quarters", ", ".join(f"{role}: {size} MiB" for role, size in sorted(held.items()))))
+def _rows(tasks: int, looks: dict[str, Family], said: dict[str, float]) -> Rows:
+    pace = tasks / said["done"]
+    rows = [(f"tasks a second, {tasks} tasks from the call to the last checked result", f"{pace:,.0f} {_verdict(pace >= FLOOR)}")]
+    spent = shares(looks["began"], looks["done"], tasks)
+    rows += [(f"processor time of a task: {role}", f"{ms:.2f} ms") for role, ms in sorted(spent.items())]
+    rows.append(("processor time of a task: all", f"{sum(spent.values()):.2f} ms"))
+    held = {word: memory(found) for word, found in looks.items()}
+    for word in ("began", "quarter", "half", "done"):
+        if word in held:
+            parts = ", ".join(f"{role}: {size} MiB" for role, size in sorted(held[word].items()))
+            rows.append((f"memory, {word}", f"{sum(held[word].values())} MiB ({parts})"))
+    if "half" in held:
+        growth = sum(held["done"].values()) / sum(held["half"].values())
+        rows.append(("memory at the end beside that in the middle", f"{growth:.2f} {_verdict(growth <= GROWTH)}"))
+    if "single" in said:
+        single = f"{said['single']:.0f} ms {_verdict(said['single'] < LATENCY_MS)}"
+        rows.append(("one verified task, from its match to the checked result, median", single))
     return rows
 
 
-async def _latency(cloud: AsyncCloud, singles: int) -> tuple[str, str]:
+def _verdict(is_kept: bool) -> str:
+    return "PASS" if is_kept else "FAIL"
+
+
+# --- the client ------------------------------------------------------------------------------------------------------
+
+
+async def client(folder: str, tasks: int, singles: int) -> None:
+    """Run the tasks; print a word and a figure at the start, on the way, at the end [s], and how long a single one takes [ms]."""
+    async with connect_async(home=folder) as cloud:
+        await cloud.map(NOOP, [[number] for number in range(WARM_UP)], trust=1, window_s=WINDOW_S)
+        print("began 0", flush=True)
+        marks = [(tasks // 4, "quarter"), (tasks // 2, "half")]
+
+        def look(progress: Progress) -> None:
+            while marks and progress.completed >= marks[0][0]:
+                print(marks.pop(0)[1], time.perf_counter() - began, flush=True)
+
+        began = time.perf_counter()
+        results = await cloud.map(NOOP, [[number] for number in range(tasks)], trust=1, window_s=WINDOW_S, progress=look)
+        print("done", time.perf_counter() - began, flush=True)
+        assert len(results) == tasks
+        assert all(not result.stdout for result in results)
+        if singles:
+            print("single", await _latency_ms(cloud, singles), flush=True)
+
+
+async def _latency_ms(cloud: AsyncCloud, singles: int) -> float:
     times = []
     for number in range(singles):
         quote = await cloud.quote(NOOP, [[number]], trust=1, window_s=WINDOW_S)
@@ -118,22 +173,40 @@ async def _latency(cloud: AsyncCloud, singles: int) -> tuple[str, str]:
         began = time.perf_counter()
         await job.result(0)
         times.append(time.perf_counter() - began)
-    return "one verified task, from its match to the checked result, median", f"{1e3 * statistics.median(times):.0f} ms"
+    return 1e3 * statistics.median(times)
 
 
 # --- the others ------------------------------------------------------------------------------------------------------
 
 
 def other(name: str, tasks: int) -> str:
-    """Measure one of the others in a process of its own; answers tasks a second."""
+    """Measure one of the others in processes of its own, for a while at most; answers tasks a second, or why there is no figure."""
     if importlib.util.find_spec(OTHERS[name]) is None:
-        return "not installed"
+        return "not installed: `make .venv/.bench`"
     command = [sys.executable, str(RIVALS), name, str(tasks), str(WORKERS), str(NOOP / "noop.wasm")]
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"  # where Parsl looks for its own
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PATH": programs})
-    if done.returncode:
-        return f"failed: {(done.stderr.strip().splitlines() or ['?'])[-1][:100]}"
-    return f"{tasks / json.loads(done.stdout.splitlines()[-1]):,.0f}"
+    with tempfile.TemporaryFile("w+") as said, tempfile.TemporaryFile("w+") as complained:
+        run = subprocess.Popen(command, stdout=said, stderr=complained, start_new_session=True, env={**os.environ, "PATH": programs})
+        try:
+            code = run.wait(RIVAL_S)
+        except subprocess.TimeoutExpired:
+            return f"no figure: not done in {RIVAL_S} s"
+        finally:
+            _end_group(run)
+        said.seek(0)
+        complained.seek(0)
+        if code:
+            return f"no figure: {(complained.read().strip().splitlines() or ['it failed'])[-1][:100]}"
+        return f"{tasks / json.loads(said.read().splitlines()[-1]):,.0f}"
+
+
+def _end_group(run: subprocess.Popen[bytes]) -> None:
+    """End a program and whatever it has started."""
+    try:
+        os.killpg(run.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    run.wait()
 
 
 def main() -> None:
@@ -142,8 +215,12 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=20_000)
     parser.add_argument("--singles", type=int, default=20)
     parser.add_argument("--ours", action="store_true", help="measure nothing but ours")
+    parser.add_argument("--client", metavar="HOME", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     configure_logs(level=50)
+    if asked.client:
+        anyio.run(client, asked.client, asked.tasks, asked.singles)
+        return
     rows = anyio.run(ours, asked.tasks, asked.singles)
     rows += [] if asked.ours else [(f"{name}: tasks a second, no sandbox, no pay, no proof", other(name, asked.tasks)) for name in OTHERS]
     print("### Throughput of a task that does nothing\n\n| what | figure |\n| --- | ---: |")
