@@ -11,6 +11,7 @@ without sandbox, pay or proof, and are left out where they are not installed (`m
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import json
 import os
@@ -202,10 +203,8 @@ def other(name: str, tasks: int) -> str:
 
 def _end_group(run: subprocess.Popen[bytes]) -> None:
     """End a program and whatever it has started."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(run.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     run.wait()
 
 

@@ -12,8 +12,8 @@ from voisin.sandbox.calls import SystemCalls
 from voisin.sandbox.descriptors import Log, MemoryLog
 from voisin.sandbox.files import File, Folder, Quota, read_outputs, remove_outputs, walk
 from voisin.sandbox.guest import Guest
-from voisin.sandbox.job import Cause
 from voisin.sandbox.instance import Instance
+from voisin.sandbox.job import Cause
 from voisin.sandbox.memory import MemoryPlan
 from voisin.sandbox.meter import Meter, StopError, out_of_instructions
 from voisin.sandbox.wire import CONTENTS, SHORT_BYTES, Done, Run, Short, one_line
