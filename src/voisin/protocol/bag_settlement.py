@@ -156,12 +156,14 @@ def pack_others(others: Iterable[Dissent]) -> bytes:
 
 def in_order(workers: Iterable[Address]) -> tuple[Address, ...]:
     """Put workers into the order of their bytes, in which every list has them."""
-    return tuple(sorted(workers, key=from_hex))
+    found = tuple(workers)
+    return found if len(found) < 2 else tuple(sorted(found, key=from_hex))
 
 
 def dissents_in_order(others: Iterable[Dissent]) -> tuple[Dissent, ...]:
     """Put what others said into the order in which a leaf has it."""
-    return tuple(sorted(others, key=lambda vote: (from_hex(vote.result_hash), from_hex(vote.worker))))
+    found = tuple(others)
+    return found if len(found) < 2 else tuple(sorted(found, key=lambda vote: (from_hex(vote.result_hash), from_hex(vote.worker))))
 
 
 def tree_of(leaves: Sequence[Leaf]) -> MerkleTree:

@@ -8,7 +8,7 @@ database at once: one makes the tables, the others wait for it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from pathlib import Path
 import anyio
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import URL, Connection, Dialect, event, func, make_url, select
+from sqlalchemy import URL, Connection, Dialect, Insert, event, func, make_url, select
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -157,6 +157,25 @@ async def writing(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         await connection.execution_options(**{_WRITES: True})
         async with connection.begin():
             yield connection
+
+
+class Spelled:
+    """
+    A statement for many rows, spelled once: what is done for each value of a statement otherwise costs more than writing it.
+
+    Args:
+        engine: The database.
+        statement: An `insert` of whole rows, whose columns take what the driver takes.
+    """
+
+    def __init__(self, engine: AsyncEngine, statement: Insert) -> None:
+        compiled = statement.compile(dialect=engine.sync_engine.dialect)
+        self._text = str(compiled)
+        self._names = tuple(compiled.positiontup or ())
+
+    async def write(self, connection: AsyncConnection, rows: Iterable[Mapping[str, object]]) -> None:
+        """Write rows; each has a value for every column."""
+        await connection.exec_driver_sql(self._text, [tuple([row[name] for name in self._names]) for row in rows])
 
 
 def _prepare_sqlite(engine: AsyncEngine, pragmas: list[str]) -> None:

@@ -85,13 +85,16 @@ class Caution:
 
     def _most_said(self, task: OpenTask, enough: Hash32) -> Hash32:
         """Among different results, find that of most workers; where they are as many, the one that the deal's trust finds first."""
+        if len(task.votes) == 1:
+            return enough
         said = Counter(said for worker, said in task.votes.items() if worker not in task.silent)
         most = max(said.values())
         return enough if said[enough] == most else next(each for each, count in said.items() if count == most)
 
     def _is_satisfied(self, bag: Bag, task: OpenTask, said: Hash32) -> bool:
-        group = [worker for worker, each in task.votes.items() if each == said and worker not in task.silent]
-        others = Counter(each for worker, each in task.votes.items() if worker not in task.silent and each != said)
+        heard = [(worker, each) for worker, each in task.votes.items() if worker not in task.silent]
+        group = [worker for worker, each in heard if each == said]
+        others = Counter(each for _, each in heard if each != said) if len(group) < len(heard) else Counter[Hash32]()
         if others and len(group) <= max(others.values()):
             return False
         weights = sum(1 << count for count in others.values())

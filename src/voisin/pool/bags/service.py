@@ -22,6 +22,7 @@ from voisin.pool.bags.desk import sign_receipts, sign_statement
 from voisin.pool.bags.facts import Adopted, ArchivesChecked, BagFact, Dropped, Holding
 from voisin.pool.bags.ledger import BagLedger, deal_of, fact_of
 from voisin.pool.bags.machine import BagMachine
+from voisin.pool.bags.news import BagNews
 from voisin.pool.bags.records import BagChanges, BagRecord, BagSnapshot
 from voisin.pool.bags.steps import BagSteps
 from voisin.pool.bags.store import BagStore
@@ -80,6 +81,7 @@ class BagService:
     Attributes:
         machine: Their decisions.
         store: Their records.
+        news: What was saved of them a moment ago.
         is_able: Whether the hub settles bags at all, as far as that is known.
     """
 
@@ -91,6 +93,7 @@ class BagService:
         """
         self.machine = BagMachine(classic)
         self.store = around.store
+        self.news = BagNews(around.store)
         self.is_able = False
         self._settings = classic.settings
         self._around = around
@@ -184,20 +187,31 @@ class BagService:
         for fact in facts:
             if isinstance(fact, Holding) and not self.is_run(fact.deal_id):
                 tasks.start_soon(self._answer_stranger, fact)
+            elif isinstance(fact, Dropped):
+                self.news.end(fact.deal_id)
         commands = self.machine.handle(*facts, at=self._around.now())
         changes = self.machine.take_changes()
         lost: set[DealId] = set()
         if changes:
             lost = await self._save(changes)
+            self._tell_saved(facts, changes, lost)
             for deal_id in {*changes.bags, *(deal for deal, _ in changes.ended)}:
                 if deal_id in self._moved:
                     self._moved.pop(deal_id).set()
                 if not self.is_run(deal_id):
                     self._names.pop(deal_id, None)
+                    self.news.end(deal_id)
         await self._leased()
         for command in commands:
             if deal_in(command) not in lost:
                 await self._carry_out(command, tasks)
+
+    def _tell_saved(self, facts: list[BagFact], changes: BagChanges, lost: set[DealId]) -> None:
+        self.news.take(changes)
+        for deal_id in [fact.snapshot.record.deal_id for fact in facts if isinstance(fact, Adopted)]:
+            bag = self.machine.book.bags.get(deal_id)
+            if bag is not None and deal_id not in lost:
+                self.news.begin(bag.record, bag.done, bag.undone)
 
     async def _save(self, changes: BagChanges) -> set[DealId]:
         """Write changes down; answers the deals that others have taken over, of which nothing was written and nothing may be said."""

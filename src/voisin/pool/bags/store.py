@@ -21,7 +21,7 @@ from voisin.pool.schema import deals
 from voisin.protocol.bag_api import BagStage
 from voisin.protocol.bag_settlement import Dissent, PostedBag, pack_agreed, pack_others
 from voisin.protocol.ids import Address, DealId, Hash32, TaskId, as_address, from_hex, task_id, to_hex
-from voisin.service.databases import writing
+from voisin.service.databases import Spelled, writing
 from voisin.units import NRLC
 
 _WORKER, _VOTE = 20, 52
@@ -88,9 +88,12 @@ class SqlBagStore:
         """
         self._engine = engine
         new = postgresql.insert if engine.dialect.name == "postgresql" else sqlite.insert
-        self._new = {table.name: new(table).on_conflict_do_nothing() for table in (schema.bags, schema.votes, schema.ended)}
+        self._begin = new(schema.bags).on_conflict_do_nothing()
+        self._vote = Spelled(engine, new(schema.votes).on_conflict_do_nothing())
+        self._end = Spelled(engine, new(schema.ended).on_conflict_do_nothing())
         amount = new(schema.earned)
-        self._pay = amount.on_conflict_do_update(index_elements=["deal", "worker"], set_={"amount": amount.excluded.amount})
+        pay = amount.on_conflict_do_update(index_elements=["deal", "worker"], set_={"amount": amount.excluded.amount})
+        self._pay = Spelled(engine, pay)
 
     async def save(self, changes: BagChanges, lease: Lease) -> set[DealId]:
         """Remember changes, all or nothing; never cancelled half-way."""
@@ -104,21 +107,19 @@ class SqlBagStore:
     async def _save(self, connection: AsyncConnection, changes: BagChanges) -> None:
         for record in changes.bags.values():
             row = _bag_row(record)
-            await connection.execute(self._new[schema.bags.name], row)
+            await connection.execute(self._begin, row)
             await connection.execute(update(schema.bags).where(schema.bags.c.deal == row["deal"]).values(row))
             if record.is_over:
                 await connection.execute(delete(schema.votes).where(schema.votes.c.deal == row["deal"]))
                 over = update(deals).where(deals.c.deal_id == record.deal_id)
                 await connection.execute(over.values(is_over=True, holder=None))
         if changes.votes:
-            await connection.execute(self._new[schema.votes.name], [_vote_row(from_hex(deal), vote) for deal, vote in changes.votes])
+            await self._vote.write(connection, (_vote_row(_raw(deal), vote) for deal, vote in changes.votes))
         if changes.ended:
-            await connection.execute(self._new[schema.ended.name], [_ended_row(deal, task) for deal, task in changes.ended])
+            await self._end.write(connection, (_ended_row(deal, task) for deal, task in changes.ended))
         if changes.earned:
-            rows = [
-                {"deal": from_hex(deal), "worker": from_hex(worker), "amount": amount} for (deal, worker), amount in changes.earned.items()
-            ]
-            await connection.execute(self._pay, rows)
+            earned = ((_raw(deal), _raw(worker), amount) for (deal, worker), amount in changes.earned.items())
+            await self._pay.write(connection, ({"deal": deal, "worker": worker, "amount": amount} for deal, worker, amount in earned))
 
     async def record(self, deal_id: DealId) -> BagRecord | None:
         """Find a bag."""
@@ -174,6 +175,10 @@ class SqlBagStore:
                 return list((await connection.execute(chosen)).mappings())
 
 
+_raw = lru_cache(maxsize=4096)(from_hex)
+"""Bytes of what many rows share: deals, workers, and often digests and locations."""
+
+
 def _bag_row(record: BagRecord) -> Row:
     posted = None if record.posted is None else msgspec.json.encode(record.posted).decode()
     row: Row = {"deal": from_hex(record.deal_id), "terms": msgspec.json.encode(record.terms).decode(), "posted": posted}
@@ -181,18 +186,18 @@ def _bag_row(record: BagRecord) -> Row:
 
 
 def _vote_row(deal: bytes, vote: Vote) -> Row:
-    who = {"deal": deal, "index": vote.index, "worker": from_hex(vote.worker)}
+    who = {"deal": deal, "index": vote.index, "worker": _raw(vote.worker)}
     return who | {"said": from_hex(vote.said), "signature": from_hex(vote.signature)}
 
 
 def _ended_row(deal: DealId, task: EndedTask) -> Row:
     return {
-        "deal": from_hex(deal),
+        "deal": _raw(deal),
         "index": task.index,
         "place": task.place,
         "task_id": from_hex(task_id(deal, task.index)),
-        "digest": from_hex(task.digest),
-        "location": from_hex(task.location),
+        "digest": _raw(task.digest),
+        "location": _raw(task.location),
         "agreed": pack_agreed(task.agreed),
         "others": pack_others(task.others),
         "exit_code": task.exit_code,

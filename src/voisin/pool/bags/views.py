@@ -34,25 +34,25 @@ async def bag_view(bags: BagService, deal_id: DealId, *, after: int, wait_s: flo
         after: How many results are known already.
         wait_s: How long to wait for a further one, or for a change of the stage [s].
     """
-    record = await bags.store.record(deal_id)
-    if record is None:
+    found = await bags.news.standing(deal_id)
+    if found is None:
         return None
     moved = bags.next_move(deal_id)
-    results = await bags.store.ended_after(deal_id, after, RESULTS_AT_ONCE)
-    if not results and wait_s > 0 and not record.is_over:
+    results = await bags.news.ended_after(deal_id, after, RESULTS_AT_ONCE)
+    if not results and wait_s > 0 and not found.record.is_over:
         await bags.wait(moved, min(wait_s, MAX_WAIT_S))
-        record = await bags.store.record(deal_id) or record
-        results = await bags.store.ended_after(deal_id, after, RESULTS_AT_ONCE)
-    done, given_back = await bags.store.count(deal_id)
+        found = await bags.news.standing(deal_id) or found
+        results = await bags.news.ended_after(deal_id, after, RESULTS_AT_ONCE)
+    record = found.record
     posted = record.posted
     return BagView(
         deal_id=deal_id,
         stage=record.stage,
         first_index=record.first,
         volume=record.volume,
-        done=done,
-        given_back=given_back,
-        why=why_bag(bags, record, done + given_back),
+        done=found.done,
+        given_back=found.undone,
+        why=why_bag(bags, record, found.done + found.undone),
         results=tuple(_result(task) for task in results),
         next=results[-1].place if results else after,
         leaves=posted.leaves if posted is not None and record.stage is not BagStage.GIVEN_BACK else None,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 
 from voisin.policy import more_replicas
 from voisin.protocol.bag_settlement import MAX_VOTES
@@ -54,14 +55,19 @@ def wanted(trust: int, votes: Mapping[Address, Hash32], silent: Collection[Addre
         silent: Those of them that did not show their result.
         pending: Number of workers that are computing it.
     """
-    room = MAX_VOTES - len(votes) - pending
     if not votes:
-        return more_replicas(trust, {}, [LOWEST_WEIGHT] * pending, [LOWEST_WEIGHT] * max(room, 0))
+        return _wanted_at_first(trust, pending)
+    room = MAX_VOTES - len(votes) - pending
     groups, quiet = _groups(votes, silent)
     weights = {said: [LOWEST_WEIGHT] * count for said, count in groups.items()}
     against = sum(1 << count for count in quiet.values())
     count = more_replicas(trust, weights, [LOWEST_WEIGHT] * pending, [LOWEST_WEIGHT] * max(room, 0), against=against)
     return max(count, 0 if pending or room <= 0 else 1)
+
+
+@lru_cache(maxsize=1024)
+def _wanted_at_first(trust: int, pending: int) -> int:
+    return more_replicas(trust, {}, [LOWEST_WEIGHT] * pending, [LOWEST_WEIGHT] * max(MAX_VOTES - pending, 0))
 
 
 def _groups(votes: Mapping[Address, Hash32], silent: Collection[Address]) -> tuple[Counter[Hash32], Counter[Hash32]]:
