@@ -7,9 +7,13 @@ The library's own objects for exports, functions and types cost more than a shor
 from __future__ import annotations
 
 from ctypes import POINTER, byref, c_char, cast, create_string_buffer
+from typing import TYPE_CHECKING
 
 from wasmtime import InstancePre, Store, Trap, WasmtimeError
 from wasmtime import _bindings as native
+
+if TYPE_CHECKING:
+    from ctypes import _Pointer
 
 _NAME = b"_start"
 _START = cast(create_string_buffer(_NAME), POINTER(c_char))
@@ -37,7 +41,8 @@ class Instance:
         _check(error, trap)
         if not native.wasmtime_instance_export_get(store._context(), byref(instance), _START, len(_NAME), byref(start)):
             raise WasmtimeError("it exports no _start")
-        if start.kind != _FUNCTION:
+        kind: object = start.kind  # a number, although its type is declared as one of C
+        if kind != _FUNCTION:
             raise WasmtimeError("its _start is no function")
         self._start = start.of.func
 
@@ -54,7 +59,7 @@ class Instance:
         _check(error, trap)
 
 
-def _check(error: object, trap: object) -> None:
+def _check(error: _Pointer[native.wasmtime_error_t], trap: _Pointer[native.wasm_trap_t]) -> None:
     if error:
         raise WasmtimeError._from_ptr(error)
     if trap:
