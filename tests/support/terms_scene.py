@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
-from itertools import count
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -52,11 +51,9 @@ class TermsScene:
 
     Attributes:
         scene: The vault and who deals with it.
-        numbers: Makes deals unlike each other.
     """
 
     scene: Scene
-    numbers: count[int] = field(default_factory=count)
 
     def order(self, terms: DataTerms, *, volume: int = 100, by: KeySigner | None = None) -> DatasetOrder:
         """Sign an order that commits to terms."""
@@ -95,7 +92,7 @@ class TermsScene:
         """Make a deal of an order, with changes; gives its tasks, which are open. Without an order, the hub tells of none."""
         made = make_deal(self.scene, "tee,tdx", DATASET, encode_params(params or DealParams()))
         made = msgspec.structs.replace(made, bot_size=size, start_time=UnixSeconds(int(self.scene.now[0])), **changes)
-        name = DealId(hash32_of(b"deal", next(self.numbers).to_bytes(8, "big")))
+        name = DealId(hash32_of(b"deal", len(self.scene.ledger.deals).to_bytes(8, "big")))
         self.scene.ledger.deals[name] = made
         if order is not None:
             self.scene.ledger.match(name, order, size)

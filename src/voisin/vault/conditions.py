@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from voisin.protocol.data_terms import Review
+from voisin.errors import TrustError
+from voisin.protocol.data_terms import Review, require_commitment
 from voisin.protocol.data_use import Use, level_of, memberships
 from voisin.protocol.eip712 import order_hash
 from voisin.protocol.evidence import Evidence
@@ -68,7 +69,7 @@ class Conditions:
         if dataset == ZERO_ADDRESS or not await self._has_terms(dataset):
             return None
         match = await self._book.match(task.deal_id)
-        entry = None if match is None else await self._store.order(match.order_hash)
+        entry = None if match is None else await self._entry(match.order_hash)
         if match is None or entry is None:
             hint = "rent it under an order that the vault shows"
             raise TermsError(f"dataset {dataset} has terms of use, and the deal is of an order that has none here", hint=hint)
@@ -90,7 +91,7 @@ class Conditions:
         if not await self._has_terms(order.dataset):
             return None
         await self._book.catch_up()  # an order that was closed on the chain
-        entry = await self._store.order(order_hash(order, self._ledger.domain))
+        entry = await self._entry(order_hash(order, self._ledger.domain))
         if entry is None or entry.terms.review is not Review.NONE or entry.terms.keepers:
             raise TermsError(f"dataset {order.dataset} is not opened as one of a list", hint="rent it with a deal of its own")
         await self._judge(entry, deal, evidence, None)
@@ -102,6 +103,15 @@ class Conditions:
             return None
         match = await self._book.match(task.deal_id)
         return None if match is None else await self._store.order(match.order_hash)
+
+    async def _entry(self, name: OrderHash) -> TermsEntry | None:
+        """Find an order, and see that nobody changed it or its terms in the records: the chain names its hash, which covers both."""
+        entry = await self._store.order(name)
+        if entry is not None:
+            if order_hash(entry.order, self._ledger.domain) != name:
+                raise TrustError(f"the record of order {name} was changed", hint="its owner pushes it again")
+            require_commitment(entry.terms, entry.order)
+        return entry
 
     async def _has_terms(self, dataset: Address) -> bool:
         return bool(await self._store.orders_of(dataset))

@@ -44,6 +44,7 @@ from voisin.vault.evidence import Attestor
 from voisin.vault.ledger import Ledger
 from voisin.vault.machine import TermsError, authorizer, grant_of, require_enclave, require_live
 from voisin.vault.standing import Memory
+from voisin.vault.terms import is_bound, unbound
 from voisin.vault.terms_records import ReleaseRecord, Serving, Turnout
 
 _log = structlog.get_logger()
@@ -116,11 +117,11 @@ class Sessions:
         task, deal = admitted.task, admitted.deal
         key = await self._cabinet.challenge_key(request.task_id, request.enclave)
         granted = await self._conditions.of_deal(task, deal, request.evidence)
-        secrets, used = await self._collect(deal, Hash32(to_hex(key.expose_key())))
+        secrets, used = await self._collect(deal, Hash32(to_hex(key.expose_key())), has_terms=granted is not None)
         bulk, listed = await self._bulk(request, task, deal)
         secrets = replace(
             secrets,
-            bulk_keys={entry: held.value.expose() for entry, held in bulk.items()},
+            bulk_keys={entry: unbound(held) for entry, held in bulk.items()},
             bulk_terms={each.entry.terms.dataset: each.entry.terms for each in listed},
             terms=None if granted is None else granted.entry.terms,
             purpose=parse_params(deal.params).voisin_purpose,
@@ -149,11 +150,11 @@ class Sessions:
         dataset = admitted.deal.dataset.pointer
         granted = await self._conditions.of_deal(admitted.task, admitted.deal, request.evidence)
         held = None if granted is None else await self._cabinet.secret(SecretRef(SecretKind.DATASET, dataset))
-        if granted is None or held is None or not is_share(held.value.expose()):
+        if granted is None or held is None or not is_share(unbound(held)):
             hint = "ask the vaults that the terms of use name"
             raise StateError(f"this vault has no share of the key of task {request.task_id}'s dataset", hint=hint)
         await self._record(admitted, [held], [granted])
-        shares = TaskShares(task_id=request.task_id, shares={dataset: held.value.expose()})
+        shares = TaskShares(task_id=request.task_id, shares={dataset: unbound(held)})
         return seal_shares(shares, request, self._consents.vault)
 
     async def evidence(self, task_id: TaskId) -> TaskEvidence:
@@ -193,18 +194,20 @@ class Sessions:
                 hint="an authorisation counts for one worker, task and challenge",
             )
 
-    async def _collect(self, deal: Deal, challenge_key: Hash32) -> tuple[TaskSecrets, list[Held]]:
+    async def _collect(self, deal: Deal, challenge_key: Hash32, *, has_terms: bool) -> tuple[TaskSecrets, list[Held]]:
         try:
             grant = grant_of(deal)
         except InputError as error:
             raise StateError(f"the deal cannot be served: {error.message}", hint=error.hint) from None
         dataset = None if grant.dataset is None else await self._needed(grant.dataset)
+        if is_bound(dataset) and not has_terms:
+            raise TermsError(f"the {grant.dataset} is given out under terms of use only, and there are none", hint="its owner pushes them")
         reader = None if grant.result_key is None else await self._needed(grant.result_key)
         requester = {str(number): await self._needed(ref) for number, ref in grant.requester.items()}
         app = await self._cabinet.secret(grant.app)
         secrets = TaskSecrets(
             challenge_key=challenge_key,
-            dataset_key=_text(dataset),
+            dataset_key="" if dataset is None else unbound(dataset),
             beneficiary_key="" if reader is None else _public_key(reader),
             app_secret=_text(app),
             requester_secrets=_texts(requester),
@@ -238,6 +241,8 @@ class Sessions:
                 continue
             try:
                 granted = await self._conditions.of_listed(order, deal, request.evidence)
+                if is_bound(held) and granted is None:
+                    raise TermsError(f"the {held.ref} is given out under terms of use only, and there are none")
             except TermsError as error:
                 _log.info("dataset_left_out", task_id=request.task_id, dataset=order.dataset, reason=error.message)
                 continue

@@ -26,7 +26,7 @@ from voisin.protocol.vault_terms import (
     uses_lines,
 )
 from voisin.units import UnixSeconds
-from voisin.vault.cabinet import Cabinet
+from voisin.vault.cabinet import Cabinet, Held
 from voisin.vault.consents import Consents
 from voisin.vault.ledger import Ledger
 from voisin.vault.safe import AbsentError, TakenError
@@ -35,6 +35,8 @@ from voisin.vault.standing import Memory
 PAGE = 100
 """Most uses in one answer [uses]."""
 UNSIGNED = "0x"
+_BOUND = "voisin-bound-1:"
+"""Before a key that is sealed with terms: it is not given out without any, even if somebody takes their records away."""
 
 
 class TermsDesk:
@@ -81,8 +83,7 @@ class TermsDesk:
         at = await self._ledger.now()
         entry = TermsEntry(order_hash=name, order=replace(order, sign=UNSIGNED), terms=terms, pushed_by=owner, pushed_at=at)
         await self._keep(entry)
-        if key is not None and not await self._cabinet.put(ref, key, by=owner, at=at, replace=False):
-            await self._require_key(ref, terms, key)
+        await self._bind(ref, key, owner, at)
         return entry
 
     async def entry(self, name: OrderHash) -> TermsEntry:
@@ -158,6 +159,14 @@ class TermsDesk:
         if not await self._store.confirm_order(name, entry.pushed_at):
             raise StateError(f"order {name} is revoked", hint="sign a new one: its terms have another nonce")
 
+    async def _bind(self, ref: SecretRef, key: SecretValue | None, owner: Address, at: UnixSeconds) -> None:
+        held = await self._cabinet.secret(ref)
+        value = key or (None if held is None else held.value)
+        if value is None or is_bound(held):
+            return
+        if not await self._cabinet.put(ref, SecretValue(_BOUND + value.expose()), by=owner, at=at, replace=held is not None):
+            raise StateError(f"the {ref} was changed meanwhile", hint="push again")
+
     async def _require_unused(self, name: OrderHash) -> None:
         if await self._ledger.consumed(name):
             hint = "sign a new one, with a new nonce in its terms, and push it before it is published"
@@ -165,10 +174,10 @@ class TermsDesk:
 
     async def _require_key(self, ref: SecretRef, terms: DataTerms, key: SecretValue | None) -> None:
         held = await self._cabinet.secret(ref)
-        if held is not None and key is not None and held.value != key:
+        if held is not None and key is not None and unbound(held) != key.expose():
             raise TakenError(f"there is a {ref} already, and it is another one", hint="delete it first")
-        value = key or (None if held is None else held.value)
-        if value is None:
+        value = key.expose() if key else "" if held is None else unbound(held)
+        if not value:
             raise StateError(f"there is no {ref}, and none came along", hint="push the key with the order")
         _require_kind(value, terms, self._consents.vault.vault)
 
@@ -179,15 +188,25 @@ class TermsDesk:
         return owner
 
 
-def _require_kind(value: SecretValue, terms: DataTerms, vault: Address) -> None:
+def is_bound(held: Held | None) -> bool:
+    """Tell whether a key came with terms of use, and goes out under some only."""
+    return held is not None and held.value.expose().startswith(_BOUND)
+
+
+def unbound(held: Held) -> str:
+    """Give a key as its owner pushed it."""
+    return held.value.expose().removeprefix(_BOUND)
+
+
+def _require_kind(value: str, terms: DataTerms, vault: Address) -> None:
     """See that a share goes with terms that name this vault as a keeper, and a whole key with terms that name none."""
     if not terms.keepers:
-        if is_share(value.expose()):
+        if is_share(value):
             raise InputError("the key is a share, and the terms of use name no vaults that keep the others", hint="name them")
         return
     if vault not in {keeper.vault for keeper in terms.keepers}:
         raise InputError(f"the terms of use do not name {vault}, this vault, as a keeper", hint="push to those that they name")
-    if not is_share(value.expose()) or read_share(value.expose()).threshold != terms.threshold:
+    if not is_share(value) or read_share(value).threshold != terms.threshold:
         raise InputError(f"the key is no share of {terms.threshold} that give it back", hint="share it as the terms of use tell")
 
 
