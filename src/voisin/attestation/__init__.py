@@ -13,8 +13,9 @@ given time. What was signed may still be worth nothing (a debuggable enclave, an
 Real evidence has been verified here; none was ever made here (docs/explanation/confidentiality.md).
 """
 
+from voisin.attestation.again import Verdict, judge_again
 from voisin.attestation.claims import Claims, TcbStatus, Technology
 from voisin.attestation.policy import EnclavePolicy, Measurements, judge
 from voisin.attestation.verify import verify
 
-__all__ = ["Claims", "EnclavePolicy", "Measurements", "TcbStatus", "Technology", "judge", "verify"]
+__all__ = ["Claims", "EnclavePolicy", "Measurements", "TcbStatus", "Technology", "Verdict", "judge", "judge_again", "verify"]

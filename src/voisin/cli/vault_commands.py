@@ -1,4 +1,4 @@
-"""Running a vault: `vault key | run`."""
+"""Running a vault, and judging what it was shown: `vault key | run | check-evidence`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ import typer
 from voisin.cli.session import Session, command
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from voisin.attestation import EnclavePolicy, Verdict
+    from voisin.protocol.vault_terms import TaskEvidence
     from voisin.vault import VaultSettings
 
 app = typer.Typer(name="vault", help="Vaults: keep secrets for their owners, and hand them to enclaves.")
@@ -50,6 +54,79 @@ def run(
     _serve(session, settings)
 
 
+def check_evidence(
+    session: Session,
+    task: Annotated[str, typer.Argument(metavar="TASK", help="The task's id, or a file with its evidence as a vault gave it.")],
+    vault: Annotated[str, typer.Option(metavar="URL", help="The vault to ask; the network's unless given.")] = "",
+    policy: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What is asked of enclaves, as for `voisin vault run`; any program unless given.")
+    ] = None,
+    save: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep the evidence in a file, to be judged later.")] = None,
+) -> None:
+    """Judge again what the enclaves of a task showed, at its time; exit code 1 when something speaks against it."""
+    import anyio
+
+    from voisin.attestation import judge_again
+    from voisin.protocol.codec import encode
+
+    is_id = task.startswith("0x")
+    found = anyio.run(_ask_evidence, task, vault or session.network.vault_url) if is_id else _read_evidence(Path(task))
+    if save is not None:
+        save.write_bytes(encode(found))
+    verdicts = judge_again(found, None if policy is None else _policy(policy))
+    session.answer(verdicts, lambda out: _show_verdicts(out, verdicts))
+    if not verdicts or any(verdict.reasons or not verdict.is_signed for verdict in verdicts):
+        raise typer.Exit(1)
+
+
+def _policy(file: Path) -> EnclavePolicy:
+    from voisin.attestation import EnclavePolicy
+    from voisin.protocol.codec import decode
+
+    return decode(_bytes(file), EnclavePolicy, f"the policy {file}")
+
+
+def _bytes(file: Path) -> bytes:
+    from voisin.errors import InputError
+
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InputError(f"{file} cannot be read: {error.strerror}") from None
+
+
+def _read_evidence(file: Path) -> TaskEvidence:
+    from voisin.protocol.codec import decode
+    from voisin.protocol.vault_terms import TaskEvidence
+
+    return decode(_bytes(file), TaskEvidence, f"the evidence in {file}")
+
+
+async def _ask_evidence(task: str, vault_url: str) -> TaskEvidence:
+    from voisin.client.services import Service
+    from voisin.errors import InputError
+    from voisin.protocol.ids import as_hash32
+    from voisin.protocol.vault_terms import TaskEvidence
+
+    name = as_hash32(task)
+    if not vault_url:
+        raise InputError("the network has no vault", hint="name one with --vault")
+    async with Service("vault", vault_url) as service:
+        return await service.read(f"/v1/tasks/{name}/evidence", TaskEvidence)
+
+
+def _show_verdicts(out: Console, verdicts: tuple[Verdict, ...]) -> None:
+    if not verdicts:
+        out.print("no enclave got secrets of this task here")
+    for verdict in verdicts:
+        signed = "signed by the vault" if verdict.is_signed else "NOT signed by the vault"
+        out.print(f"worker {verdict.worker}: {verdict.technology}, {verdict.status}, judged at {verdict.at}, {signed}", soft_wrap=True)
+        for register, digest in verdict.measurements.items():
+            out.print(f"  {register} {digest}", soft_wrap=True)
+        for reason in verdict.reasons or ("nothing speaks against it",):
+            out.print(f"  {reason}", soft_wrap=True)
+
+
 def _serve(session: Session, settings: VaultSettings) -> None:
     import anyio
 
@@ -72,3 +149,4 @@ def _serve(session: Session, settings: VaultSettings) -> None:
 
 command(app, "key", example="voisin vault key ~/keys/vault.key")(key)
 command(app, "run", example="voisin vault run --key-file ~/keys/vault.key")(run)
+command(app, "check-evidence", example="voisin vault check-evidence 0x…")(check_evidence)

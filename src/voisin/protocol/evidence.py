@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from voisin.errors import InputError
 from voisin.protocol.ids import Hash32
 from voisin.units import UnixSeconds
 
@@ -74,3 +75,19 @@ def technology_of(evidence: Evidence) -> str:
             return "aws-nitro"
         case SimulatedEvidence():
             return "simulated"
+
+
+_kept: msgspec.json.Decoder[SimulatedEvidence | KeptEvidence] = msgspec.json.Decoder(SimulatedEvidence | KeptEvidence)
+
+
+def read_kept(text: str) -> SimulatedEvidence | KeptEvidence:
+    """
+    Read evidence as a vault keeps it.
+
+    Raises:
+        InputError: It is malformed.
+    """
+    try:
+        return _kept.decode(text)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise InputError(f"the evidence is malformed: {error}") from None
