@@ -1,17 +1,22 @@
 """
 How long Dask, Ray or Parsl take for many runs of a WebAssembly module, in a process of its own; see `benches/throughput.py`.
 
+Prints a line of JSON, the time [s], as soon as it is known: ending their own processes may take them a while.
+
     python benches/rivals/noop.py dask|ray|parsl TASKS WORKERS MODULE
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 import time
 
 WARM_UP = 200
+STORE_BYTES = 100 << 20
+"""What Ray may keep in shared memory [bytes]."""
 
 
 def run_noop(path: str) -> int:
@@ -34,33 +39,44 @@ def run_noop(path: str) -> int:
     return 0
 
 
-def dask_s(tasks: int, workers: int, module: str) -> float:
-    """Time of Dask [s]."""
+def _tell(began: float) -> None:
+    print(json.dumps(time.perf_counter() - began), flush=True)
+
+
+def dask(tasks: int, workers: int, module: str) -> None:
+    """Time Dask."""
     from distributed import Client, LocalCluster
 
     with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster, Client(cluster) as client:
         client.gather(client.map(run_noop, [module] * WARM_UP, pure=False))
         began = time.perf_counter()
         client.gather(client.map(run_noop, [module] * tasks, pure=False))
-        return time.perf_counter() - began
+        _tell(began)
 
 
-def ray_s(tasks: int, workers: int, module: str) -> float:
-    """Time of Ray [s]."""
+def ray(tasks: int, workers: int, module: str) -> None:
+    """Time Ray, with little shared memory and nothing beside."""
     import ray
 
-    ray.init(num_cpus=workers, include_dashboard=False, logging_level="error", log_to_driver=False)
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    ray.init(
+        num_cpus=workers,
+        include_dashboard=False,
+        logging_level="error",
+        log_to_driver=False,
+        object_store_memory=STORE_BYTES,
+        _node_ip_address="127.0.0.1",
+    )
     run = ray.remote(run_noop)
     ray.get([run.remote(module) for _ in range(WARM_UP)])
     began = time.perf_counter()
     ray.get([run.remote(module) for _ in range(tasks)])
-    took_s = time.perf_counter() - began
+    _tell(began)
     ray.shutdown()
-    return took_s
 
 
-def parsl_s(tasks: int, workers: int, module: str) -> float:
-    """Time of Parsl [s]."""
+def parsl(tasks: int, workers: int, module: str) -> None:
+    """Time Parsl."""
     import parsl
     from parsl.config import Config
     from parsl.executors import HighThroughputExecutor
@@ -77,10 +93,9 @@ def parsl_s(tasks: int, workers: int, module: str) -> float:
             began = time.perf_counter()
             for done in [run(module) for _ in range(tasks)]:
                 done.result()
-            return time.perf_counter() - began
+            _tell(began)
 
 
 if __name__ == "__main__":
     name, tasks, workers, module = sys.argv[1:]
-    measure = {"dask": dask_s, "ray": ray_s, "parsl": parsl_s}[name]
-    print(json.dumps(measure(int(tasks), int(workers), module)))
+    {"dask": dask, "ray": ray, "parsl": parsl}[name](int(tasks), int(workers), module)
