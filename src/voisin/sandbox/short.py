@@ -7,6 +7,8 @@ from voisin.sandbox.folders import MAX_TEXT_BYTES
 from voisin.sandbox.job import Cause, Limits, Outcome, Series, ShortRun, Turn
 from voisin.sandbox.wire import SHORT_BYTES, Ran, Run, RunSeries, Short, one_line
 
+_CAUSES = frozenset(("", *Cause))
+
 
 def ask_series(shared: Run, turns: tuple[Turn, ...]) -> RunSeries:
     """Write a series as its process is asked for it."""
@@ -65,7 +67,7 @@ def _is_wall(short: Short) -> bool:
 def _makes_sense(short: Short, limits: Limits) -> bool:
     size = sum(map(len, short.files.values()))
     return (
-        short.cause in ("", *Cause)
+        short.cause in _CAUSES
         and 0 <= short.instructions <= limits.instructions
         and max(len(short.stdout), len(short.stderr)) <= limits.log_bytes
         and size <= min(SHORT_BYTES, limits.output_bytes)

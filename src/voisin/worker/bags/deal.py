@@ -16,7 +16,7 @@ SHORT_S: Final = 0.1
 """Tasks that are quicker than this are run in series [s]."""
 TURN_S: Final = 0.05
 """How long a series should take [s]: long enough to be worth it, short enough for a first result."""
-MAX_SERIES: Final = 100
+MAX_SERIES: Final = 250
 _NEWEST: Final = 0.3
 """How much the newest measure of a task's duration counts."""
 

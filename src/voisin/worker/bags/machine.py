@@ -65,7 +65,7 @@ MAX_DEALS: Final = 256
 """Deals that a worker has a part in at a time."""
 MAX_WAITING: Final = 20_000
 """Tasks of one deal that may wait."""
-PER_MESSAGE: Final = 150
+PER_MESSAGE: Final = 250
 """Tasks in one message: it has to fit into what a pool takes."""
 
 T = TypeVar("T")
