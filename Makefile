@@ -14,8 +14,8 @@ help:  ## say what there is
 demo: .venv/.box  ## a market in a box renders an animation on three machines: demo/animation.gif
 	$(BIN)/python demo/animation.py
 
-test: .venv/.dev node_modules/.ready  ## all tests, in two processes
-	$(BIN)/python -m pytest -n 2 --dist worksteal tests
+test: .venv/.dev node_modules/.ready  ## all tests, in three processes: many wait for others more than they work
+	$(BIN)/python -m pytest -n 3 --dist worksteal tests
 
 unit: .venv/.dev  ## the fast tests alone
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit tests/property

@@ -12,9 +12,13 @@ import pytest
 from anyio.from_thread import BlockingPortal
 
 from tests.integration.client_rig import PASSWORD, PRICE, WASM, Rig, running_rig
+from voisin.chain import Sender, calls
 from voisin.cli import main
 from voisin.client import connect
+from voisin.protocol.events import EntryTransferred
 from voisin.protocol.feed import FeedStart, OrderNews
+from voisin.protocol.ids import ZERO_HASH
+from voisin.protocol.records import AppInfo, DatasetInfo
 
 APP_TOML = """
 name = "sentence"
@@ -247,6 +251,71 @@ def test_orders_are_signed_published_and_filled_by_hand(terminal: Terminal, rig:
     assert "is filled or cancelled" in terminal.refused(*fill)
     assert terminal.document("order", "cancel", published["hash"], "--unpublish", wallet="scheduler")["status"] == "unpublished"
     assert terminal.document("order", "show", published["hash"])["status"] == "removed"
+
+
+def test_orders_of_every_kind_are_found_by_each_filter_and_cancelled_by_their_signers(
+    terminal: Terminal, market: tuple[Rig, BlockingPortal], tmp_path: Path
+) -> None:
+    rig, portal = market
+    entries = portal.call(enter_more, rig)
+    seller = rig.workers[0].address
+    names: dict[str, str] = {}
+
+    def publish(name: str, kind: str, of: str, *terms: str, wallet: str = "") -> None:
+        file = str(tmp_path / f"{name}.json")
+        terminal.shown("order", "sign", kind, of, *terms, "--out", file, wallet=wallet)
+        names[name] = terminal.document("order", "publish", file)["hash"]
+
+    publish("app", "app", entries["app"], "--price", "0.5", wallet="worker-1")
+    publish("dear app", "app", entries["app"], "--price", "0.7", wallet="worker-1")
+    publish("dataset", "dataset", entries["dataset"], "--price", "0.1", wallet="worker-1")
+    publish("pool", "workerpool", entries["workerpool"], "--price", "0.4", "--category", "1", wallet="worker-1")
+    terminal.shown("wallet", "deposit", "1")
+    publish("request", "request", entries["app"], "--price", "0.01", "--app-price", "0.001", "--category", "1", "--volume", "3")
+
+    def listed(kind: str, *filters: str) -> list[str]:
+        of_name = {name: label for label, name in names.items()}
+        return [of_name.get(order["hash"], "another") for order in terminal.document("order", "list", kind, *filters)]
+
+    assert listed("app", "--app", entries["app"]) == ["app", "dear app"]
+    assert listed("app", "--app", entries["app"], "--limit", "1") == ["app"]
+    assert "0.500000000" in terminal.shown("order", "list", "app", "--app", entries["app"])
+    assert listed("dataset", "--owner", seller) == ["dataset"]
+    assert listed("dataset", "--owner", rig.requester.address) == []
+    assert listed("workerpool", "--workerpool", entries["workerpool"]) == listed("workerpool", "--owner", seller) == ["pool"]
+    assert listed("workerpool", "--category", "1") == ["pool"]
+    assert "pool" not in listed("workerpool", "--category", "0")
+    assert listed("request", "--app", entries["app"]) == listed("request", "--category", "1") == ["request"]
+    assert listed("request", "--category", "2") == []
+    assert "is not one of" in terminal.refused("order", "list", "app", "--status", "lost", code=2)
+
+    signers = {"app": "worker-1", "dataset": "worker-1", "pool": "worker-1", "request": ""}
+    assert "is not" in terminal.refused("order", "cancel", names["dataset"])
+    for name, wallet in signers.items():
+        assert terminal.document("order", "cancel", names[name], wallet=wallet) == {"hash": names[name], "status": "cancelled"}
+        assert "filled or cancelled already" in terminal.refused("order", "cancel", names[name], wallet=wallet)
+        assert terminal.document("order", "show", names[name])["status"] == "cancelled"
+    assert listed("dataset", "--owner", seller, "--status", "cancelled") == ["dataset"]
+    assert listed("app", "--app", entries["app"]) == ["dear app"]
+    terminal.shown("wallet", "withdraw", "1")
+
+
+async def enter_more(rig: Rig) -> dict[str, str]:
+    """Enter an app, a dataset and a workerpool of the first worker's."""
+    chain, owner = rig.chain, rig.workers[0]
+    app = AppInfo(owner=owner.address, name="more", type="WASM", multiaddr=b"/ipfs/x", checksum=ZERO_HASH, mrenclave=b"")
+    data = DatasetInfo(owner=owner.address, name="more", multiaddr=b"/ipfs/x", checksum=ZERO_HASH)
+    made = {
+        "app": calls.create_app(chain.app_registry, app),
+        "dataset": calls.create_dataset(chain.dataset_registry, data),
+        "workerpool": calls.create_workerpool(chain.workerpool_registry, owner.address, "more"),
+    }
+    sender = Sender(chain, owner)
+    receipts = {name: await sender.send(call) for name, call in made.items()}
+    return {
+        name: next(logged.event.entry for logged in receipt.events if isinstance(logged.event, EntryTransferred))
+        for name, receipt in receipts.items()
+    }
 
 
 def test_money_moves_between_wallet_and_account(terminal: Terminal) -> None:
