@@ -1,25 +1,29 @@
 """
 Looking for secrets where they must not be: in the memory of processes, in files, and in what goes over the loopback.
 
-A secret is found by any 16 bytes of it in a row. Each such window holds one of the secret's blocks of 8 bytes whole, so those are what is
-looked for; around each the longest common run is measured.
+A secret is found by any 16 bytes of it in a row, in hex by 32 digits, in base64 by 20. Each such window holds one of the secret's blocks
+of half its length whole, so those are what is looked for; around each the longest common run is measured.
 """
 
 from __future__ import annotations
 
 import base64
 import os
+import resource
 import select
 import socket
 import threading
+from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-WINDOW, BLOCK = 16, 8
+WINDOW = 16
+IN_HEX, IN_BASE64 = " in hex", " in base64 from "
 PIECE = 64 << 20
-MEMORY_LIMIT = 4 << 30
+PAGE = resource.getpagesize()
+_HELD = 0b11 << 62  # in memory, or swapped out; Linux, Documentation/admin-guide/mm/pagemap.rst
 _ETH_P_ALL, _LARGEST_PACKET = 3, 1 << 17
 
 
@@ -47,19 +51,21 @@ class Wanted:
         """Add how text formats would have them: hex, and base64 wherever in it they begin."""
         found = dict(self.secrets)
         for name, secret in self.secrets.items():
-            found[f"{name} in hex"] = secret.hex().encode()
+            found[f"{name}{IN_HEX}"] = secret.hex().encode()
             for skip in range(3):
                 whole = base64.b64encode(bytes(skip) + secret)
-                found[f"{name} in base64 from {skip}"] = whole[4 * ((skip + 2) // 3) : -4]
+                found[f"{name}{IN_BASE64}{skip}"] = whole[4 * ((skip + 2) // 3) : -4]
         return Wanted(found)
 
     def find(self, data: bytes, place: str) -> Iterator[Find]:
         """Look for them in bytes."""
         for name, secret in self.secrets.items():
-            for start in range(0, len(secret) - BLOCK + 1, BLOCK):
-                block, at = secret[start : start + BLOCK], -1
+            window = 32 if name.endswith(IN_HEX) else 20 if IN_BASE64 in name else WINDOW
+            size = window // 2
+            for start in range(0, len(secret) - size + 1, size):
+                block, at = secret[start : start + size], -1
                 while (at := data.find(block, at + 1)) >= 0:
-                    if (run := _run(data, at, secret, start)) >= WINDOW:
+                    if (run := _run(data, at, secret, start)) >= window:
                         yield Find(name, place, run)
                         break
 
@@ -88,7 +94,7 @@ def in_files(wanted: Wanted, folders: Iterable[Path], *, but: Iterable[Path] = (
 
 def in_memory(wanted: Wanted, pid: int) -> tuple[list[Find], int]:
     """
-    Look for secrets in all memory of a process that it may read itself.
+    Look for secrets in all memory of a process that it may read itself, and that it has ever touched.
 
     Returns:
         What was found, and how much was looked at [bytes].
@@ -96,18 +102,33 @@ def in_memory(wanted: Wanted, pid: int) -> tuple[list[Find], int]:
     found: list[Find] = []
     looked = 0
     with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:  # noqa: PTH123  (no file, but the memory)
-        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
-            span, rights, *_ = line.split()
-            start, end = (int(part, 16) for part in span.split("-"))
-            if "r" not in rights or "[v" in line or end - start > MEMORY_LIMIT:
-                continue
+        for start, end, name in _spans(pid):
             for at in range(start, end, PIECE):
                 with suppress(OSError, ValueError, OverflowError):  # a page that is not there any more
                     memory.seek(at)
                     data = memory.read(min(PIECE + WINDOW, end - at))
                     looked += len(data)
-                    found += wanted.find(data, f"memory of {pid} at {at:#x} {line.split()[-1]}")
+                    found += wanted.find(data, f"memory of {pid} at {at:#x} {name}")
     return found, looked
+
+
+def _spans(pid: int) -> Iterator[tuple[int, int, str]]:
+    """List the parts of a process's memory that hold anything: from, to, and what is mapped there."""
+    with open(f"/proc/{pid}/pagemap", "rb", buffering=0) as pages:  # noqa: PTH123
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            span, rights, *_, name = line.split()
+            start, end = (int(part, 16) for part in span.split("-"))
+            if "r" not in rights or "[v" in line:
+                continue
+            pages.seek(start // PAGE * 8)
+            present = array("Q", pages.read((end - start) // PAGE * 8))
+            began = None
+            for number, entry in enumerate((*present, 0)):
+                if entry & _HELD and began is None:
+                    began = number
+                elif not entry & _HELD and began is not None:
+                    yield start + began * PAGE, start + number * PAGE, name
+                    began = None
 
 
 def tree_of(pid: int) -> dict[int, str]:

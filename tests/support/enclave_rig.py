@@ -6,7 +6,7 @@ import base64
 import io
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,9 @@ from tests.support.chain_rig import APP_PRICE, POOL_PRICE, RLC
 from tests.support.pool_rig import DEADLINE_S, POLL_S
 from tests.support.worker_rig import WorkerRig, open_worker_rig
 from voisin.chain import calls
+from voisin.client.services import Service
+from voisin.client.vault import VaultDesk
+from voisin.client.vault_terms import TermsDesk, push_shared
 from voisin.pool import Pool, PoolSettings, open_pool
 from voisin.pool.records import ENDS
 from voisin.pool.views import UnknownError, task_view
@@ -26,6 +29,7 @@ from voisin.protocol.api import PoolTaskView
 from voisin.protocol.archive import ResultArchive, open_archive
 from voisin.protocol.cid import Cid, digest_of
 from voisin.protocol.consent import VaultId, give_consent
+from voisin.protocol.data_terms import DataTerms, EnclaveLevel, Keeper
 from voisin.protocol.datasets import encrypt_dataset, new_dataset_key
 from voisin.protocol.eip712 import sign_order
 from voisin.protocol.events import EntryTransferred, OrdersMatched
@@ -36,6 +40,7 @@ from voisin.protocol.sealing import open_sealed
 from voisin.protocol.secrets import PUSH_ACT, RESULT_KEY, SecretKind, SecretRef, SecretValue, push_lines
 from voisin.protocol.signatures import KeySigner
 from voisin.protocol.tags import Tag, as_tag
+from voisin.protocol.vault_terms import TermsPush
 from voisin.service.serving import serve_app
 from voisin.units import NRLC, UnixSeconds
 from voisin.vault import Vault, VaultSettings, create_key_file, open_vault
@@ -94,6 +99,12 @@ class EnclaveRig:
 
     async def dataset(self, content: bytes, *, key: str | None = None) -> Address:
         """Enter a dataset of the app owner, encrypted, with its key (or another) in the vault."""
+        entry, made = await self.enter(content)
+        await self.push(self.parts.rig.app_owner, SecretKind.DATASET, entry, key or made)
+        return entry
+
+    async def enter(self, content: bytes) -> tuple[Address, str]:
+        """Enter a dataset of the app owner, encrypted; answers its entry and its key."""
         made, rig = new_dataset_key(secrets.token_bytes), self.parts.rig
         encrypted = io.BytesIO()
         encrypt_dataset(io.BytesIO(content), encrypted, made, secrets.token_bytes)
@@ -102,9 +113,36 @@ class EnclaveRig:
             owner=rig.app_owner.address, name="data", multiaddr=f"/ipfs/{cid}".encode(), checksum=Hash32(to_hex(digest_of(cid)))
         )
         receipt = await rig.send(rig.app_owner, calls.create_dataset(rig.chain.dataset_registry, info))
-        entry = next(each.event.entry for each in receipt.events if isinstance(each.event, EntryTransferred))
-        await self.push(rig.app_owner, SecretKind.DATASET, entry, key or made)
-        return entry
+        return next(each.event.entry for each in receipt.events if isinstance(each.event, EntryTransferred)), made
+
+    async def protected(self, content: bytes, *, others: Sequence[str] = (), threshold: int = 0, **conditions: Any) -> DatasetOrder:
+        """
+        Put a dataset under terms of use, and its key into the vault, or into several that share it; answers the order.
+
+        Args:
+            content: The dataset.
+            others: Addresses of the other vaults.
+            threshold: How many of all vaults give the key.
+            conditions: What the terms say beside allowing simulated enclaves.
+        """
+        (entry, key), rig = await self.enter(content), self.parts.rig
+        async with AsyncExitStack() as stack:
+            urls = [self.vault_url, *others]
+            desks = [VaultDesk(await stack.enter_async_context(Service("vault", url)), time.time) for url in urls]
+            if others:
+                keepers = [Keeper(vault=(await desk.vault_id()).vault, url=url) for desk, url in zip(desks, urls, strict=True)]
+                conditions |= {"keepers": tuple(keepers), "threshold": threshold}
+            self.made += 1
+            nonce = Hash32(f"0x{self.made:064x}")
+            terms = DataTerms(dataset=entry, nonce=nonce, min_enclave=EnclaveLevel.SIMULATED, **conditions)
+            order = DatasetOrder(dataset=entry, datasetprice=DATA_PRICE, volume=100, tag=TEE, salt=terms.id)
+            signed = sign_order(order, rig.chain.domain, rig.app_owner)
+            keeping = [TermsDesk(desk, rig.chain.domain) for desk in desks]
+            if others:
+                await push_shared(keeping, rig.app_owner, TermsPush(order=signed, terms=terms, key=key))
+            else:
+                await keeping[0].push(rig.app_owner, signed, terms, key=key)
+            return signed
 
     def bulk_order(self, dataset: Address, **changes: Any) -> DatasetOrder:
         """Sign a dataset's order for lists, as the app owner, who owns all data here."""
@@ -114,26 +152,41 @@ class EnclaveRig:
         return sign_order(order, self.parts.rig.chain.domain, self.parts.rig.app_owner)
 
     async def deal(
-        self, app: str, *, params: str = "", dataset: Address = ZERO_ADDRESS, trust: int = 1, tag: Tag = TEE, volume: int = 1
+        self,
+        app: str,
+        *,
+        params: str = "",
+        dataset: Address | DatasetOrder = ZERO_ADDRESS,
+        trust: int = 1,
+        tag: Tag = TEE,
+        volume: int = 1,
     ) -> list[TaskId]:
-        """Match a deal, as the protocol's own client would: app and request have the tag; answers its tasks."""
+        """
+        Match a deal, as the protocol's own client would: app and request have the tag; answers its tasks.
+
+        A dataset is offered for this deal, unless its owner's order is given.
+        """
         self.made += 1
         entry, salt, rig = await self.parts.app(app), Hash32(f"0x{self.made:064x}"), self.parts.rig
         domain, me = rig.chain.domain, rig.requester.address
         terms: dict[str, Any] = {"volume": volume, "salt": salt}
         app_order = sign_order(AppOrder(app=entry, appprice=APP_PRICE, tag=tag, **terms), domain, rig.app_owner)
-        data_order = DatasetOrder(dataset=dataset, datasetprice=DATA_PRICE, tag=tag, **terms)
+        pointer = dataset.dataset if isinstance(dataset, DatasetOrder) else dataset
+        data_order = dataset if isinstance(dataset, DatasetOrder) else no_dataset_order()
+        if pointer not in (ZERO_ADDRESS, data_order.dataset):
+            offered = DatasetOrder(dataset=pointer, datasetprice=DATA_PRICE, tag=tag, **terms)
+            data_order = sign_order(offered, domain, rig.app_owner)
         pool_order = WorkerpoolOrder(
             workerpool=self.parts.workerpool, workerpoolprice=POOL_PRICE, category=0, trust=trust, tag=SIMULATED, **terms
         )
         request = RequestOrder(
-            app=entry, appmaxprice=APP_PRICE, dataset=dataset, datasetmaxprice=DATA_PRICE, workerpool=self.parts.workerpool,
+            app=entry, appmaxprice=APP_PRICE, dataset=pointer, datasetmaxprice=DATA_PRICE, workerpool=self.parts.workerpool,
             workerpoolmaxprice=POOL_PRICE, requester=me, beneficiary=me, category=0, trust=trust, tag=tag, params=params, **terms,
         )  # fmt: skip
         call = calls.match_orders(
             rig.chain.hub_address,
             app_order,
-            sign_order(data_order, domain, rig.app_owner) if dataset != ZERO_ADDRESS else no_dataset_order(),
+            data_order,
             sign_order(pool_order, domain, rig.scheduler),
             sign_order(request, domain, rig.requester),
         )
@@ -176,6 +229,22 @@ class EnclaveRig:
             tasks.start_soon(worker.run)
             yield worker
             tasks.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def another_vault(rig: EnclaveRig, folder: Path) -> AsyncIterator[str]:
+    """Run a further vault on the same chain; gives its address."""
+    await anyio.to_thread.run_sync(lambda: (folder / "records").mkdir(parents=True))
+    create_key_file(folder / "keys" / "vault.key")
+    settings = VaultSettings(
+        database_url=f"sqlite:///{folder}/records/vault.db",
+        key_file=folder / "keys" / "vault.key",
+        rpc_url=rig.parts.rig.node.rpc_url,
+        hub=rig.parts.rig.chain.hub_address,
+        allow_simulated=True,
+    )
+    async with open_vault(settings) as vault, serve_app(vault.app) as url:
+        yield url
 
 
 @asynccontextmanager

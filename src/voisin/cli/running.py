@@ -18,7 +18,7 @@ from voisin.cli.animation import make_animation, require_pillow
 from voisin.cli.bags import bag_words
 from voisin.cli.invoices import show_conservation, show_invoice
 from voisin.cli.session import Session
-from voisin.cli.show import counted, pairs, short
+from voisin.cli.show import SIMULATED_WORDS, counted, pairs, short
 from voisin.client import AppFailedError, AsyncCloud, AsyncJob, BalanceSheet, Ending, Invoice, Progress, Quote, RunTerms, TaskSpec
 from voisin.errors import GuestError, InputError, StateError, TrustError
 from voisin.protocol.ids import Address, TaskId
@@ -227,6 +227,8 @@ def price_rows(quote: Quote) -> Iterator[tuple[str, str]]:
     if len(quote.tasks) > 1:
         together = f"as one bag, that may be challenged for {quote.window_s} s"
         yield "settled", together if quote.window_s else "task by task"
+    if quote.is_simulated:
+        yield "enclave", SIMULATED_WORDS
     for lot in quote.lots:
         yield "offer", f"{counted(lot.volume, 'task')} at {format_amount(lot.price)} by workerpool {short(lot.workerpool.workerpool)}"
     yield "price", f"{format_amount(quote.total)} in all"

@@ -76,6 +76,8 @@ class AsyncCloud:
         self.secrets = AsyncSecrets(links, self._wallet)
         self.bags = AsyncBags(links, watch, self.requester)
         self.data = AsyncData(links, self.requester, self.map)
+        if links.keys is not None:
+            links.keys.ask = self.data.result_key
 
     async def run(self, app: AppReference, args: Sequence[str | int | float] | TaskSpec = (), **terms: Unpack[RunTerms]) -> Result:
         """

@@ -9,10 +9,11 @@ from __future__ import annotations
 import base64
 import os
 import secrets
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from voisin.errors import InputError
-from voisin.protocol.ids import Address
+from voisin.protocol.ids import Address, TaskId
 from voisin.protocol.sealed_result import new_reader_pair
 
 SECRETS_FOLDER = "secrets"
@@ -24,7 +25,12 @@ _FOLDER_MODE = 0o700
 
 
 class ReaderKeys:
-    """The private keys of readers in a folder, ours and in the protocol's own form, each in a file that only its owner may read."""
+    """
+    The private keys of readers in a folder, ours and in the protocol's own form, each in a file that only its owner may read.
+
+    Attributes:
+        ask: Asks the vault for the key of a result that waits for a release; None where nobody can be asked.
+    """
 
     def __init__(self, folder: Path, *, bits: int = RSA_BITS) -> None:
         """
@@ -33,6 +39,7 @@ class ReaderKeys:
             bits: Size of new keys in the form of the protocol's clients [bits].
         """
         self.folder = folder
+        self.ask: Callable[[TaskId], Awaitable[bytes]] | None = None
         self._bits = bits
 
     def create(self, reader: Address, *, is_foreign: bool = False) -> str:

@@ -19,6 +19,7 @@ from voisin.policy.replication import reachable_trust, trust_for
 from voisin.protocol.ids import ZERO_ADDRESS, ZERO_HASH, Address, OrderHash
 from voisin.protocol.orders import AppOrder, WorkerpoolOrder
 from voisin.protocol.params import RunLimits
+from voisin.protocol.tags import is_simulated, needs_enclave
 from voisin.protocol.trust import worker_weight
 from voisin.units import NRLC, format_amount
 
@@ -51,6 +52,11 @@ class Quote:
     deposited: NRLC
     in_wallet: NRLC
     window_s: int = TASK_BY_TASK
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether tasks would run in enclaves that hide nothing from whoever runs the worker."""
+        return any(is_simulated(lot.workerpool.tag) for lot in self.lots if needs_enclave(self.wish.tag))
 
     @property
     def total(self) -> NRLC:

@@ -21,7 +21,7 @@ from voisin.protocol.cid import Cid, parse_cid
 from voisin.protocol.ids import ZERO_ADDRESS, Address, DealId, Hash32, TaskId
 from voisin.protocol.records import Deal, Task, TaskStatus
 from voisin.protocol.results import SALT_FILE, STDERR_FILE, STDOUT_FILE, decode_link
-from voisin.protocol.sealed_result import PRIVATE_MARK, is_sealed_result, open_sealed_result
+from voisin.protocol.sealed_result import PRIVATE_MARK, is_held_result, is_sealed_result, open_held_result, open_sealed_result
 from voisin.protocol.sealing import is_sealed, open_sealed
 from voisin.storage import StorageClient
 from voisin.units import NRLC
@@ -171,7 +171,7 @@ async def fetch_result(chain: Chain, storage: StorageClient, finished: Finished,
     Raises:
         AppFailedError: The app failed; the error carries the result.
         InputError: The result is sealed for a reader whose key is not here.
-        StateError: The task is not completed; the message says what it is.
+        StateError: The result waits for a release by the data's owner; or the task is not completed; the message says what it is.
         TrustError: The stored result is not the one that was agreed.
         UnavailableError: Storage does not answer, or has lost the result.
     """
@@ -201,6 +201,8 @@ async def open_result(
 
     async def fetch() -> Opened:
         data = await storage.get_bytes(wanted.cid, max_bytes=MAX_ARCHIVE_BYTES)
+        if is_held_result(data):
+            data = await _released(data, finished.task_id, keys)
         data = await anyio.to_thread.run_sync(_unsealed, data, finished.task_id, reader, keys)
         return Opened(data, await anyio.to_thread.run_sync(_verified, data, wanted.digest, wanted.has_callback))
 
@@ -236,6 +238,14 @@ def require_completed(task_id: TaskId, task: Task) -> None:
     raise StateError(
         f"task {task_id} has no result yet: it is {task.status.name.lower()}", hint="wait for it, or claim it after its deadline"
     )
+
+
+async def _released(data: bytes, task_id: TaskId, keys: ReaderKeys | None) -> bytes:
+    """Open a result that waited for a release, with the key that the vault gives now; it refuses as long as the result waits."""
+    if keys is None or keys.ask is None:
+        raise InputError("the result is sealed until the data's owner releases it", hint="open it with the wallet that it is for")
+    key = await keys.ask(task_id)
+    return await anyio.to_thread.run_sync(open_held_result, data, key)
 
 
 def _unsealed(data: bytes, task_id: TaskId, reader: Address, keys: ReaderKeys | None) -> bytes:

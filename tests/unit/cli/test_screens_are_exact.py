@@ -11,11 +11,19 @@ from rich.console import Console
 from tests.unit.client import stories as s
 from tests.unit.client.test_invoice_adds_up import invoice
 from voisin.cli.invoices import show_conservation, show_invoice
+from voisin.cli.running import price_rows
 from voisin.cli.show import coins, counted, moment, money, short
+from voisin.client.apps import TargetApp
 from voisin.client.invoice import Invoice, TaskLine, VoteLine
 from voisin.client.ledger import BalanceSheet, Holding
+from voisin.client.offers import Lot, Wish
+from voisin.client.quote import Quote
 from voisin.client.settlement import Outcome, Verdict
-from voisin.protocol.ids import TaskId
+from voisin.client.terms import TaskSpec, Terms
+from voisin.protocol.ids import ZERO_HASH, TaskId, as_address
+from voisin.protocol.orders import AppOrder, WorkerpoolOrder
+from voisin.protocol.records import AppInfo
+from voisin.protocol.tags import as_tag
 from voisin.units import NRLC
 
 
@@ -94,3 +102,29 @@ def test_conservation_is_said_either_way() -> None:
     assert first == "All balances of 2 holders: 0.000000010 RLC before, 0.000000010 RLC after: equal, to the nRLC"
     assert second.endswith("0.000000009 RLC after: NOT EQUAL")
     assert sheet(5, 5).changes(sheet(4, 6)) == {s.address(0): -1, s.address(1): 1}
+
+
+@pytest.mark.parametrize(
+    ("asked", "offered", "words"), [("tee,tdx", "tee,tdx,simulated", "hides nothing"), ("tee,tdx", "tee,tdx", ""), ("", "", "")]
+)
+def test_a_quote_says_that_an_enclave_is_simulated(asked: str, offered: str, words: str) -> None:
+    app, pool, me = (as_address(f"0x{number:040x}") for number in (1, 2, 3))
+    lot = Lot(
+        AppOrder(app=app, appprice=NRLC(0), volume=1, salt=ZERO_HASH),
+        WorkerpoolOrder(workerpool=pool, workerpoolprice=NRLC(5), volume=1, tag=as_tag(offered), category=0, trust=1, salt=ZERO_HASH),
+        volume=1,
+    )
+    quote = Quote(
+        requester=me,
+        app=TargetApp(app, AppInfo(owner=me, name="a", type="WASM", multiaddr=b"", checksum=ZERO_HASH, mrenclave=b""), True, None),
+        is_own=True,
+        tasks=(TaskSpec(),),
+        terms=Terms(tag=as_tag(asked)),
+        wish=Wish(app=app, requester=me, volume=1, tag=as_tag(asked)),
+        lots=(lot,),
+        deposited=NRLC(5),
+        in_wallet=NRLC(0),
+    )
+    rows = dict(price_rows(quote))
+    assert words in rows.get("enclave", "")
+    assert ("enclave" in rows) is bool(words)

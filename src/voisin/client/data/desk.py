@@ -382,6 +382,16 @@ class AsyncData:
                     seen.add(use.id)
                     yield use
 
+    async def result_key(self, task_id: TaskId) -> bytes:
+        """
+        Ask for the key of a result that waited for a release, as its reader or as the owner of the data.
+
+        Raises:
+            StateError: It still waits, or never did.
+            TrustError: The wallet is neither's.
+        """
+        return await terms_desk(self._links).result_key((await self._requester()).signer, task_id)
+
     async def release(self, task_id: str) -> HeldResult:
         """
         Release a result that waits for it, as the dataset's owner.
