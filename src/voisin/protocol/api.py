@@ -64,7 +64,8 @@ def problem_of(error: VoisinError, status: int | None = None) -> Problem:
 def error_of(problem: Problem) -> VoisinError:
     """Turn a service's problem back into the error it was."""
     by_code: dict[str, type[VoisinError]] = {kind.code: kind for kind in HTTP_STATUS}
-    kind = by_code.get(problem.code) or (UnavailableError if problem.status >= 500 else InputError)
+    refused = TrustError if problem.status == HTTP_STATUS[TrustError] else InputError
+    kind = by_code.get(problem.code) or (UnavailableError if problem.status >= 500 else refused)
     return kind(problem.detail, hint=problem.hint)
 
 

@@ -11,7 +11,7 @@ import anyio
 import structlog
 
 from voisin.chain import WentBackError
-from voisin.errors import UnavailableError
+from voisin.errors import StateError, UnavailableError
 from voisin.protocol.ids import ZERO_HASH, DealId
 from voisin.vault.ledger import Ledger, MatchRange
 from voisin.vault.terms_records import MatchRecord, Position, TermsStore
@@ -77,7 +77,7 @@ class Book:
                 if not await self._store.add_matches(await self._records(part), position, upto):
                     return False  # another process of this vault was quicker
                 position = upto
-        except WentBackError as error:
+        except StateError as error:  # the chain went back, or what was just read of it is gone
             _log.warning("deals_read_again", reason=error.message)
             await self._store.forget_matches(position)
             return False

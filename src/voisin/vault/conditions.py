@@ -114,7 +114,7 @@ class Conditions:
         return entry
 
     async def _has_terms(self, dataset: Address) -> bool:
-        return bool(await self._store.orders_of(dataset))
+        return await self._store.has_orders(dataset)
 
     async def _judge(self, entry: TermsEntry, deal: Deal, evidence: Evidence, counts: Counts | None) -> None:
         pool, requester = deal.workerpool.pointer, deal.requester

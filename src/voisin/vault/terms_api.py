@@ -7,6 +7,7 @@ from litestar.params import FromPath, FromQuery
 
 from voisin.protocol.codec import decode
 from voisin.protocol.consent import read_consent
+from voisin.protocol.data_terms import MAX_NUMBER
 from voisin.protocol.ids import TaskId, as_address, as_hash32
 from voisin.protocol.sessions import SealedSession, read_request
 from voisin.protocol.vault_terms import (
@@ -62,7 +63,8 @@ async def list_uses(
     consent: ConsentHeader = None,
 ) -> UsePage:
     """List the uses of a dataset under terms, the newest first, with its owner's consent."""
-    return await vault.terms.uses(as_address(dataset), read_consent(consent), since=UnixSeconds(since), before=before)
+    begin = None if before is None else _in_range(before)
+    return await vault.terms.uses(as_address(dataset), read_consent(consent), since=UnixSeconds(_in_range(since)), before=begin)
 
 
 @post("/v1/shares", status_code=200, operation_class=SessionOperation, responses=PROBLEMS)
@@ -94,6 +96,11 @@ async def give_result_key(vault: Vault, request: AnyRequest, task_id: FromPath[s
     """Seal the key of a task's result: for the owner of its dataset at any time, for its reader once it is released; with a consent."""
     wanted = decode(await request.body(), ResultKeyRequest, "the reader's key")
     return await vault.held.key(_task(task_id), wanted, read_consent(consent))
+
+
+def _in_range(number: int) -> int:
+    """Keep a number where every database can compare it."""
+    return max(0, min(number, MAX_NUMBER))
 
 
 def _task(text: str) -> TaskId:

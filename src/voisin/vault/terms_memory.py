@@ -53,6 +53,10 @@ class MemoryTermsStore:
         """Find an order."""
         return self._orders.get(order_hash)
 
+    async def has_orders(self, dataset: Address) -> bool:
+        """Tell whether there is an order of a dataset, be it revoked."""
+        return any(entry.terms.dataset == dataset for entry in self._orders.values())
+
     async def orders_of(self, dataset: Address) -> list[TermsEntry]:
         """List the orders of a dataset, revoked ones too, the oldest first."""
         found = [entry for entry in self._orders.values() if entry.terms.dataset == dataset]

@@ -119,6 +119,10 @@ class TermsStore(Protocol):
         """Find an order."""
         ...
 
+    async def has_orders(self, dataset: Address) -> bool:
+        """Tell whether there is an order of a dataset, be it revoked."""
+        ...
+
     async def orders_of(self, dataset: Address) -> list[TermsEntry]:
         """List the orders of a dataset, revoked ones too, the oldest first."""
         ...

@@ -59,6 +59,11 @@ class SqlTermsStore:
             row = (await connection.execute(select(orders).where(orders.c.order_hash == order_hash))).one_or_none()
         return None if row is None else _entry(row)
 
+    async def has_orders(self, dataset: Address) -> bool:
+        """Tell whether there is an order of a dataset, be it revoked."""
+        async with self._read() as connection:
+            return (await connection.execute(select(orders.c.order_hash).where(orders.c.dataset == dataset).limit(1))).first() is not None
+
     async def orders_of(self, dataset: Address) -> list[TermsEntry]:
         """List the orders of a dataset, revoked ones too, the oldest first."""
         chosen = select(orders).where(orders.c.dataset == dataset).order_by(orders.c.pushed_at, orders.c.order_hash)
