@@ -89,7 +89,7 @@ def encrypt_dataset(
     return Hash32(to_hex(checksum.digest()))
 
 
-def decrypt_dataset(source: BinaryIO, target: BinaryIO, key: str) -> Hash32:
+def decrypt_dataset(source: BinaryIO, target: BinaryIO, key: str, *, digest: Digest | None = None) -> Hash32:
     """
     Decrypt a dataset of either form.
 
@@ -97,6 +97,7 @@ def decrypt_dataset(source: BinaryIO, target: BinaryIO, key: str) -> Hash32:
         source: The encrypted file.
         target: Where the content goes; what is there after an error is worth nothing.
         key: The key in base64.
+        digest: Computes the checksum, as in `seal_dataset`.
 
     Returns:
         The checksum of the encrypted file, to be held against the chain's before the content is used.
@@ -107,14 +108,16 @@ def decrypt_dataset(source: BinaryIO, target: BinaryIO, key: str) -> Hash32:
     """
     secret = _key(key)
     head = read_whole(source, len(MAGIC))
-    return open_stream(source, target, secret, head=head) if is_sealed_stream(head) else _decrypt_foreign(source, target, secret, head)
+    if is_sealed_stream(head):
+        return open_stream(source, target, secret, head=head, digest=digest)
+    return _decrypt_foreign(source, target, secret, head, digest or hashlib.sha256())
 
 
-def _decrypt_foreign(source: BinaryIO, target: BinaryIO, secret: bytes, head: bytes) -> Hash32:
+def _decrypt_foreign(source: BinaryIO, target: BinaryIO, secret: bytes, head: bytes, checksum: Digest) -> Hash32:
     """Decrypt a file in the form of the protocol's own clients, of which a beginning was read."""
     refused = TrustError("the dataset is encrypted with another key, or was changed", hint="check the key, and fetch the file again")
     vector = head + read_whole(source, AES.block_size - len(head))
-    checksum = hashlib.sha256(vector)
+    checksum.update(vector)
     if len(vector) != AES.block_size:
         raise refused
     cipher = AES.new(secret, AES.MODE_CBC, vector)
