@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from voisin.cli.show import moment, pairs, short, table
+from voisin.cli.show import counted, moment, pairs, short, table
 from voisin.protocol.data_terms import DataTerms, EnclaveLevel, Review
 from voisin.protocol.ids import ZERO_ADDRESS
 from voisin.units import NRLC, format_amount
@@ -100,7 +100,7 @@ def show_uses(out: Console, uses: list[DataUse]) -> None:
     ]
     columns = ("when", "dataset", "use", "app", "renter", "price", "evidence", "purpose", "task")
     out.print(table("Uses", columns, rows, right=("use",)))
-    out.print(f"{len(uses)} uses, {format_amount(NRLC(sum(use.price for use in uses)))} for those that were done")
+    out.print(f"{counted(len(uses), 'use')}, {format_amount(NRLC(sum(use.price for use in uses)))} for those that were done")
 
 
 def use_line(use: DataUse) -> str:
