@@ -32,7 +32,18 @@ from voisin.protocol.eip712 import Domain
 from voisin.protocol.ids import Address, DealId, Hash32, task_id, to_hex
 from voisin.protocol.results import result_hash
 from voisin.protocol.signatures import KeySigner, sign_message, signed_by
-from voisin.protocol.wire import WIRE_VERSION, Challenge, FromPool, FromWorker, Hello, Refused, Resources, decode_from_pool, login_message
+from voisin.protocol.wire import (
+    WIRE_VERSION,
+    AskHolding,
+    Challenge,
+    FromPool,
+    FromWorker,
+    Hello,
+    Refused,
+    Resources,
+    decode_from_pool,
+    login_message,
+)
 from voisin.protocol.wire_words import MachineFailure
 from voisin.units import NRLC
 
@@ -176,6 +187,8 @@ class BagWorker:
             case TakeBack():
                 for index in message.indexes:
                     self.parts[message.deal_id].waiting.pop(index, None)
+            case AskHolding():
+                await self._tell_all()
             case BagOver():
                 self.parts.setdefault(message.deal_id, Part()).is_over = True
             case _:

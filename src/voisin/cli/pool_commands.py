@@ -66,16 +66,18 @@ def rebuild(
     database: Annotated[str, typer.Argument(metavar="URL", help="An empty database, for example sqlite:///pool.db.")],
     description: Annotated[str, typer.Option(help="The pool's description in the registry; names its entry.")] = "voisin-pool",
 ) -> None:
-    """Write a pool's records anew from the chain into an empty database; the wallet is the pool's."""
+    """Write a pool's records anew from chain and storage into an empty database; the wallet is the pool's."""
     import anyio
 
     from voisin.cli.pool_watching import rebuild_pool
 
     made = anyio.run(rebuild_pool, session.network, session.signer, description, database)
     tasks = ", ".join(f"{count} {phase}" for phase, count in sorted(made.tasks.items())) or "none"
-    words = f"rebuilt up to block {made.next_block - 1}: {made.deals} deals, {made.bags} of them bags; tasks: {tasks}"
-    document = {"deals": made.deals, "bags": made.bags, "tasks": made.tasks, "next_block": made.next_block}
-    session.answer(document, lambda out: out.print(words))
+    bags = ", ".join(f"{count} {stage}" for stage, count in sorted(made.bags.items())) or "none"
+    words = f"rebuilt up to block {made.next_block - 1}: {made.deals} deals; bags: {bags}; other tasks: {tasks}"
+    if made.without_leaves:
+        words += f"; the storage lacks the leaves of {', '.join(made.without_leaves)}: demands for these cannot be answered"
+    session.answer(made, lambda out: out.print(words))
 
 
 def _database(session: Session, given: str) -> str:

@@ -14,12 +14,14 @@ from voisin.cli.serving import pool_entry
 from voisin.client import Network
 from voisin.errors import InputError, UnavailableError
 from voisin.pool import PoolSettings
+from voisin.pool.bags.ledger import ChainBagLedger
 from voisin.pool.claims import SqlClaims
 from voisin.pool.database import open_existing
 from voisin.pool.ledger import ChainLedger
 from voisin.pool.operator import SchedulerStatus
-from voisin.pool.rebuilding import Rebuilt, rebuild
+from voisin.pool.rebuilding import Rebuilt, Sources, rebuild
 from voisin.pool.store import open_store
+from voisin.pool.uploads import HttpResults
 from voisin.protocol.codec import decode
 from voisin.protocol.signatures import KeySigner
 
@@ -110,5 +112,13 @@ async def rebuild_pool(network: Network, scheduler: KeySigner, description: str,
     """Write a pool's records anew from the chain into an empty database."""
     entry = await pool_entry(network, scheduler, description)
     settings = PoolSettings(database_url=database, hub=network.hub, start_block=network.first_block, workerpool=entry)
-    async with open_chain(network.rpc_url, network.hub) as chain, open_store(database, chain.domain, entry, settings.start_block) as store:
-        return await rebuild(settings, scheduler.address, ChainLedger(chain, Sender(chain, scheduler)), store)
+    async with (
+        open_chain(network.rpc_url, network.hub) as chain,
+        open_store(database, chain.domain, entry, settings.start_block) as store,
+        httpx.AsyncClient(timeout=TIMEOUT_S) as http,
+    ):
+        sender = Sender(chain, scheduler)
+        sources = Sources(
+            ledger=ChainLedger(chain, sender), bags=ChainBagLedger(chain, sender), results=HttpResults(http, network.storage_url)
+        )
+        return await rebuild(settings, scheduler.address, sources, store)

@@ -2,7 +2,8 @@
 Rebuilding a pool's records from the chain, into a database that is empty.
 
 Deals, tasks, contributions, results and scores come back as they were; what only the pool knew does not: stories, failed attempts,
-names of workers. What workers hold of a bag they say themselves once a scheduler runs again.
+names of workers. Of bags that are posted the leaves come back, from storage (`voisin.pool.bags.rebuilding`); what workers hold of one
+they say themselves once a scheduler runs again.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 
 from voisin.chain import EventRange
 from voisin.errors import InputError
+from voisin.pool.bags.ledger import BagLedger
+from voisin.pool.bags.rebuilding import BagSources, rebuild_bag
 from voisin.pool.claims import Lease
 from voisin.pool.facts import CHAIN_EVENTS, DealFound, Fact, Instant
 from voisin.pool.ledger import Ledger
@@ -19,8 +22,9 @@ from voisin.pool.machine import PoolMachine
 from voisin.pool.records import DealRecord, Position
 from voisin.pool.settings import PoolSettings
 from voisin.pool.store import PoolStore
+from voisin.pool.uploads import ResultStore
 from voisin.protocol.events import SchedulerNotice
-from voisin.protocol.ids import Address
+from voisin.protocol.ids import Address, DealId
 
 NAME = "rebuilding"
 LEASE_S = 3_600.0
@@ -29,22 +33,48 @@ LEASE_S = 3_600.0
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What came back: deals, how many of them are bags, tasks by phase, and the first block that was not there yet."""
+    """
+    What came back.
+
+    Attributes:
+        deals: Deals.
+        bags: Those of them that are settled as bags, by stage.
+        without_leaves: Posted bags whose leaves are not in storage.
+        tasks: Tasks that are settled one by one, by phase.
+        next_block: The first block that was not there yet.
+    """
 
     deals: int
-    bags: int
+    bags: dict[str, int]
+    without_leaves: tuple[DealId, ...]
     tasks: dict[str, int]
     next_block: int
 
 
-async def rebuild(settings: PoolSettings, scheduler: Address, ledger: Ledger, store: PoolStore) -> Rebuilt:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """
+    Where a pool's records come from.
+
+    Attributes:
+        ledger: The chain.
+        bags: Its part for bags.
+        results: The storage, which has the leaves of bags.
+    """
+
+    ledger: Ledger
+    bags: BagLedger
+    results: ResultStore
+
+
+async def rebuild(settings: PoolSettings, scheduler: Address, sources: Sources, store: PoolStore) -> Rebuilt:
     """
     Write down what the chain tells of a pool, from the beginning to its latest block.
 
     Args:
         settings: The pool.
         scheduler: The wallet that owns it.
-        ledger: The chain.
+        sources: Where the records come from.
         store: The records, which must be empty.
 
     Raises:
@@ -60,7 +90,7 @@ async def rebuild(settings: PoolSettings, scheduler: Address, ledger: Ledger, st
     try:
         if others:
             raise InputError(f"the scheduler {others[0]!r} works on this database", hint="stop it first")
-        return await _Rebuilding(settings, scheduler, ledger, store, Lease(session)).run()
+        return await _Rebuilding(settings, scheduler, sources, store, Lease(session)).run()
     finally:
         await store.claims.leave(session, (await store.load(with_deals=False)).position.next_block)
 
@@ -68,9 +98,10 @@ async def rebuild(settings: PoolSettings, scheduler: Address, ledger: Ledger, st
 class _Rebuilding:
     """One run."""
 
-    def __init__(self, settings: PoolSettings, scheduler: Address, ledger: Ledger, store: PoolStore, lease: Lease) -> None:
+    def __init__(self, settings: PoolSettings, scheduler: Address, sources: Sources, store: PoolStore, lease: Lease) -> None:
         self._settings = settings
-        self._ledger = ledger
+        self._ledger = sources.ledger
+        self._bags = BagSources(sources.bags, sources.results, store.bags)
         self._store = store
         self._lease = lease
         self._machine = PoolMachine(settings, scheduler)
@@ -86,8 +117,13 @@ class _Rebuilding:
                 next_block = stretch.last + 1
                 if stretch.last >= head:
                     break
-        bags = sum(1 for deal in self._deals if deal.is_bag)
-        return Rebuilt(len(self._deals), bags, dict(Counter(self._phases.values())), next_block)
+        stages, without_leaves = Counter[str](), []
+        for deal in self._deals:
+            if deal.is_bag:
+                stage, is_whole = await rebuild_bag(deal, self._bags, self._lease)
+                stages[stage.value] += 1
+                without_leaves += [] if is_whole else [deal.deal_id]
+        return Rebuilt(len(self._deals), dict(stages), tuple(without_leaves), dict(Counter(self._phases.values())), next_block)
 
     async def _take_in(self, stretch: EventRange) -> None:
         facts: list[Fact] = []

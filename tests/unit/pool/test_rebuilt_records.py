@@ -11,8 +11,9 @@ import pytest
 from tests.unit.pool.test_service_with_twins import POOL, SCHEDULER, World, completed, join, until
 from voisin.errors import InputError
 from voisin.pool import PoolSettings
+from voisin.pool.bags.twin import TwinBagLedger
 from voisin.pool.memory import MemoryStore
-from voisin.pool.rebuilding import Rebuilt, rebuild
+from voisin.pool.rebuilding import Rebuilt, Sources, rebuild
 from voisin.pool.records import Outcome, TaskFile
 from voisin.pool.store import PoolStore, open_store
 from voisin.pool.twin import TWIN_DOMAIN
@@ -64,7 +65,8 @@ async def lived(world: World) -> list[TaskId]:
 
 
 async def rebuilt(world: World, store: PoolStore) -> Rebuilt:
-    return await rebuild(PoolSettings(workerpool=POOL), SCHEDULER.address, world.ledger, store)
+    sources = Sources(ledger=world.ledger, bags=TwinBagLedger(lambda: world.now), results=world.results)
+    return await rebuild(PoolSettings(workerpool=POOL), SCHEDULER.address, sources, store)
 
 
 async def test_the_same_state_comes_back() -> None:
@@ -75,7 +77,7 @@ async def test_the_same_state_comes_back() -> None:
     before, after = await world.store.load(), await again.load()
     assert after.deals == before.deals
     assert {worker.address: worker.score for worker in after.workers} == {worker.address: worker.score for worker in before.workers}
-    assert (report.deals, report.bags, report.tasks["completed"]) == (3, 0, 2)
+    assert (report.deals, report.bags, report.tasks["completed"]) == (3, {}, 2)
     assert {file.outcome for task in tasks for file in (await again.task(task)).replicas} >= {Outcome.PROVED, Outcome.FAULTY}  # type: ignore[union-attr]
 
 

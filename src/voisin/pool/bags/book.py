@@ -152,6 +152,7 @@ class Bag:
         misfit: Why none of the workers that are here can ever do it; empty when one can, or none is here.
         misfit_since: Since when that is so [Unix s].
         is_forgetful: Whether workers may have been given tasks that this scheduler does not know of.
+        lacks_votes: Whether what workers signed of tasks that have ended is missing, as in `BagSnapshot`.
     """
 
     record: BagRecord
@@ -176,6 +177,7 @@ class Bag:
     misfit: str = ""
     misfit_since: float = 0
     is_forgetful: bool = False
+    lacks_votes: bool = False
 
     @property
     def deal_id(self) -> DealId:

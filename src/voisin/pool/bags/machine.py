@@ -163,7 +163,7 @@ class BagMachine:
         if record.deal_id in self.book.bags or record.is_over:
             return
         bag = Bag(record, DealState(record.terms, params_of(record.terms)), bytearray([UNTOUCHED]) * record.volume)
-        bag.moved_at, bag.is_forgetful = at.wall, not snapshot.is_new
+        bag.moved_at, bag.is_forgetful, bag.lacks_votes = at.wall, not snapshot.is_new, snapshot.lacks_votes
         bag.resume_at = at.wall + (RESUME_S if bag.is_forgetful else 0)
         for index, has_result in snapshot.ended.items():
             bag.ends[index - first] = DONE if has_result else UNDONE

@@ -55,7 +55,8 @@ class MemoryBagStore:
             return None
         ended = {task.index: task.has_result for task in await self.ended(deal_id)}
         votes = [vote for (deal, index, _), vote in self._votes.items() if deal == deal_id and index not in ended]
-        return BagSnapshot(record=record, ended=ended, votes=tuple(votes), earned=await self.earned(deal_id))
+        lacks_votes = any(ended.values()) and not any(deal == deal_id for deal, _, _ in self._votes)
+        return BagSnapshot(record=record, ended=ended, votes=tuple(votes), earned=await self.earned(deal_id), lacks_votes=lacks_votes)
 
     async def ended(self, deal_id: DealId) -> list[EndedTask]:
         """List the tasks of a bag that have ended, by index."""

@@ -105,6 +105,7 @@ class BagSnapshot:
         votes: What was said of the others.
         earned: What each worker has earned so far [nRLC].
         is_new: Whether the deal has just been made, so that no worker can hold anything of it.
+        lacks_votes: Whether what workers signed of tasks that have ended is not there: the records were rebuilt from the chain.
     """
 
     record: BagRecord
@@ -112,6 +113,7 @@ class BagSnapshot:
     votes: tuple[Vote, ...] = ()
     earned: Mapping[Address, NRLC] = field(default_factory=dict)
     is_new: bool = False
+    lacks_votes: bool = False
 
 
 @dataclass(slots=True)

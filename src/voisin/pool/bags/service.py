@@ -23,6 +23,7 @@ from voisin.pool.bags.facts import Adopted, ArchivesChecked, BagFact, Dropped, H
 from voisin.pool.bags.ledger import BagLedger, deal_of, fact_of
 from voisin.pool.bags.machine import BagMachine
 from voisin.pool.bags.news import BagNews
+from voisin.pool.bags.rebuilding import words_of
 from voisin.pool.bags.records import BagChanges, BagRecord, BagSnapshot
 from voisin.pool.bags.steps import BagSteps
 from voisin.pool.bags.store import BagStore
@@ -185,10 +186,10 @@ class BagService:
 
     async def _round(self, facts: list[BagFact], tasks: TaskGroup) -> None:
         for fact in facts:
-            if isinstance(fact, Holding) and not self.is_run(fact.deal_id):
-                tasks.start_soon(self._answer_stranger, fact)
-            elif isinstance(fact, Dropped):
+            if isinstance(fact, Dropped):
                 self.news.end(fact.deal_id)
+            elif isinstance(fact, Holding):
+                self._hold(fact, tasks)
         commands = self.machine.handle(*facts, at=self._around.now())
         changes = self.machine.take_changes()
         lost: set[DealId] = set()
@@ -212,6 +213,14 @@ class BagService:
             bag = self.machine.book.bags.get(deal_id)
             if bag is not None and deal_id not in lost:
                 self.news.begin(bag.record, bag.done, bag.undone)
+
+    def _hold(self, fact: Holding, tasks: TaskGroup) -> None:
+        """See to what a worker holds beside what the machine makes of it."""
+        bag = self.machine.book.bags.get(fact.deal_id)
+        if bag is None:
+            tasks.start_soon(self._answer_stranger, fact)
+        elif bag.lacks_votes:
+            tasks.start_soon(self._remember, fact)
 
     async def _save(self, changes: BagChanges) -> set[DealId]:
         """Write changes down; answers the deals that others have taken over, of which nothing was written and nothing may be said."""
@@ -280,6 +289,12 @@ class BagService:
         _log.info("bag_taken_over", deal_id=terms.deal_id, stage=snapshot.record.stage.value, ended=len(snapshot.ended))
         self.tell(Adopted(snapshot), *history, *heard)
         self._around.ask_holding()
+
+    async def _remember(self, fact: Holding) -> None:
+        """Write down again what a worker signed, in records that were rebuilt without it."""
+        votes = words_of(fact, await self.store.ended(fact.deal_id))
+        if votes:
+            await self._save(BagChanges(votes=[(fact.deal_id, vote) for vote in votes]))
 
     async def _answer_stranger(self, fact: Holding) -> None:
         """Tell a worker that a deal is over, if it is; another scheduler may run it, or this one in a moment."""

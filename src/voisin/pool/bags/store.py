@@ -135,7 +135,8 @@ class SqlBagStore:
         ended = {row["index"]: any(row["digest"]) for row in await self._rows(ends)}
         is_open = ~select(schema.ended.c.index).where(schema.ended.c.deal == deal, schema.ended.c.index == schema.votes.c.index).exists()
         votes = [_vote(row) for row in await self._rows(select(schema.votes).where(schema.votes.c.deal == deal, is_open))]
-        return BagSnapshot(record=record, ended=ended, votes=tuple(votes), earned=await self.earned(deal_id))
+        lacks_votes = any(ended.values()) and not await self._rows(select(schema.votes.c.index).where(schema.votes.c.deal == deal).limit(1))
+        return BagSnapshot(record=record, ended=ended, votes=tuple(votes), earned=await self.earned(deal_id), lacks_votes=lacks_votes)
 
     async def ended(self, deal_id: DealId) -> list[EndedTask]:
         """List the tasks of a bag that have ended, by index."""
