@@ -96,11 +96,13 @@ class PoolRig:
     app: Address
     workerpool: Address = ZERO_ADDRESS
     made: int = 0
+    named: int = 0
     workers: dict[int, TestWorker] = field(default_factory=dict)
 
     async def refresh(self, folder: Path) -> None:
         """Enter another workerpool, with records of its own and workers that hold nothing."""
         self.made += 1
+        self.named = self.made
         self.folder, self.workers = folder, {}
         call = calls.create_workerpool(self.rig.chain.workerpool_registry, self.rig.scheduler.address, f"pool {self.made}")
         (created, *_) = (await self.rig.send(self.rig.scheduler, call)).events
