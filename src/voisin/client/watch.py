@@ -174,6 +174,11 @@ class Watch:
         self._news = anyio.Event()
         self._next_block: int | None = None
 
+    @property
+    def next_block(self) -> int | None:
+        """The first block that was not read yet; None before there was anything to wait for."""
+        return self._next_block
+
     async def add(self, tasks: Iterable[TaskId]) -> Mapping[TaskId, Watched]:
         """Start to watch tasks; what happened to them until now must then be told with `tell`."""
         watched = {task: self._tasks.setdefault(task, Watched()) for task in tasks}

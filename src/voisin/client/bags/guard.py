@@ -18,6 +18,7 @@ from voisin.client.bags.run import BagRun
 from voisin.client.bags.steps import Facts, Step, Wait, next_step
 from voisin.client.requester import Requester
 from voisin.errors import FundsError, RevertError, StateError, UnavailableError
+from voisin.protocol.bag_api import BagStage
 from voisin.protocol.bag_settlement import NO_RESULT
 from voisin.units import NRLC, UnixSeconds
 
@@ -130,7 +131,14 @@ class Guard:
             await self.run.watch.changed()
 
     async def _pause(self, wait: Wait) -> None:
-        """Wait for news, but not beyond the time at which something is to be done; the chain's clock may be ahead of ours."""
-        left = wait.until - self.wall()
+        """
+        Wait for news, but not beyond the time at which something is to be done; the chain's clock may be ahead of ours.
+
+        While the bag is not posted results are no news: there may be some many times a second, and nothing is done about them.
+        """
+        left, watch, story = wait.until - self.wall(), self.run.watch, self.run.story
+        stage, block = story.stage, watch.next_block
         with anyio.move_on_after(max(min(left, _LOOK_S), _RETRY_S)):
-            await self.run.watch.changed()
+            await watch.changed()
+            while story.stage is stage is BagStage.RUNNING and watch.next_block == block:
+                await watch.changed()

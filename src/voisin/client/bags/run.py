@@ -31,6 +31,8 @@ from voisin.protocol.records import Deal
 
 _LONG_POLL_S = 20
 _PAUSE_S, _LONGEST_PAUSE_S = 0.25, 5.0
+_MANY, _BREATH_S = 50, 0.1
+"""After so many results at once the next question waits a little [s]: as many will have come, and each question has its price."""
 _LATE_LEAVES_S = 60.0
 """How long the leaves of a settled bag are looked for [s]."""
 _ENDINGS = {
@@ -161,9 +163,11 @@ class BagRun:
                 continue
             self._take_all(view.results, from_pool=True)
             pause = _PAUSE_S
+            after = max(after, view.next)
             if not view.results:
                 await anyio.sleep(_PAUSE_S)
-            after = max(after, view.next)
+            elif len(view.results) >= _MANY and after == view.done + view.given_back and not self.is_known:
+                await anyio.sleep(_BREATH_S)
 
     async def _look_after(self) -> None:
         """Wait for the bag's end; get its leaves meanwhile, and if they never come, say so to those who wait."""
