@@ -11,13 +11,14 @@ from typing import NoReturn, cast
 
 from voisin.chain.calls import order_tuple
 from voisin.chain.functions import AbiValue, function
+from voisin.chain.node_values import RawBlock, quantity
 from voisin.chain.reading import Read, read, read_many, record
-from voisin.chain.rpc import Rpc
+from voisin.chain.rpc import Request, Rpc
 from voisin.errors import InputError, StateError
 from voisin.protocol.ids import ZERO_ADDRESS, Address, DealId, OrderHash, TaskId, to_hex
 from voisin.protocol.orders import DatasetOrder
 from voisin.protocol.records import Account, Category, Contribution, Deal, Resource, Task, TaskStatus
-from voisin.units import NRLC
+from voisin.units import NRLC, UnixSeconds
 
 
 class Hub:
@@ -62,8 +63,7 @@ class Hub:
         """
         (task,) = await self.tasks([task_id])
         if task is None:
-            hint = "check the id; a task of a deal exists on the chain once the scheduler has initialized it"
-            raise StateError(f"unknown task {task_id}", hint=hint)
+            raise unknown_task(task_id)
         return task
 
     async def tasks(self, task_ids: Sequence[TaskId]) -> list[Task | None]:
@@ -74,6 +74,16 @@ class Hub:
     async def contribution(self, task_id: TaskId, worker: Address) -> Contribution:
         """Look one worker's contribution up; its status is UNSET when there is none."""
         return await read(self._rpc, Read(self.address, function("Hub", "viewContribution"), (task_id, worker), _contribution))
+
+    async def glance(self, task_id: TaskId, worker: Address) -> tuple[Task | None, Contribution, UnixSeconds]:
+        """Look a task, one worker's contribution to it, and the latest block's time [Unix s] up in one go; None for an unknown task."""
+        task = Read(self.address, function("Hub", "viewTask"), (task_id,), _task)
+        contribution = Read(self.address, function("Hub", "viewContribution"), (task_id, worker), _contribution)
+        latest: Request = ("eth_getBlockByNumber", ("latest", False))
+        answers = await self._rpc.ask([task.request(), contribution.request(), latest])
+        found = task.answer(answers[0])
+        time = UnixSeconds(quantity(answers[2].read(RawBlock).timestamp))
+        return found if found.status is not TaskStatus.UNSET else None, contribution.answer(answers[1]), time
 
     async def consumed(self, order_hash: OrderHash) -> int:
         """Tell how much of an order's volume is used up or closed [tasks]."""
@@ -158,6 +168,12 @@ class Hub:
             return False
         verify = function("Hub", "verifySignature")
         return await read(self._rpc, Read(self.address, verify, (owner, to_hex(digest), signature), bool, lambda: False))
+
+
+def unknown_task(task_id: TaskId) -> StateError:
+    """Say that the hub has no such task."""
+    hint = "check the id; a task of a deal exists on the chain once the scheduler has initialized it"
+    return StateError(f"unknown task {task_id}", hint=hint)
 
 
 class Token:

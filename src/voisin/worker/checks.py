@@ -17,7 +17,7 @@ from voisin.sandbox import Limits
 from voisin.units import UnixSeconds
 from voisin.worker.content import Content, entry_content
 from voisin.worker.plan import RequestError, plan_limits, read_params
-from voisin.worker.ports import Ledger
+from voisin.worker.ports import Glance, Ledger
 from voisin.worker.refusal import RefusalError
 from voisin.worker.settings import WorkerSettings
 from voisin.worker.vocabulary import Replica
@@ -79,8 +79,9 @@ async def check_task(
     """
     try:
         deal = await _check_deal(replica, ledger, settings, worker=worker, workerpool=workerpool)
-        task = await ledger.task(replica.task_id)
-        await check_open(replica, task, ledger, settings.margin_s)
+        seen = await ledger.glance(replica.task_id)
+        check_open(seen, settings.margin_s)
+        task = seen.task
         app = await ledger.app(deal.app.pointer)
         if problem := objection(takes, offer_of(deal, task.time_ref_s, app.checksum)):
             raise RefusalError(MachineFailure.NOT_WANTED, problem)
@@ -103,24 +104,22 @@ def require_active(task: Task) -> None:
         raise RefusalError(MachineFailure.TASK_NOT_ACTIVE, f"the task is {task.status.name.lower()} on the chain")
 
 
-async def check_open(replica: Replica, task: Task, ledger: Ledger, margin_s: float) -> None:
+def check_open(seen: Glance, margin_s: float) -> None:
     """
     Make sure that a task takes a contribution of this worker.
 
     Args:
-        replica: The replica.
-        task: The task on the chain.
-        ledger: The chain.
+        seen: The task on the chain.
         margin_s: How long before the deadline it is too late [s].
 
     Raises:
         RefusalError: It does not.
     """
-    require_active(task)
+    require_active(seen.task)
     not_active = MachineFailure.TASK_NOT_ACTIVE
-    if (await ledger.own_contribution(replica.task_id)).status is not ContributionStatus.UNSET:
+    if seen.own.status is not ContributionStatus.UNSET:
         raise RefusalError(not_active, "this worker has contributed to the task already, and its result is gone")
-    left_s = task.contribution_deadline - await ledger.now()
+    left_s = seen.task.contribution_deadline - seen.now
     if left_s <= margin_s:
         raise RefusalError(not_active, f"contributions end in {max(left_s, 0)} s, and {margin_s:g} s are wanted at least")
 

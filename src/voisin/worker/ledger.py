@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
 from voisin.chain import Admission, Chain, Sender, calls
+from voisin.chain.hub import unknown_task
 from voisin.protocol.ids import Address, DealId, Hash32, TaskId
 from voisin.protocol.records import Account, AppInfo, Contribution, DatasetInfo, Deal, Task
 from voisin.protocol.results import result_hash, result_seal
 from voisin.protocol.signatures import signed_by
 from voisin.units import NRLC, UnixSeconds
+from voisin.worker.ports import Glance
 
 REMEMBERED: Final = 256
 """Deals and apps that need not be read again."""
+FRESH_S: Final = 1.0
+"""How long a block's time need not be read again [s]."""
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -35,6 +40,7 @@ class ChainLedger:
         self._chain = chain
         self._sender = sender
         self._worker = worker
+        self._block_time, self._read_at = UnixSeconds(0), -math.inf
         self._deals: OrderedDict[DealId, Deal] = OrderedDict()
         self._apps: OrderedDict[Address, AppInfo] = OrderedDict()
 
@@ -49,8 +55,17 @@ class ChainLedger:
         return self._chain.hub_address
 
     async def now(self) -> UnixSeconds:
-        """Tell the chain's time, or this machine's if that is later: a quiet chain may have made no block for hours [Unix s]."""
-        return UnixSeconds(max(await self._chain.block_time(), int(time.time())))
+        """
+        Tell the chain's time, or this machine's if that is later: a quiet chain may have made no block for hours [Unix s].
+
+        A time that was read a moment ago goes on with this machine's clock.
+        """
+        if time.monotonic() - self._read_at > FRESH_S:
+            self._note_time(await self._chain.block_time())
+        return UnixSeconds(max(self._block_time + int(time.monotonic() - self._read_at), int(time.time())))
+
+    def _note_time(self, block_time: UnixSeconds) -> None:
+        self._block_time, self._read_at = block_time, time.monotonic()
 
     async def deal(self, deal_id: DealId) -> Deal:
         """Look a deal up; deals never change."""
@@ -75,6 +90,14 @@ class ChainLedger:
     async def own_contribution(self, task_id: TaskId) -> Contribution:
         """Look the own contribution to a task up."""
         return await self._chain.hub.contribution(task_id, self._worker)
+
+    async def glance(self, task_id: TaskId) -> Glance:
+        """Look up in one go what a step depends on."""
+        task, own, block_time = await self._chain.hub.glance(task_id, self._worker)
+        self._note_time(block_time)
+        if task is None:
+            raise unknown_task(task_id)
+        return Glance(task, own, await self.now())
 
     async def own_account(self) -> Account:
         """Tell the own money at the hub [nRLC]."""

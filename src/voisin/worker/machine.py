@@ -341,7 +341,9 @@ def _observed(replica: Replica, event: TaskEvent) -> Outcome:
     if event.own is ContributionStatus.PROVED and replica.phase is Phase.CONTRIBUTED:
         return _revealed(replica, event)
     if replica.phase is not Phase.UPLOADING and _may_reveal(replica, event):
-        return _move(replica, Phase.REVEALING, Reveal)
+        # nobody else could be asked to upload it: it need not be waited for
+        is_wanted = replica.is_upload_wanted or event.winners == 1
+        return _move(with_changes(replica, is_upload_wanted=is_wanted), Phase.REVEALING, Reveal)
     return replica, []
 
 

@@ -25,6 +25,7 @@ from voisin.protocol.signatures import signed_by
 from voisin.protocol.tags import NO_TAG, Tag, needs_enclave
 from voisin.protocol.trust import agreed_result
 from voisin.units import NRLC, UnixSeconds
+from voisin.worker.ports import Glance
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -255,6 +256,10 @@ class MemoryLedger:
     async def own_contribution(self, task_id: TaskId) -> Contribution:
         """Look the worker's contribution up."""
         return (await self._listen()).contributions.get((task_id, self._worker), NO_CONTRIBUTION)
+
+    async def glance(self, task_id: TaskId) -> Glance:
+        """Look up in one go what a step depends on."""
+        return Glance(await self.task(task_id), await self.own_contribution(task_id), await self.now())
 
     async def own_account(self) -> Account:
         """Tell the worker's money at the hub [nRLC]."""

@@ -22,6 +22,22 @@ from voisin.units import NRLC, UnixSeconds
 from voisin.worker.enclave.errand import Errand
 
 
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """
+    What the chain says at one moment.
+
+    Attributes:
+        task: A task.
+        own: The own contribution to it; its status is UNSET when there is none.
+        now: The chain's time, or this machine's if that is later [Unix s].
+    """
+
+    task: Task
+    own: Contribution
+    now: UnixSeconds
+
+
 class Ledger(Protocol):
     """
     The market's chain as one worker uses it; `own` means: of the worker's wallet.
@@ -66,6 +82,10 @@ class Ledger(Protocol):
 
     async def own_contribution(self, task_id: TaskId) -> Contribution:
         """Look the own contribution to a task up; its status is UNSET when there is none."""
+        ...
+
+    async def glance(self, task_id: TaskId) -> Glance:
+        """Look up in one go what a step depends on."""
         ...
 
     async def own_account(self) -> Account:

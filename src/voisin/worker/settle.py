@@ -65,17 +65,17 @@ class Settlement:
             StateError: The chain does not know it.
             UnavailableError: The chain does not answer.
         """
-        task = await self._ledger.task(replica.task_id)
-        own = await self._ledger.own_contribution(replica.task_id)
+        seen = await self._ledger.glance(replica.task_id)
         return Observed(
             task_id=replica.task_id,
-            status=task.status,
-            consensus=task.consensus,
-            own=own.status,
-            own_hash=own.result_hash,
-            reveal_deadline=task.reveal_deadline,
-            final_deadline=task.final_deadline,
-            now=await self._ledger.now(),
+            status=seen.task.status,
+            consensus=seen.task.consensus,
+            winners=seen.task.winner_counter,
+            own=seen.own.status,
+            own_hash=seen.own.result_hash,
+            reveal_deadline=seen.task.reveal_deadline,
+            final_deadline=seen.task.final_deadline,
+            now=seen.now,
         )
 
     async def contribute(self, replica: Replica) -> TaskEvent:
@@ -152,16 +152,15 @@ class Settlement:
 
     async def _contribute_once(self, replica: Replica, sent: list[Replica]) -> TaskEvent:
         assert replica.digest is not None
-        own = await self._ledger.own_contribution(replica.task_id)
-        if own.status is not ContributionStatus.UNSET:
-            if own.result_hash == result_hash(replica.task_id, replica.digest):
-                return Contributed(replica.task_id)
-            raise RefusalError(MachineFailure.TASK_NOT_ACTIVE, "this wallet has contributed another result to the task already")
         try:
-            task = await self._ledger.task(replica.task_id)
+            seen = await self._ledger.glance(replica.task_id)
         except StateError as error:
             raise RefusalError(MachineFailure.TASK_NOT_ACTIVE, error.message) from None
-        require_active(task)
+        if seen.own.status is not ContributionStatus.UNSET:
+            if seen.own.result_hash == result_hash(replica.task_id, replica.digest):
+                return Contributed(replica.task_id)
+            raise RefusalError(MachineFailure.TASK_NOT_ACTIVE, "this wallet has contributed another result to the task already")
+        require_active(seen.task)
         try:
             await self._commit(replica, replica.digest)
         except (RevertError, FundsError):

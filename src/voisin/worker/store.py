@@ -4,9 +4,13 @@ The worker's folder: who uses it, which pool it works for, and every replica, so
     lock                    held as long as a worker runs
     identity.json           wallet and pool that the folder belongs to
     spent.json              what was deposited by itself so far
-    tasks/<task>/replica.json, input/, output/, result.zip
+    tasks/<task>/           replica.json, progress.json, input/, output/, result.zip
     damaged/<task>/         records that could not be read
     cache/                  apps and inputs by content address, compiled apps
+
+What a power cut must not take is the digest of a result whose contribution is on its way: `replica.json` is on the disk before anything is
+sent. All that comes before can be done again, and all that comes after is on the chain; `progress.json` has it for a restart, and need not
+survive more than the process.
 """
 
 from __future__ import annotations
@@ -27,12 +31,12 @@ from voisin.protocol.codec import decode, encode
 from voisin.protocol.ids import Address, TaskId, as_hash32
 from voisin.sandbox.packing import sync_folder
 from voisin.units import NRLC
-from voisin.worker.vocabulary import EARLY, Replica
+from voisin.worker.vocabulary import EARLY, Phase, Replica
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
-_RECORD, _RESULT, _INPUT, _OUTPUT = "replica.json", "result.zip", "input", "output"
+_RECORD, _PROGRESS, _RESULT, _INPUT, _OUTPUT = "replica.json", "progress.json", "result.zip", "input", "output"
 
 
 class Identity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -126,9 +130,13 @@ class WorkerFolder:
         return self._task(task_id) / _OUTPUT
 
     def keep(self, replica: Replica) -> None:
-        """Write a replica down; once this returns, a power cut does not lose it."""
-        self._task(replica.task_id).mkdir(exist_ok=True, mode=0o700)
-        self._write(self._task(replica.task_id) / _RECORD, replica)
+        """Write a replica down; once this returns for one that is about to be contributed, a power cut does not lose it."""
+        folder = self._task(replica.task_id)
+        folder.mkdir(exist_ok=True, mode=0o700)
+        if replica.phase is Phase.CONTRIBUTING:
+            self._write(folder / _RECORD, replica)
+            sync_folder(self.tasks)
+        self._write(folder / _PROGRESS, replica, is_durable=False)
 
     def sweep(self, task_id: TaskId) -> None:
         """Remove what a run needed, and leave the record and the result."""
@@ -163,9 +171,7 @@ class WorkerFolder:
     def _load(self, folder: Path) -> Replica | None:
         """Read a task's record. A damaged one may be all that is known of something at stake: it is put aside, not removed."""
         try:
-            replica = self._read(folder / _RECORD, Replica)
-            if replica is not None and (replica.task_id != folder.name or (replica.phase not in EARLY and replica.digest is None)):
-                raise InputError(f"the record {folder / _RECORD} is not that of its folder, or misses the digest")
+            replica = self._record(folder / _RECORD)
         except InputError as error:
             log.error("record_damaged", folder=folder.name, error=error.message)
             aside = self.folder / "damaged"
@@ -173,6 +179,7 @@ class WorkerFolder:
             shutil.rmtree(aside / folder.name, ignore_errors=True)
             folder.rename(aside / folder.name)
             return None
+        replica = self._furthest(replica, folder)
         if replica is None:
             log.warning("leftover_removed", folder=folder.name)
             if folder.is_dir():
@@ -180,6 +187,21 @@ class WorkerFolder:
             else:
                 folder.unlink()
         return replica
+
+    def _record(self, path: Path) -> Replica | None:
+        replica = self._read(path, Replica)
+        if replica is not None and (replica.task_id != path.parent.name or (replica.phase not in EARLY and replica.digest is None)):
+            raise InputError(f"the record {path} is not that of its folder, or misses the digest")
+        return replica
+
+    def _furthest(self, safe: Replica | None, folder: Path) -> Replica | None:
+        """Go on from a task's progress, unless a power cut left less of it than what was safe before."""
+        try:
+            latest = self._record(folder / _PROGRESS)
+        except InputError as error:
+            log.warning("progress_lost", folder=folder.name, error=error.message)
+            return safe
+        return safe if latest is None or (safe is not None and latest.phase in EARLY) else latest
 
     def _task(self, task_id: TaskId) -> Path:
         assert as_hash32(task_id) == task_id
@@ -191,11 +213,13 @@ class WorkerFolder:
         except (FileNotFoundError, NotADirectoryError):
             return None
 
-    def _write(self, path: Path, record: msgspec.Struct) -> None:
+    def _write(self, path: Path, record: msgspec.Struct, *, is_durable: bool = True) -> None:
         partial = path.with_suffix(".part")
         with partial.open("wb") as file:
             file.write(encode(record))
-            file.flush()
-            os.fsync(file.fileno())
+            if is_durable:
+                file.flush()
+                os.fsync(file.fileno())
         partial.replace(path)
-        sync_folder(path.parent)
+        if is_durable:
+            sync_folder(path.parent)

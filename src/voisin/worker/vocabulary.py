@@ -236,11 +236,15 @@ class ClaimFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
-    """What the chain says of a task and of this worker's contribution; `now` is its time [Unix s]."""
+    """
+    What the chain says of a task and of this worker's contribution; `winners` is how many workers contributed what was agreed, and
+    `now` the chain's time [Unix s].
+    """
 
     task_id: TaskId
     status: TaskStatus
     consensus: Hash32
+    winners: int
     own: ContributionStatus
     own_hash: Hash32
     reveal_deadline: UnixSeconds

@@ -10,6 +10,7 @@ from tests.unit.worker.words import ACTIVE, DIGEST, after, assign, kinds, replic
 from voisin.protocol.records import ContributionStatus, TaskStatus
 from voisin.protocol.wire_words import MachineFailure
 from voisin.units import NRLC, UnixSeconds
+from voisin.worker.machine import step
 from voisin.worker.vocabulary import (
     Aborted,
     Approved,
@@ -164,3 +165,11 @@ def test_a_queued_replica_only_waits_or_goes(event: str) -> None:
 @pytest.mark.parametrize("event", [event for event in EVENTS if event != "assigned"])
 def test_an_unknown_task_is_ignored(event: str) -> None:
     assert after(state(), EVENTS[event]) == (state(), [])
+
+
+@pytest.mark.parametrize(("winners", "then"), [(1, Phase.UPLOADING), (2, Phase.REVEALED)])
+def test_a_result_that_nobody_else_could_upload_is_not_waited_to_be_asked_for(winners: int, then: Phase) -> None:
+    revealing, _ = step(state(replica(Phase.CONTRIBUTED)), seen(winners=winners))
+    assert revealing.replicas[T].phase is Phase.REVEALING
+    revealed, _ = step(revealing, Revealed(T))
+    assert revealed.replicas[T].phase is then

@@ -63,6 +63,7 @@ def seen(number: int = 0, **changes: Any) -> Observed:
         "task_id": task(number),
         "status": TaskStatus.REVEALING,
         "consensus": committed(task(number)),
+        "winners": 2,
         "own": ContributionStatus.CONTRIBUTED,
         "own_hash": committed(task(number)),
         "reveal_deadline": UnixSeconds(3_000),
