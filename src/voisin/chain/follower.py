@@ -102,7 +102,7 @@ def follow(
     return Follower(chain, start_block, parent_hash, FollowSettings(poll_s, span, with_token))
 
 
-async def events_of(chain: Chain, first: int, last: int, *, with_token: bool = False) -> list[Logged]:
+async def events_of(chain: Chain, first: int, last: int, *, with_token: bool = False, height: int | None = None) -> list[Logged]:
     """
     Read the events of a stretch of blocks once.
 
@@ -111,12 +111,13 @@ async def events_of(chain: Chain, first: int, last: int, *, with_token: bool = F
         first: The first block.
         last: The last block.
         with_token: Whether the token's own transfers are among the events.
+        height: How many blocks the chain has, if that was heard a moment ago; asked for unless given.
 
     Raises:
         StateError: The chain has no such block, or went back meanwhile.
         UnavailableError: The node does not answer.
     """
-    if last > (height := await chain.block_number()):
+    if last > (height := await chain.block_number() if height is None else height):
         raise StateError(f"block {last} is not there yet: the chain has {height}")
     return [logged async for part in ranges_of(chain, first, last, with_token=with_token) for logged in part.events]
 

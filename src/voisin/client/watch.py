@@ -7,6 +7,7 @@ Every task has a stage that only grows, so an event that is seen twice changes n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import IntEnum
 
@@ -237,12 +238,22 @@ class Watch:
                 await anyio.sleep(_PAUSE_S)
 
     async def _look(self) -> None:
+        """Read what is new, as far as the chain's news tell; where they do not, or tell too early, ask how far the chain is."""
         assert self._next_block is not None
+        told = self._chain.heads.height
+        if told >= self._next_block:
+            with suppress(UnavailableError):
+                return await self._read_to(told)
         height = await self._chain.block_number()
-        if height < self._next_block:
-            await self._chain.heads.wait(self._next_block - 1, poll_s=_POLL_S)
-            return
-        self.tell(await events_of(self._chain, self._next_block, height))
+        if height >= self._next_block:
+            return await self._read_to(height)
+        if told >= self._next_block:
+            await anyio.sleep(_POLL_S)
+        await self._chain.heads.wait(self._next_block - 1, poll_s=_POLL_S)
+
+    async def _read_to(self, height: int) -> None:
+        assert self._next_block is not None
+        self.tell(await events_of(self._chain, self._next_block, height, height=height))
         self._next_block = height + 1
 
     def _give_up(self, error: VoisinError) -> None:
