@@ -121,7 +121,7 @@ async def _services(
     store = BlobStore(settings.folder / "blobs")
     rpc_url = chain.rpc.url
     async with (
-        serve_app(create_storage_app(store), host=settings.host, port=settings.port_of(STORAGE_PORT)) as storage_url,
+        serve_app(create_storage_app(store), host=settings.host, port=settings.port_of(STORAGE_PORT), http=FastHttpProtocol) as storage_url,
         _vault(settings, rpc_url, deployment) as vault_url,
         open_market(_market_settings(settings, rpc_url, deployment)) as market,
         serve_app(market.app, host=settings.host, port=settings.port_of(MARKET_PORT), http=FastHttpProtocol) as market_url,

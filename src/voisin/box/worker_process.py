@@ -28,7 +28,7 @@ def main() -> int:
     refused: list[str] = []
     try:
         wallet = load_keystore(Path(spec.keystore), Path(spec.password_file).read_text().strip())
-        anyio.run(_work, spec, wallet)
+        anyio.run(_work, spec, wallet, backend_options={"use_uvloop": True})
     except* VoisinError as group:
         refused = [f"worker {spec.name}: {error}\n" for error in group.exceptions]
     sys.stderr.writelines(refused)

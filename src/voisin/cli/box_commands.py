@@ -84,7 +84,7 @@ def _run_box(session: Session, settings: BoxSettings) -> None:
             await until_signal()
             say("stopping")
 
-    anyio.run(serve)
+    anyio.run(serve, backend_options={"use_uvloop": True})
 
 
 def _show_ready(out: Console, box: Box, home: Path) -> None:

@@ -243,10 +243,12 @@ class Watch:
         told = self._chain.heads.height
         if told >= self._next_block:
             with suppress(UnavailableError):
-                return await self._read_to(told)
+                await self._read_to(told)
+                return
         height = await self._chain.block_number()
         if height >= self._next_block:
-            return await self._read_to(height)
+            await self._read_to(height)
+            return
         if told >= self._next_block:
             await anyio.sleep(_POLL_S)
         await self._chain.heads.wait(self._next_block - 1, poll_s=_POLL_S)

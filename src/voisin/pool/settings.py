@@ -97,7 +97,7 @@ class PoolSettings(BaseSettings):
     log_chars: int = Field(100_000, ge=0, description="What is kept of each stream that an app prints: its end [characters].")
     logs_days: float = Field(3.0, gt=0, description="How long that is kept after a task's final deadline [days].")
     log_challenge_s: float = Field(3600.0, gt=0, description="How long a challenge for reading logs may be answered [s].")
-    save_s: float = Field(0.05, ge=0, description="How long changes are gathered before they are written together [s].")
+    save_s: float = Field(0.2, ge=0, description="How long changes are gathered before they are written together [s].")
     tick_s: float = Field(0.5, gt=0, description="Period in which deadlines and leases are looked at [s].")
 
     @field_validator("hub", "workerpool")

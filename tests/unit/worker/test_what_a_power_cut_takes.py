@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> WorkerFolder:
 def synced(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of what is synced to the disk from now on."""
     found: list[str] = []
-    monkeypatch.setattr(os, "fsync", lambda fd: found.append(Path(os.readlink(f"/proc/self/fd/{fd}")).name))
+    monkeypatch.setattr(os, "fsync", lambda fd: found.append(Path(f"/proc/self/fd/{fd}").readlink().name))
     return found
 
 
