@@ -75,7 +75,7 @@ async def deal_events(chain: Chain, deal_id: DealId, deal: Deal, *, first_block:
     found: list[Logged] = []
     is_open = set(ids)
     for first in range(start, last + 1, SPAN):
-        span = await events_of(chain, first, min(first + SPAN - 1, last))
+        span = await events_of(chain, first, min(first + SPAN - 1, last), height=last)
         found += span
         is_open -= {logged.event.task_id for logged in span if isinstance(logged.event, TaskFinalized | TaskClaimed)}
         if not is_open or any(isinstance(logged.event, _ENDS_OF_BAGS) and logged.event.deal_id == deal_id for logged in span):
