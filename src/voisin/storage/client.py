@@ -115,11 +115,7 @@ class StorageClient:
         """
         cid = cid_of(data)
 
-        async def _body() -> AsyncIterator[bytes]:
-            for start in range(0, len(data), UPLOAD_CHUNK_BYTES):
-                yield data[start : start + UPLOAD_CHUNK_BYTES]
-
-        return await self._put(cid, len(data), _body)
+        return await self._put(cid, len(data), lambda: _parts(data))
 
     async def put_file(self, path: Path) -> Cid:
         """
@@ -156,6 +152,9 @@ class StorageClient:
             TrustError: It changed, or the storage claims to have stored something else.
             UnavailableError: The storage does not answer, or is full.
         """
+        small = await self._read(_small_file, path)
+        if small is not None:
+            return await self._put(cid_of(small), len(small), lambda: _parts(small), keep="result")
         cid, size = await self._read(_hash_file, path)
         return await self._put(cid, size, lambda: _chunks(path), keep="result")
 
@@ -268,7 +267,7 @@ class StorageClient:
 
         async def _attempt() -> bytes:
             data = bytearray()
-            await self._fetch(cid, data.extend, max_bytes=max_bytes)
+            await self._fetch(cid, data.extend, max_bytes=max_bytes, blocks=False)
             return bytes(data)
 
         return await self._retry(_attempt, size=max_bytes)
@@ -308,8 +307,11 @@ class StorageClient:
             temporary.unlink(missing_ok=True)
         return size
 
-    async def _fetch(self, cid: Cid, sink: _Sink, *, max_bytes: int) -> int:
-        """Stream a blob into a sink; a wrong hash is found only at the end, so the sink's owner waits for the return."""
+    async def _fetch(self, cid: Cid, sink: _Sink, *, max_bytes: int, blocks: bool = True) -> int:
+        """
+        Stream a blob into a sink, which may block unless told otherwise; a wrong hash is found only at the end, so the sink's owner waits
+        for the return.
+        """
         hasher, size = hashlib.sha256(), 0
         async with self._http.stream("GET", self._url(cid)) as response:
             if response.status_code != HTTPStatus.OK:
@@ -321,7 +323,10 @@ class StorageClient:
                         f"{cid} is larger than {max_bytes} bytes", hint="allow more, if you trust where it comes from"
                     )
                 hasher.update(chunk)
-                await anyio.to_thread.run_sync(sink, chunk)
+                if blocks:
+                    await anyio.to_thread.run_sync(sink, chunk)
+                else:
+                    sink(chunk)
         if hasher.digest() != digest_of(cid):
             sent = cid_from_digest(hasher.digest())
             raise TrustError(f"the storage at {self.base_url} sent {sent} in place of {cid}", hint="use another storage")
@@ -369,6 +374,11 @@ class StorageClient:
             pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
 
 
+async def _parts(data: bytes) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), UPLOAD_CHUNK_BYTES):
+        yield data[start : start + UPLOAD_CHUNK_BYTES]
+
+
 async def _chunks(path: Path) -> AsyncIterator[bytes]:
     with path.open("rb") as file:
         while chunk := await anyio.to_thread.run_sync(file.read, UPLOAD_CHUNK_BYTES):
@@ -387,6 +397,13 @@ async def _start_of(response: httpx.Response, max_bytes: int = _MAX_ANSWER_BYTES
 def _settle(file: BinaryIO) -> None:
     file.flush()
     os.fsync(file.fileno())
+
+
+def _small_file(path: Path) -> bytes | None:
+    """Read a file that fits into one chunk; None for a larger one."""
+    with path.open("rb") as file:
+        data = file.read(UPLOAD_CHUNK_BYTES + 1)
+    return data if len(data) <= UPLOAD_CHUNK_BYTES else None
 
 
 def _hash_file(path: Path) -> tuple[Cid, int]:

@@ -205,12 +205,16 @@ class Work:
 
     async def _computed(self, replica: Replica, packed: Packed, signature: str) -> Computed:
         with anyio.CancelScope(shield=True):
-            await anyio.to_thread.run_sync(self._folder.sweep, replica.task_id)
-            self.disk.settle(replica.task_id, await anyio.to_thread.run_sync(self._folder.size_bytes, replica.task_id))
+            self.disk.settle(replica.task_id, await anyio.to_thread.run_sync(self._swept, replica.task_id))
         enclave = "simulated" if self._terms[replica.task_id].in_enclave else "none"
         cause = packed.failure.cause if packed.failure else ""
         log.info("task_computed", task_id=replica.task_id, digest=packed.digest, cause=cause, enclave=enclave)
         return Computed(replica.task_id, packed.digest, to_hex(packed.callback_data), signature, packed.exit_code)
+
+    def _swept(self, task_id: TaskId) -> int:
+        """Remove what the run needed; answers what the task takes on the disk then [bytes]."""
+        self._folder.sweep(task_id)
+        return self._folder.size_bytes(task_id)
 
     async def _in_enclave(self, replica: Replica, vault_url: str) -> tuple[Packed, str]:
         printer = Printer(replica.task_id, self._ties.print_out)
