@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from sqlalchemy import ColumnElement, and_, false, func, literal, or_, tuple_
 
 from voisin.market.query import ACCOUNTS, ANY, DEAL_ACCOUNTS, DEAL_ORDERS, RESTRICTED, DealPlace, DealQuery, OrderPlace, OrderQuery
-from voisin.market.schema import SHORT_PLACES, deals, needs_pattern, orders, within_pattern
+from voisin.market.schema import NOT_OPEN, SHORT_PLACES, deals, needs_pattern, orders, within_pattern
+from voisin.protocol.api import OrderStatus
 from voisin.protocol.ids import MAX_UINT256
 from voisin.protocol.orders import OrderKind
 from voisin.protocol.tags import as_tag, tag_bits
@@ -28,6 +29,8 @@ def order_conditions(query: OrderQuery) -> ColumnElement[bool]:
     conditions: list[ColumnElement[bool]] = [or_(false(), *(_of_kind(query, kind) for kind in kinds))]
     if query.status != ANY:
         conditions.append((_unsearched(orders.c.status) if _names(query.owner) else orders.c.status) == query.status)
+    if query.status not in (ANY, OrderStatus.OPEN):
+        conditions.append(NOT_OPEN)
     for account, named in ((orders.c.signer, query.owner), (orders.c.beneficiary, query.beneficiary)):
         if _names(named):
             conditions.append(account.in_(named))

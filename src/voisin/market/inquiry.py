@@ -7,11 +7,12 @@ Many orders are asked about in few requests. What is known already of owners, mo
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
 import anyio
+import anyio.lowlevel
 
 from voisin.market.admission import OrderFacts
 from voisin.market.following import Answers, Questions
@@ -24,6 +25,9 @@ from voisin.units import NRLC
 
 PARALLEL_ASKS = 8
 """Questions to the chain under way at a time."""
+
+AT_A_STRETCH = 8
+"""Signatures that are recovered without giving others a turn."""
 
 KeyT = TypeVar("KeyT", bound=str | int)
 ValueT = TypeVar("ValueT")
@@ -71,7 +75,7 @@ async def facts_of_all(
     doubtful = [name for name in signers if name not in unused]
     used = dict(zip(doubtful, await ledger.consumed(doubtful) if doubtful else (), strict=True))
     await _add_codeless(ledger, signers.values(), known, needed)
-    signed = {name for name, order in found if signers[name] in needed.codeless and signed_by(signers[name], from_hex(name), order.sign)}
+    signed = await _signed([named for named in found if signers[named[0]] in needed.codeless], signers)
     categories = max(known.categories, needed.categories)
     facts = [
         OrderFacts(missing=entry, owner=resource_of(order), is_signed=False, has_category=False, consumed=0, stake=NRLC(0))
@@ -144,6 +148,17 @@ async def _add_codeless(ledger: Ledger, accounts: Iterable[Address], known: Know
     asked = sorted(named - needed.codeless)
     if asked:
         needed.codeless |= {account for account, has_code in zip(asked, await ledger.have_code(asked), strict=True) if not has_code}
+
+
+async def _signed(orders: Sequence[Named], signers: Mapping[OrderHash, Address]) -> set[OrderHash]:
+    """Tell which orders their signers' keys signed; others have their turn in between, for each takes a tenth of a millisecond."""
+    signed = set()
+    for number, (name, order) in enumerate(orders, 1):
+        if signed_by(signers[name], from_hex(name), order.sign):
+            signed.add(name)
+        if number % AT_A_STRETCH == 0:
+            await anyio.lowlevel.checkpoint()
+    return signed
 
 
 def _entries(order: Order) -> list[tuple[OrderKind, Address]]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
+from functools import lru_cache
 from itertools import chain
 
 import numpy as np
@@ -116,7 +117,7 @@ class _Shelf:
         self._cells = np.zeros((_COLUMNS, FIRST_ROOM), dtype=np.uint64)
         self._great: dict[Cell, dict[OrderHash, int]] = {cell: {} for cell in _EXACT}
         self._seen_bits = 0
-        self._named = np.zeros(len(ACCOUNTS), dtype=np.int64)
+        self._named = [0] * len(ACCOUNTS)
         """How many orders name somebody, for each of the four accounts: where none does, nobody need look."""
 
     def __len__(self) -> int:
@@ -136,16 +137,15 @@ class _Shelf:
         bits = tag_bits(order.tag)
         self._seen_bits |= bits
         beneficiary = order.beneficiary if isinstance(order, RequestOrder) else ZERO_ADDRESS
+        signer, reader, *accounts = map(self._number, (published.signer, beneficiary, *accounts_of(order)))
         values = (
             *(min(number, GREATEST) for number in exact),
-            published.published_at,
-            _hash_cell(name),
-            is_bulk(order),
-            *(self._number(account) for account in (published.signer, beneficiary, *accounts_of(order))),
+            *(published.published_at, _hash_cell(name), is_bulk(order), signer, reader),
+            *accounts,
             *_limbs(bits),
         )
         self._cells[:, slot] = np.array(values, dtype=np.uint64)
-        self._named += self._accounts_at(slot) != 0
+        self._count_named(accounts, 1)
         self._hashes.append(name)
         self._slots[name] = slot
 
@@ -156,11 +156,16 @@ class _Shelf:
             return
         for great in self._great.values():
             great.pop(name, None)
-        self._named -= self._accounts_at(slot) != 0
+        self._count_named(self._accounts_at(slot).tolist(), -1)
         last = self._hashes.pop()
         if last != name:
             self._cells[:, slot] = self._cells[:, len(self._hashes)]
             self._hashes[slot], self._slots[last] = last, slot
+
+    def _count_named(self, accounts: Sequence[int], step: int) -> None:
+        for place, account in enumerate(accounts):
+            if account:
+                self._named[place] += step
 
     def _number(self, account: str) -> int:
         return self._numbers.setdefault(account, len(self._numbers))
@@ -308,9 +313,10 @@ def _names(accounts: Sequence[str]) -> bool:
     return bool(accounts) and ANY not in accounts
 
 
-def _limbs(bits: int) -> list[int]:
+@lru_cache(maxsize=1024)
+def _limbs(bits: int) -> tuple[int, ...]:
     """Cut a tag into numbers of 64 bits, the lowest first."""
-    return [bits >> 64 * place & GREATEST for place in range(LIMBS)]
+    return tuple(bits >> 64 * place & GREATEST for place in range(LIMBS))
 
 
 def _hash_cell(name: str) -> int:

@@ -16,7 +16,7 @@ still ends in the same place. The first verdict of `VERDICTS` that holds decides
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from voisin.protocol.api import (
     OrderStatus,
@@ -68,16 +68,21 @@ class Entry:
     proven_at: UnixSeconds = NEVER
     number: int = 0
     lacks: str = ""
+    _verdict: tuple[OrderStatus, str] = field(init=False, repr=False, compare=False)
+    """What `verdict` says; it is asked for half a dozen times while an order is published."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_verdict", verdict(self))
 
     @property
     def status(self) -> OrderStatus:
         """Where the order stands."""
-        return verdict(self)[0]
+        return self._verdict[0]
 
     @property
     def why(self) -> str:
         """Why it stands there; empty while it is open."""
-        return verdict(self)[1]
+        return self._verdict[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +236,10 @@ VERDICTS: tuple[tuple[OrderStatus, Callable[[Entry], str]], ...] = (
 
 def verdict(entry: Entry) -> tuple[OrderStatus, str]:
     """Judge an entry by its facts: its status, and the reason, empty while it is open."""
-    return next(((status, why) for status, ask in VERDICTS if (why := ask(entry))), (OrderStatus.OPEN, ""))
+    for status, ask in VERDICTS:
+        if why := ask(entry):
+            return status, why
+    return OrderStatus.OPEN, ""
 
 
 def published_form(entry: Entry) -> PublishedOrder:

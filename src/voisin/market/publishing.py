@@ -8,7 +8,8 @@ writing transaction looks whether the records have passed the block that was the
 again, inside the transaction, if so. What the follower records later, it records for the new order too.
 
 Orders that come at the same time share their questions to the chain, and their transaction; the refusal of one is no matter of
-the others. While a batch is written, the next one is judged.
+the others. While a batch is written, the next one is judged. Most orders need nothing but that, and go the short way, `publish`. Whoever
+brings a proof, or is not admitted by what is known of all at once, is looked at alone: `judge`, then `enter`.
 """
 
 from __future__ import annotations
@@ -48,8 +49,11 @@ class PublishingTerms:
     proof_ttl_s: int
 
 
-HEAD_AGE_S = 0.05
-"""How old the knowledge of the chain's latest block may be by which what is remembered is held to be true [s]."""
+HEAD_AGE_S = 0.25
+"""
+How old the knowledge of the chain's latest block may be by which what is remembered is held to be true [s]. It counts only for who does not
+hear of blocks: whoever has looked at a later one knows better.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +123,20 @@ class Publisher:
         self._clock = clock
         self._head: _Head | None = None
         self._is_whole: bool | None = None
+        self._judging = anyio.Lock()
+        self._publishing = Batches(self._publish, most=MOST_TOGETHER, at_once=2)  # one is judged, one written
         self._inquiring = Batches(self._inquire, most=MOST_TOGETHER)
         self._entering = Batches(self._enter, most=MOST_TOGETHER)
+
+    async def publish(self, order_hash: OrderHash, order: Order) -> Entered:
+        """
+        Judge an order, and write it into the book.
+
+        Raises:
+            VoisinError: It may not be published, or not come back; what `judge` and `enter` raise.
+        """
+        entered = await self._publishing.submit((order_hash, order))
+        return entered or await self.enter(await self.judge(order_hash, order), None)
 
     async def judge(self, order_hash: OrderHash, order: Order) -> Judged:
         """
@@ -130,16 +146,7 @@ class Publisher:
             VoisinError: It may not be published, as `voisin.market.admission` has it.
         """
         findings = await self._inquiring.submit((order_hash, order))
-        known, facts = findings.known, findings.facts
-        if facts is not None:
-            try:
-                return Judged(order, admit(order_hash, order, facts, at=self._clock()), findings.as_of)
-            except VoisinError:
-                return await self._judge_afresh(order_hash, order)
-        assert known is not None, "all others were asked about"
-        if known.status is not OrderStatus.OPEN:
-            check_return(known, known, None)
-        return Judged(order, known, None)
+        return _judge(order_hash, order, findings, at=self._clock()) or await self._judge_afresh(order_hash, order)
 
     async def enter(self, judged: Judged, proof: Proof | Consent | None) -> Entered:
         """
@@ -179,6 +186,28 @@ class Publisher:
             facts = await facts_of(self._ledger, order_hash, order)
         return Judged(order, admit(order_hash, order, facts, at=self._clock()), head)
 
+    async def _publish(self, orders: Sequence[Named]) -> list[Entered | VoisinError | None]:
+        """Judge orders and write them into the book; None stands for one that must be judged alone."""
+        async with self._judging:
+            findings = await self._inquire(orders)
+        outcomes: list[Entered | VoisinError | None] = [None] * len(orders)
+        admitted: dict[int, Judged] = {}
+        for place, ((order_hash, order), found) in enumerate(zip(orders, findings, strict=True)):
+            try:
+                judged = _judge(order_hash, order, found, at=self._clock())
+            except VoisinError as error:
+                outcomes[place] = error
+                continue
+            if judged is not None and judged.as_of is None:
+                outcomes[place] = judged.entry, False
+            elif judged is not None:
+                admitted[place] = judged
+        if admitted:
+            entered = await self._enter([(judged, None) for judged in admitted.values()])
+            for place, outcome in zip(admitted, entered, strict=True):
+                outcomes[place] = outcome
+        return outcomes
+
     async def _inquire(self, orders: Sequence[Named]) -> list[Findings]:
         with _deadline():
             head = await self._latest()  # first: the records must know all up to it
@@ -194,11 +223,11 @@ class Publisher:
         return [Findings(known.get(name), facts.get(name), head) for name, _ in orders]
 
     async def _latest(self) -> int:
-        """Tell the chain's latest block, as of a moment ago."""
+        """Tell the chain's latest block, as of a moment ago: as the node said, or later, as the blocks that were looked at tell."""
         now_s = anyio.current_time()
         if self._head is None or now_s - self._head.at_s > HEAD_AGE_S:
             self._head = _Head(await self._ledger.head(), now_s)
-        return self._head.number
+        return max(self._head.number, self._recall.seen)
 
     async def _unused(self, hashes: Sequence[OrderHash], standing: Standing, head: int) -> list[OrderHash]:
         """List the orders of which nothing is used: records that hold all of the hub's history up to a block know it as of that block."""
@@ -280,6 +309,20 @@ class _Filling:
         self.number += 1
         self.changes.append(Change(known, entry, fresh.published_at))
         return entry, True
+
+
+def _judge(order_hash: OrderHash, order: Order, findings: Findings, *, at: UnixSeconds) -> Judged | None:
+    """Judge an order by what was found; None where it is not admitted by that. Raises why it can never come back."""
+    known, facts = findings.known, findings.facts
+    if facts is not None:
+        try:
+            return Judged(order, admit(order_hash, order, facts, at=at), findings.as_of)
+        except VoisinError:
+            return None
+    assert known is not None, "all others were asked about"
+    if known.status is not OrderStatus.OPEN:
+        check_return(known, known, None)
+    return Judged(order, known, None)
 
 
 async def _read_shelf(write: BookEntering, fresh: Sequence[Entry]) -> Shelf:

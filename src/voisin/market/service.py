@@ -159,8 +159,11 @@ class MarketService:
 
     async def _publish(self, order: Order, proof: Proof | Consent | None) -> tuple[PublishedOrder, bool]:
         check_form(order, self._limits)
-        judged = await self._publisher.judge(hash_of(order, self.ledger.domain), order)
-        entry, is_new = await self._publisher.enter(judged, proof)
+        order_hash = hash_of(order, self.ledger.domain)
+        if proof is None:
+            entry, is_new = await self._publisher.publish(order_hash, order)
+        else:
+            entry, is_new = await self._publisher.enter(await self._publisher.judge(order_hash, order), proof)
         if is_new:
             self.feed.poke()
             self.metrics.published.labels(order_kind(order).value).inc()

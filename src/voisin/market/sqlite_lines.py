@@ -31,6 +31,13 @@ _TELL = (
 )
 
 
+_CHECKPOINT_PAGES = 8_000
+"""
+How long the log may become before it is written back into the file [pages of 4 kB]. Each order touches pages here and there in the indexes;
+the longer the log, the more of them are written back once for many.
+"""
+
+
 class SqliteLines:
     """Lines to a file; see `voisin.market.lines.Lines`."""
 
@@ -172,7 +179,7 @@ class _Thread:
     def _connected(self) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = sqlite3.connect(self._path, timeout=LOCK_WAIT_S, isolation_level=None, cached_statements=64)
-            for pragma in ("synchronous=FULL", "foreign_keys=ON"):
+            for pragma in ("synchronous=FULL", "foreign_keys=ON", f"wal_autocheckpoint={_CHECKPOINT_PAGES}"):
                 self._connection.execute(f"PRAGMA {pragma}")
         return self._connection
 
