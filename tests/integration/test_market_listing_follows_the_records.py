@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from tests.support.order_book import put, somewhere
 from voisin.market import shown
 from voisin.market.database import open_database
+from voisin.market.filters import order_conditions
+from voisin.market.lines import Entering, Lines
 from voisin.market.machine import Entry, published_form
 from voisin.market.query import OrderQuery
-from voisin.market.schema import feed
+from voisin.market.schema import feed, orders
 from voisin.market.store import SqlStore, open_store, store_of
 from voisin.market.twin import TWIN_DOMAIN
 from voisin.protocol.feed import OrderNews
@@ -97,6 +102,47 @@ async def test_what_this_process_enters_after_others_is_listed_once(database_url
         assert await numbers(here) == ([1, 2, 3], 3)
         assert await numbers(here, min_volume=2) == ([2, 3], 2)
         assert [told.id for told in await here.events(0, 10)] == [1, 2, 3, 4]
+
+
+async def counted(store: SqlStore) -> int:
+    """Count the owner's open orders as a publication does."""
+    async with store.enter() as transaction:
+        return (await transaction.shelf([], [OWNER, somewhere(0xEE)])).counts.pop(OWNER)
+
+
+async def test_a_signers_orders_are_counted_alike_in_memory_and_in_the_records(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_store(database_url, TWIN_DOMAIN, 0) as here, open_store(database_url, TWIN_DOMAIN, 0) as there:
+        assert await counted(here) == 0, "nothing is in memory yet"
+        assert await numbers(here) == ([], 0)
+        await enter(here, entry(1), entry(2), entry(3))
+        await write(here, entry(2, remaining=0))
+        assert await counted(here) == 2, "memory is behind what was written on another way"
+        await enter(there, entry(4))
+        assert await counted(here) == 3, "memory is behind what another process wrote"
+        assert await numbers(here) == ([1, 3, 4], 3)
+        monkeypatch.setattr(type(here._lines), "enter", without_counting(here._lines))
+        assert await counted(here) == 3, "memory is up to date"
+
+
+def without_counting(lines: Lines) -> object:
+    """Make transactions that cannot count in the records."""
+    entering = type(lines).enter
+
+    @asynccontextmanager
+    async def enter(lines: Lines) -> AsyncIterator[Entering]:
+        async with entering(lines) as transaction:
+            transaction.counts = None  # type: ignore[method-assign,assignment]
+            yield transaction
+
+    return enter
+
+
+async def test_lists_of_orders_that_are_not_open_have_an_index(tmp_path: Path) -> None:
+    async with open_database(f"sqlite:///{tmp_path}/book.sqlite", TWIN_DOMAIN, 0) as engine, engine.connect() as connection:
+        page = select(orders).where(order_conditions(OrderQuery(kind=OrderKind.APP, status="filled")))
+        words = str(page.compile(engine.sync_engine, compile_kwargs={"literal_binds": True}))
+        plan = (await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {words}")).all()
+        assert "ix_orders_listing" in str(plan)
 
 
 async def test_who_was_away_for_longer_than_the_feed_remembers_reads_the_book_anew(database_url: str) -> None:

@@ -54,9 +54,7 @@ class Batches(Generic[ItemT, DoneT]):
         at_once: How many batches may be under way; `work` sees to it what of them happens one after another.
     """
 
-    def __init__(
-        self, work: Callable[[Sequence[ItemT]], Awaitable[Sequence[DoneT | Exception]]], *, most: int, at_once: int = 1
-    ) -> None:
+    def __init__(self, work: Callable[[Sequence[ItemT]], Awaitable[Sequence[DoneT | Exception]]], *, most: int, at_once: int = 1) -> None:
         self._work = work
         self._most = most
         self._places = at_once

@@ -38,14 +38,12 @@ class ShelfRows:
     Attributes:
         next_block: First block that is not recorded yet.
         entries: Those of the orders that are in the book, by `ENTRY_COLUMNS`.
-        counts: Signers with open orders, and how many.
         number: The last publication's number.
         event: The feed's last id.
     """
 
     next_block: int
     entries: Sequence[Values]
-    counts: Sequence[tuple[str, int]]
     number: int
     event: int
 
@@ -53,8 +51,12 @@ class ShelfRows:
 class Entering(Protocol):
     """A transaction that enters orders; it is undone unless it is finished."""
 
-    async def shelf(self, hashes: Sequence[str], signers: Sequence[str]) -> ShelfRows:
+    async def shelf(self, hashes: Sequence[str]) -> ShelfRows:
         """Read what must be known; on other processes' transactions it waits."""
+        ...
+
+    async def counts(self, signers: Sequence[str]) -> Sequence[tuple[str, int]]:
+        """List those of some signers who have open orders, and how many."""
         ...
 
     async def finish(self, rows: Sequence[Values], told: Sequence[MomentRow], events: Sequence[EventRow], *, forget: int) -> None:

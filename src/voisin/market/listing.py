@@ -10,6 +10,7 @@ Numbers of more than 64 bits are kept apart, and stand in their column as the gr
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
 from functools import lru_cache
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from voisin.market.machine import price_of
 from voisin.market.query import ACCOUNTS, ANY, CLASSED_KINDS, OrderPlace, OrderQuery, accounts_of, is_bulk
 from voisin.protocol.api import OrderStatus, PublishedOrder
-from voisin.protocol.ids import MAX_UINT256, ZERO_ADDRESS, OrderHash
+from voisin.protocol.ids import MAX_UINT256, ZERO_ADDRESS, Address, OrderHash
 from voisin.protocol.orders import OrderKind, RequestOrder, WorkerpoolOrder, order_kind
 from voisin.protocol.tags import as_tag, tag_bits
 
@@ -30,6 +31,8 @@ Slots = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
 GREATEST = 2**64 - 1
+NOBODY = -1
+"""In place of an account's number: it has none, for no order names it."""
 LIMBS = 4
 """Columns of 64 bits that hold a tag."""
 FIRST_ROOM = 1024
@@ -63,7 +66,8 @@ class Listing:
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {ZERO_ADDRESS: 0}
-        self._shelves = {kind: _Shelf(kind, self._numbers) for kind in sorted(OrderKind)}
+        self._open_of: Counter[int] = Counter()
+        self._shelves = {kind: _Shelf(kind, self._numbers, self._open_of) for kind in sorted(OrderKind)}
 
     def see(self, order: PublishedOrder) -> None:
         """Take an order as it stands now: an open one is listed, another is not any more."""
@@ -75,6 +79,10 @@ class Listing:
     def counts(self) -> dict[OrderKind, int]:
         """Count the orders of each kind."""
         return {kind: len(shelf) for kind, shelf in self._shelves.items()}
+
+    def counts_of(self, signers: Iterable[Address]) -> dict[Address, int]:
+        """Count the orders of each of some signers."""
+        return {signer: self._open_of[self._numbers.get(signer, NOBODY)] for signer in signers}
 
     def find(self, query: OrderQuery, *, skip: int, limit: int) -> tuple[list[OrderHash], int]:
         """
@@ -109,9 +117,10 @@ class Listing:
 class _Shelf:
     """The open orders of one kind."""
 
-    def __init__(self, kind: OrderKind, numbers: dict[str, int]) -> None:
+    def __init__(self, kind: OrderKind, numbers: dict[str, int], open_of: Counter[int]) -> None:
         self._kind = kind
         self._numbers = numbers
+        self._open_of = open_of
         self._hashes: list[OrderHash] = []
         self._slots: dict[OrderHash, int] = {}
         self._cells = np.zeros((_COLUMNS, FIRST_ROOM), dtype=np.uint64)
@@ -146,6 +155,7 @@ class _Shelf:
         )
         self._cells[:, slot] = np.array(values, dtype=np.uint64)
         self._count_named(accounts, 1)
+        self._open_of[signer] += 1
         self._hashes.append(name)
         self._slots[name] = slot
 
@@ -157,6 +167,7 @@ class _Shelf:
         for great in self._great.values():
             great.pop(name, None)
         self._count_named(self._accounts_at(slot).tolist(), -1)
+        self._open_of[int(self._cells[Cell.SIGNER, slot])] -= 1
         last = self._hashes.pop()
         if last != name:
             self._cells[:, slot] = self._cells[:, len(self._hashes)]

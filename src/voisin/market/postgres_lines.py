@@ -34,10 +34,8 @@ _TELL = (
     "FROM unnest($1::text[], $2::int8[], $3::text[], $4::text[]) AS t (order_hash, at, what, detail)"
 )
 _ANNOUNCE = "INSERT INTO feed (id, topic, content) SELECT * FROM unnest($1::int8[], $2::text[], $3::text[])"
-_SHELF = (
-    "SELECT (SELECT coalesce(max(number), 0) FROM orders), (SELECT coalesce(max(id), 0) FROM feed), "
-    "(SELECT array_agg(signer) FROM (SELECT signer FROM orders WHERE signer = ANY($1::text[]) AND status = 'open') AS theirs)"
-)
+_SHELF = "SELECT (SELECT coalesce(max(number), 0) FROM orders), (SELECT coalesce(max(id), 0) FROM feed)"
+_COUNT = "SELECT signer, count(*) FROM orders WHERE signer = ANY($1::text[]) AND status = 'open' GROUP BY signer"
 
 
 class _Wire(Protocol):
@@ -120,16 +118,19 @@ class _PostgresEntering:
         self._wire = wire
         self.is_open = False
 
-    async def shelf(self, hashes: Sequence[str], signers: Sequence[str]) -> ShelfRows:
+    async def shelf(self, hashes: Sequence[str]) -> ShelfRows:
         """Read what must be known; on other processes' transactions it waits."""
         if not self.is_open:
             await self._wire.execute("BEGIN")
             self.is_open = True
         (next_block,) = await self._wire.fetchrow("SELECT next_block FROM follower FOR UPDATE")
         entries = await self._wire.fetch(f"{_ENTRIES} WHERE hash = ANY($1::text[])", list(hashes))
-        number, event, theirs = await self._wire.fetchrow(_SHELF, list(signers))
-        open_ones = list(theirs or ())
-        return ShelfRows(next_block, entries, [(signer, open_ones.count(signer)) for signer in set(open_ones)], number, event)
+        number, event = await self._wire.fetchrow(_SHELF)
+        return ShelfRows(next_block, entries, number, event)
+
+    async def counts(self, signers: Sequence[str]) -> Sequence[tuple[str, int]]:
+        """List those of some signers who have open orders, and how many."""
+        return [(signer, count) for signer, count in await self._wire.fetch(_COUNT, list(signers))]
 
     async def finish(self, rows: Sequence[Values], told: Sequence[MomentRow], events: Sequence[EventRow], *, forget: int) -> None:
         """Write everything, and end the transaction."""

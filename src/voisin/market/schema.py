@@ -6,7 +6,21 @@ A tag is kept as 256 characters `0` and `1`, highest bit first, so that conditio
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text, false, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    false,
+    literal_column,
+)
 
 from voisin.protocol.ids import ZERO_ADDRESS
 from voisin.protocol.tags import Tag, tag_bits
@@ -63,7 +77,7 @@ One row: which hub the records are about, the first block that is not in them ye
 in them.
 """
 
-NOT_OPEN = text("status != 'open'")
+NOT_OPEN: ColumnElement[bool] = literal_column("status != 'open'")
 """As both databases must read it in a question to see that the index of the lists serves it: word by word as the index has it."""
 
 orders = Table(

@@ -24,7 +24,7 @@ from voisin.market.rows import entry_of_values
 from voisin.protocol.api import OrderPage, OrderStatus, PublishedOrder
 from voisin.protocol.codec import decode
 from voisin.protocol.feed import News, OrderNews, Topic
-from voisin.protocol.ids import OrderHash
+from voisin.protocol.ids import Address, OrderHash
 from voisin.protocol.orders import OrderKind
 
 MOST_KEPT = 20_000
@@ -73,6 +73,10 @@ class Shown:
     async def counts(self) -> dict[OrderKind, int]:
         """Count the open orders of each kind."""
         return (await self.refresh()).counts()
+
+    def counts_of(self, signers: Sequence[Address], *, as_of: int) -> dict[Address, int] | None:
+        """Count the open orders of each of some signers, as of an event; None where another one was the last that was taken in."""
+        return None if self._listing is None or self._event != as_of else self._listing.counts_of(signers)
 
     async def page(self, query: OrderQuery) -> OrderPage:
         """List open orders from the query's place on."""

@@ -27,10 +27,15 @@ _ADD = (
 )
 _TELL = (
     "INSERT INTO moments (order_hash, number, at, what, detail) "
-    "VALUES (?1, (SELECT count(*) FROM moments WHERE order_hash = ?1), ?2, ?3, ?4)"
+    "SELECT name, (SELECT count(*) FROM moments WHERE order_hash = name), at, what, detail FROM ("
+    "SELECT json_extract(value, '$[0]') AS name, json_extract(value, '$[1]') AS at, "
+    "json_extract(value, '$[2]') AS what, json_extract(value, '$[3]') AS detail FROM json_each(?))"
 )
-
-
+_ANNOUNCE = (
+    "INSERT INTO feed (id, topic, content) "
+    "SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]') FROM json_each(?)"
+)
+"""Many rows in one statement: after each statement of its own a thread waits for its turn among Python's others."""
 _CHECKPOINT_PAGES = 8_000
 """
 How long the log may become before it is written back into the file [pages of 4 kB]. Each order touches pages here and there in the indexes;
@@ -103,9 +108,8 @@ class _SqliteEntering:
         self._thread = thread
         self.is_open = False
 
-    async def shelf(self, hashes: Sequence[str], signers: Sequence[str]) -> ShelfRows:
+    async def shelf(self, hashes: Sequence[str]) -> ShelfRows:
         """Read what must be known; on other processes' transactions it waits."""
-        counting = f"SELECT signer, count(*) FROM orders WHERE signer {_SOME} AND status = ? GROUP BY signer"  # noqa: S608
 
         def look(db: sqlite3.Connection) -> ShelfRows:
             if not self.is_open:
@@ -114,20 +118,24 @@ class _SqliteEntering:
             return ShelfRows(
                 next_block=db.execute("SELECT next_block FROM follower").fetchone()[0],
                 entries=db.execute(f"{_ENTRIES} WHERE hash {_SOME}", [_json(hashes)]).fetchall(),
-                counts=db.execute(counting, (_json(signers), OrderStatus.OPEN.value)).fetchall(),
                 number=db.execute("SELECT coalesce(max(number), 0) FROM orders").fetchone()[0],
                 event=db.execute("SELECT coalesce(max(id), 0) FROM feed").fetchone()[0],
             )
 
         return await self._thread.run(look)
 
+    async def counts(self, signers: Sequence[str]) -> Sequence[tuple[str, int]]:
+        """List those of some signers who have open orders, and how many."""
+        counting = f"SELECT signer, count(*) FROM orders WHERE signer {_SOME} AND status = ? GROUP BY signer"  # noqa: S608
+        return await self._thread.run(lambda db: db.execute(counting, (_json(signers), OrderStatus.OPEN.value)).fetchall())
+
     async def finish(self, rows: Sequence[Values], told: Sequence[MomentRow], events: Sequence[EventRow], *, forget: int) -> None:
         """Write everything, and end the transaction."""
 
         def write(db: sqlite3.Connection) -> None:
             db.executemany(_ADD, rows)
-            db.executemany(_TELL, told)
-            db.executemany("INSERT INTO feed (id, topic, content) VALUES (?, ?, ?)", events)
+            db.execute(_TELL, [_json(told)])
+            db.execute(_ANNOUNCE, [_json(events)])
             if forget > 0:
                 db.execute("DELETE FROM feed WHERE id <= ?", (forget,))
             db.commit()
@@ -188,5 +196,5 @@ class _Thread:
             self._connection.close()
 
 
-def _json(texts: Sequence[str]) -> str:
-    return msgspec.json.encode(texts).decode()
+def _json(values: Sequence[object]) -> str:
+    return msgspec.json.encode(values).decode()

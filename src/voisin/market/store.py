@@ -120,7 +120,7 @@ class SqlStore:
         async with self._turn:
             with anyio.CancelScope(shield=True):
                 async with self._lines.enter() as entering:
-                    write = SqlEntering(entering)
+                    write = SqlEntering(entering, self._shown)
                     yield write
                     await write.finish()
                 self._shown.take(write.events, write.news)
@@ -397,12 +397,14 @@ class SqlEntering:
         events: The same as it was written down; empty before that.
     """
 
-    def __init__(self, entering: Entering) -> None:
+    def __init__(self, entering: Entering, shown: Shown) -> None:
         """
         Args:
             entering: The transaction.
+            shown: The open orders, as far as they are known.
         """
         self._entering = entering
+        self._shown = shown
         self._last = 0
         self._rows: list[Values] = []
         self._told: list[MomentRow] = []
@@ -410,10 +412,12 @@ class SqlEntering:
         self.events: Sequence[EventRow] = ()
 
     async def shelf(self, hashes: Sequence[OrderHash], signers: Sequence[Address]) -> Shelf:
-        """Read what must be known of orders and their signers."""
-        rows = await self._entering.shelf(hashes, signers)
+        """Read what must be known of orders and their signers; the open ones are counted in memory where that is up to date."""
+        rows = await self._entering.shelf(hashes)
         self._last = rows.event
-        counts = dict.fromkeys(signers, 0) | {Address(signer): count for signer, count in rows.counts}
+        counts = self._shown.counts_of(signers, as_of=rows.event)
+        if counts is None:
+            counts = dict.fromkeys(signers, 0) | {Address(signer): count for signer, count in await self._entering.counts(signers)}
         return Shelf(rows.next_block, {entry.hash: entry for entry in map(entry_of_values, rows.entries)}, counts, rows.number + 1)
 
     async def save(self, *entries: Entry) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 import anyio
 import anyio.lowlevel
@@ -32,9 +33,9 @@ class Mill:
         return [InputError("13 is refused") if item == 13 else 2 * item for item in items]
 
 
-async def served(mill: Mill, items: Sequence[int], *, most: int = 10) -> dict[int, int | Exception]:
+async def served(mill: Mill, items: Sequence[int], *, most: int = 10, at_once: int = 1) -> dict[int, int | Exception]:
     """Submit items at the same time, the first a moment before the others; answers what came of each."""
-    batches: Batches[int, int] = Batches(mill.work, most=most)
+    batches: Batches[int, int] = Batches(mill.work, most=most, at_once=at_once)
     outcomes: dict[int, int | Exception] = {}
 
     async def submit(item: int) -> None:
@@ -107,3 +108,62 @@ async def test_who_leaves_takes_nobody_along() -> None:
             scope.cancel()
             mill.gate.set()
     assert outcomes == [4]
+
+
+async def test_two_batches_may_be_under_way() -> None:
+    mill = Mill()
+    outcomes = await served(mill, [1, 2, 3, 4, 5], at_once=2)
+    assert outcomes == {1: 2, 2: 4, 3: 6, 4: 8, 5: 10}
+    assert mill.batches[:2] == [[1], [2]], "the second did not wait for the first"
+    assert sorted(item for batch in mill.batches[2:] for item in batch) == [3, 4, 5]
+
+
+async def test_every_place_is_given_back() -> None:
+    mill = Mill()
+    mill.gate.set()
+    batches: Batches[int, int] = Batches(mill.work, most=2, at_once=2)
+    for _ in range(3):
+        async with anyio.create_task_group() as tasks:
+            for item in (1, 13, 66, 99, 2, 3):
+                tasks.start_soon(swallow, batches, item)
+    mill.batches.clear()
+    mill.gate = anyio.Event()
+    async with anyio.create_task_group() as tasks:
+        for item in (1, 2, 3):
+            tasks.start_soon(swallow, batches, item)
+            await anyio.lowlevel.checkpoint()
+        assert mill.batches == [[1], [2]]
+        mill.gate.set()
+
+
+async def swallow(batches: Batches[int, int], item: int) -> None:
+    """Submit an item, whatever comes of it."""
+    with suppress(InputError, UnavailableError, ValueError):
+        await batches.submit(item)
+
+
+async def test_who_is_cancelled_while_waiting_is_served_before_it_leaves() -> None:
+    mill = Mill()
+    batches: Batches[int, int] = Batches(mill.work, most=10)
+    left: list[int] = []
+
+    async def leave(item: int, scope: anyio.CancelScope) -> None:
+        with scope:
+            await batches.submit(item)
+        left.append(len(mill.batches))
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(swallow, batches, 1)
+            await anyio.lowlevel.checkpoint()
+            scopes = [anyio.CancelScope() for _ in range(2)]
+            for item, scope in enumerate(scopes, 2):
+                tasks.start_soon(leave, item, scope)
+                await anyio.lowlevel.checkpoint()
+            for scope in scopes:
+                scope.cancel()
+            await anyio.lowlevel.checkpoint()
+            mill.gate.set()
+    assert mill.batches == [[1], [2, 3]], "the first of them led the second batch, cancelled or not"
+    assert left == [2, 2]
+    assert await batches.submit(4) == 8
