@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,24 +85,29 @@ def environment(**more: str) -> dict[str, str]:
     return {**{name: value for name, value in os.environ.items() if not name.startswith("VOISIN_")}, **more}
 
 
-@pytest.fixture(scope="session")
+@contextmanager
+def boxes(folders: pytest.TempPathFactory) -> Iterator[Callable[..., RunningBox]]:
+    """Start boxes that end with the context."""
+    with ExitStack() as stack:
+
+        def start(*options: str) -> RunningBox:
+            box = RunningBox(folders.mktemp("home"), options)
+            stack.callback(lambda: box.stop() if box.process is not None else None)
+            box.start()
+            return box
+
+        yield start
+
+
+@pytest.fixture(scope="module")
 def box_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., RunningBox]]:
-    """Start boxes that end with the session."""
-    started: list[RunningBox] = []
-
-    def start(*options: str) -> RunningBox:
-        box = RunningBox(tmp_path_factory.mktemp("home"), options)
-        started.append(box)
-        box.start()
-        return box
-
-    yield start
-    for box in started:
-        if box.process is not None:
-            box.stop()
+    """Start boxes that end with the module's tests: also one that nobody uses takes a part of the machine."""
+    with boxes(tmp_path_factory) as start:
+        yield start
 
 
 @pytest.fixture(scope="session")
-def box(box_factory: Callable[..., RunningBox]) -> RunningBox:
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBox]:
     """A box with three workers that many tests share."""
-    return box_factory("--workers", "3")
+    with boxes(tmp_path_factory) as start:
+        yield start("--workers", "3")

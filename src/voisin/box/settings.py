@@ -31,8 +31,9 @@ class BoxSettings:
             somebody matches it.
         vault_apart: Whether the vault is a process of its own, so that the keys it holds are in no other's memory.
         engine: What runs the embedded chain's contracts: `jit`, `pyevm`, `eels`, or `anvil` for an installed anvil.
-        nonce_settle_ms: How long clients of other makers remember a nonce [ms]: ethers does for 250. The chain holds their receipts back
-            until then (and none of ours); not with the engine `anvil`, which cannot. 0 holds nothing.
+        nonce_settle_ms: How long clients of other makers remember a nonce [ms]: ethers does for 250, and longer where its process waits
+            for a processor. The chain holds their receipts back until then (and none of ours); not with the engine `anvil`, which
+            cannot. 0 holds nothing.
         price: What the box's pool charges for a task [nRLC].
         categories: Classes of duration, by number.
         sold_categories: Numbers of the categories that the pool sells; those that do not exist are left out.
@@ -54,7 +55,7 @@ class BoxSettings:
     broker: bool = False
     vault_apart: bool = False
     engine: EngineName = "jit"
-    nonce_settle_ms: int = 250
+    nonce_settle_ms: int = 300
     price: NRLC = NRLC(NRLC_PER_RLC // 10)
     categories: tuple[Category, ...] = DEFAULT_CATEGORIES
     sold_categories: tuple[int, ...] = (0, 1, 2)

@@ -40,8 +40,8 @@ def up(
         bool, typer.Option("--vault-apart", help="Run the vault as a process of its own, away from the others' memory.")
     ] = False,
     nonce_settle_ms: Annotated[
-        int, typer.Option(metavar="MS", help="Hold receipts for clients that remember nonces, as ethers does; ours never waits.", min=0)
-    ] = 250,
+        int, typer.Option(metavar="MS", help="Hold receipts for clients that remember nonces (ethers: 250); ours never waits.", min=0)
+    ] = 300,
     classes: Annotated[
         list[str] | None,
         typer.Option("--category", metavar="NAME=SECONDS", help="Class of duration of a new market; repeat for more."),
