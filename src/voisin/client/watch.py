@@ -174,6 +174,7 @@ class Watch:
         self._wanted = anyio.Event()
         self._news = anyio.Event()
         self._next_block: int | None = None
+        self._trusts_news = False
 
     @property
     def next_block(self) -> int | None:
@@ -244,14 +245,17 @@ class Watch:
         if told >= self._next_block:
             with suppress(UnavailableError):
                 await self._read_to(told)
+                self._trusts_news = True
                 return
-        height = await self._chain.block_number()
-        if height >= self._next_block:
-            await self._read_to(height)
-            return
-        if told >= self._next_block:
-            await anyio.sleep(_POLL_S)
-        await self._chain.heads.wait(self._next_block - 1, poll_s=_POLL_S)
+            self._trusts_news = False
+        if not self._trusts_news:
+            height = await self._chain.block_number()
+            if height >= self._next_block:
+                await self._read_to(height)
+                return
+            if told >= self._next_block:
+                await anyio.sleep(_POLL_S)
+        self._trusts_news = await self._chain.heads.wait(self._next_block - 1, poll_s=_POLL_S)
 
     async def _read_to(self, height: int) -> None:
         assert self._next_block is not None

@@ -14,11 +14,13 @@ from tests.support.node_twin import HUB, NodeTwin
 from voisin.chain import Chain, Rpc, connect, follow
 from voisin.chain.heads import HeadFeed
 from voisin.chain.near import NearNode, Push, near_node, node_at
+from voisin.client.watch import Stage, Watch
 from voisin.errors import UnavailableError
-from voisin.protocol.ids import Address
+from voisin.protocol.ids import Address, Hash32, TaskId
 
 pytestmark = pytest.mark.anyio
 NOBODY = "http://127.0.0.1:9"  # where no node listens
+CLAIMED = "0xcbc308b5f91040d2659a5201858344b0b583cd2f9e18e8470c2fa052c5b21ff8"
 LONG_S = 0.5  # a wait for news lasts a hundred times as long at most
 
 
@@ -127,6 +129,24 @@ async def test_who_hears_of_blocks_need_not_ask_how_many_there_are(speaker: Spea
         tasks.cancel_scope.cancel()
     assert found == [(number, number) for number in range(first, first + 5)]
     assert speaker.twin.methods["eth_blockNumber"] == asked
+
+
+async def test_a_client_that_hears_of_blocks_need_not_ask_how_many_there_are(speaker: Speaker, chain: Chain) -> None:
+    watch, task = Watch(chain), TaskId(Hash32("0x" + "11" * 32))
+    watched = (await watch.add([task]))[task]
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(watch.run)
+        await anyio.wait_all_tasks_blocked()
+        asked = speaker.twin.methods["eth_blockNumber"]
+        for _ in range(3):
+            speaker.mine()
+            await anyio.wait_all_tasks_blocked()
+        assert speaker.twin.methods["eth_blockNumber"] == asked
+        speaker.twin.mine(logs=[{"address": HUB, "topics": [CLAIMED, task], "data": "0x"}])
+        speaker.tell(speaker.twin.height)
+        with anyio.fail_after(20):
+            assert await watched.final() is Stage.FAILED
+        tasks.cancel_scope.cancel()
 
 
 async def test_news_that_got_lost_are_found_by_looking(speaker: Speaker, chain: Chain) -> None:
