@@ -196,6 +196,9 @@ async def test_vault_restored_counts_as_before_and_asks_owners_to_confirm(tmp_pa
         (task,) = given.deal(entry.order_hash)
         with pytest.raises(TermsError, match="has not confirmed the order since; all 1 uses are taken"):
             await given.open(task)
+        with pytest.raises(StateError, match="were restored at"):
+            await given.push(terms_of())  # a consent from before the restore could be played again
+        vault.now[0] += 300
         other = await given.push(terms_of())
         (task,) = given.deal(other.order_hash)
         assert (await given.open(task)).dataset_key == KEY

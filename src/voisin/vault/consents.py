@@ -13,7 +13,13 @@ from voisin.vault.records import VaultStore
 
 
 class Consents:
-    """Takes each consent once."""
+    """
+    Takes each consent once.
+
+    Attributes:
+        vault: Whose acts are consented to.
+        ttl_s: How far in the future a consent's end may lie [s].
+    """
 
     def __init__(self, vault: VaultId, ledger: Ledger, store: VaultStore, *, wall: Callable[[], float], ttl_s: int) -> None:
         """
@@ -28,7 +34,7 @@ class Consents:
         self._ledger = ledger
         self._store = store
         self._wall = wall
-        self._ttl_s = ttl_s
+        self.ttl_s = ttl_s
 
     async def take(self, consent: Consent, act: str, about: Mapping[str, str], *, by: Address) -> None:
         """
@@ -49,8 +55,8 @@ class Consents:
             raise TrustError(f"{consent.signer} may not do that: {by} may", hint="use that wallet")
         if consent.until <= now:
             raise TrustError(f"the consent ended at {consent.until}; it is {now}", hint="sign again, and check the clock")
-        if consent.until > now + self._ttl_s:
-            raise TrustError(f"the consent ends more than {self._ttl_s} s from now", hint="let it end sooner, and check the clock")
+        if consent.until > now + self.ttl_s:
+            raise TrustError(f"the consent ends more than {self.ttl_s} s from now", hint="let it end sooner, and check the clock")
         digest = consent_digest(self.vault, act, about, consent)
         if not await self._ledger.is_signed_by(by, digest, consent.signature):
             hint = f"sign for vault {self.vault.vault}, hub {self.vault.hub} and chain {self.vault.chain_id}"

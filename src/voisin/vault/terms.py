@@ -66,7 +66,8 @@ class TermsDesk:
             TrustError: The order does not commit to the terms, is about another dataset, or is signed by somebody else; or the consent
                 is not the owner's, or does not count.
             InputError: The key is not of the kind that the terms tell.
-            StateError: The order was used before it came here, or is revoked; or no key came, and none is here.
+            StateError: The order was used before it came here, or is revoked; or no key came, and none is here; or the records were
+                restored just now.
         """
         order, terms = pushed.order, pushed.terms
         require_commitment(terms, order)
@@ -79,6 +80,7 @@ class TermsDesk:
         ref = SecretRef(SecretKind.DATASET, dataset)
         key = SecretValue(pushed.key) if pushed.key else None
         await self._require_key(ref, terms, key)
+        await self._require_later(consent)
         await self._consents.take(consent, TERMS_ACT, terms_lines(dataset, name, terms.id, pushed.key), by=owner)
         at = await self._ledger.now()
         entry = TermsEntry(order_hash=name, order=replace(order, sign=UNSIGNED), terms=terms, pushed_by=owner, pushed_at=at)
@@ -166,6 +168,13 @@ class TermsDesk:
             return
         if not await self._cabinet.put(ref, SecretValue(_BOUND + value.expose()), by=owner, at=at, replace=held is not None):
             raise StateError(f"the {ref} was changed meanwhile", hint="push again")
+
+    async def _require_later(self, consent: Consent) -> None:
+        """See that a consent is not one from before the records were restored, which may have forgotten that it was used."""
+        restored_at = await self._memory.restored_at()
+        if restored_at and consent.until <= restored_at + self._consents.ttl_s:
+            hint = f"push again {self._consents.ttl_s} s after that: a consent from before no longer counts then"
+            raise StateError(f"the vault's records were restored at {restored_at}", hint=hint)
 
     async def _require_unused(self, name: OrderHash) -> None:
         if await self._ledger.consumed(name):
