@@ -153,6 +153,14 @@ def test_folders_and_files_without_schema(terminal: Terminal, tmp_path: Path) ->
     assert (hidden["schema"], hidden["name"]) == (None, "a model")
 
 
+def test_without_enclaves_nothing_is_bought(market: Rig, terminal: Terminal, table: Path, tmp_path: Path) -> None:
+    app = tmp_path / "app.wasm"
+    app.write_bytes(WASM)
+    mine = terminal.json("data", "protect", str(table), "--price", "0.2 RLC", "--enclave", "simulated")
+    code, _, err = terminal.run("data", "process", str(mine["dataset"]), str(app))
+    assert (code, "no workerpool offers an enclave" in err) == (1, True), "the scripted pool has none"
+
+
 def test_an_allowed_app_and_who_is_refused(terminal: Terminal, table: Path, tmp_path: Path) -> None:
     app, other = tmp_path / "app.wasm", tmp_path / "other.wasm"
     app.write_bytes(WASM + b"\0\4\3one")

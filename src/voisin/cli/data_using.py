@@ -15,6 +15,7 @@ from voisin.units import NRLC
 
 if TYPE_CHECKING:
     from voisin.client import AsyncCloud, RunTerms
+    from voisin.client.quote import Quote
     from voisin.client.results import Result
     from voisin.errors import VoisinError
     from voisin.protocol.ids import Address
@@ -45,8 +46,9 @@ def process(
     workerpool: Annotated[str | None, typer.Option(parser=address, metavar="ADDRESS", help="The only workerpool that may run it.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where results go; several datasets get a folder each.")] = None,
     timeout: Annotated[float | None, typer.Option("--timeout", help="How long to wait for a result [s].", min=1)] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Spend without asking.")] = False,
 ) -> None:
-    """Run an app on protected data, in an enclave, and fetch the result."""
+    """Run an app on protected data, in an enclave: shows the price, spends it if you agree, and fetches the result."""
     names = [_dataset(each) for each in datasets.split(",") if each.strip()]
     terms: RunTerms = {"sealed": sealed, "purpose": purpose}
     if max_price is not None:
@@ -56,6 +58,8 @@ def process(
     if timeout is not None:
         terms["timeout_s"] = timeout
 
+    if not yes:
+        _agree(session, names, app, args or [], terms)
     _answer_results(session, session.with_wallet(lambda cloud: cloud.data.process_all(names, app, args or [], **terms)), out)
 
 
@@ -104,6 +108,22 @@ def release(session: Session, task: Annotated[str, typer.Argument(parser=hash32,
     """Release a result that waits for it, as the owner of the data."""
     found = session.with_wallet(lambda cloud: cloud.data.release(task))
     session.answer(found, lambda out: out.print(f"the result of {found.task_id} may be read now", soft_wrap=True))
+
+
+def _agree(session: Session, datasets: list[str], app: str, args: list[str], terms: RunTerms) -> None:
+    """Show what the runs would cost, and ask."""
+    from voisin.cli.running import agree, price_rows
+    from voisin.cli.show import pairs
+
+    def priced(dataset: str) -> Quote:
+        """Ask what a run on one dataset would cost."""
+        asked: RunTerms = {**terms, "replicas": 1, "dataset": dataset}
+        return session.with_wallet(lambda cloud: cloud.quote(app, [tuple(args)], **asked))
+
+    quotes = {dataset: priced(dataset) for dataset in datasets}
+    for dataset, quote in quotes.items():
+        session.err.print(pairs([("dataset", dataset), *price_rows(quote)]))
+    agree(session, NRLC(sum(quote.total for quote in quotes.values())))
 
 
 def _watch(session: Session, dataset: str | None, count: int | None) -> None:

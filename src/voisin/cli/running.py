@@ -91,7 +91,7 @@ def run_app(session: Session, request: RunRequest) -> None:
     quote.require_funds()
     session.err.print(pairs(price_rows(quote)))
     if not request.is_agreed:
-        _agree(session, quote)
+        agree(session, quote.total)
     report, failed = session.with_wallet(lambda cloud: _Run(session, cloud, request).carry_out(quote))
     session.answer(report, lambda _: None)
     if report.balance_before != report.balance_after:
@@ -237,11 +237,16 @@ def price_rows(quote: Quote) -> Iterator[tuple[str, str]]:
         yield "deposit", f"{format_amount(NRLC(moved))} of it comes out of the wallet"
 
 
-def _agree(session: Session, quote: Quote) -> None:
-    """Ask whether to spend; where nobody can be asked, it must have been agreed beforehand."""
+def agree(session: Session, total: NRLC) -> None:
+    """
+    Ask whether to spend [nRLC]; where nobody can be asked, it must have been agreed beforehand.
+
+    Raises:
+        StateError: It was not agreed to.
+    """
     if session.as_json or not session.is_interactive:
-        raise typer.BadParameter(f"this would spend {format_amount(quote.total)}; agree to it with --yes", param_hint="--yes")
-    if not typer.confirm(f"Spend {format_amount(quote.total)}?", err=True):
+        raise typer.BadParameter(f"this would spend {format_amount(total)}; agree to it with --yes", param_hint="--yes")
+    if not typer.confirm(f"Spend {format_amount(total)}?", err=True):
         raise StateError("nothing was spent", hint="agree to the price to run it")
 
 

@@ -406,9 +406,9 @@ class AsyncData:
         return await terms_desk(self._links).release((await self._requester()).signer, TaskId(as_hash32(task_id)))
 
     async def _grant(self, dataset: Address, conditions: DataConditions, tell: Tell) -> Granted:
-        draft = self._diary.of_entry(dataset)
+        draft, me = self._diary.of_entry(dataset), await self._requester()
         access, now = await self._access(tell), await self._links.chain.block_time()
-        key = "" if draft is None else open_key((await self._requester()).signer, draft)
+        key = "" if draft is None or draft.owner != me.address else open_key(me.signer, draft)
         schema = draft.schema if draft is not None else await self._known_schema(dataset)
         return await access.grant(dataset, conditions, key=key, schema=schema, now=UnixSeconds(now))
 

@@ -26,6 +26,7 @@ from voisin.protocol.vault_terms import TermsEntry
 
 _OF_OFFERS: Final = (BEFORE_BUYING | {Condition.ENCLAVE}) - {Condition.POOLS}
 """What is judged before a workerpool is chosen; the enclave by the best that is offered."""
+_WITHOUT_TERMS: Final = "the vault gives the key for orders with terms of use alone, and has none of this one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,8 @@ async def find_data(links: Links, wish: Wish, pools: Sequence[Offer[WorkerpoolOr
         needs: What terms are judged by.
 
     Raises:
-        NoMatchError: Nobody offers the dataset, or no offer allows the use; the message says which condition the nearest one breaks.
+        NoMatchError: Nobody offers the dataset, or an enclave, or no offer allows the use; the message says which condition the
+            nearest one breaks.
     """
     offered = await _offered(links, wish.dataset)
     if not offered:
@@ -72,27 +74,32 @@ async def find_data(links: Links, wish: Wish, pools: Sequence[Offer[WorkerpoolOr
         purpose=needs.purpose,
         enclave=EnclaveLevel.SIMULATED if all(is_simulated(pool.order.tag) for pool in enclaves) else EnclaveLevel.HARDWARE,
     )
-    refusals = {offer.hash: _refusals(offer.order, entries.get(offer.hash), use, has_terms=bool(entries)) for offer in offered}
+    judged = _OF_OFFERS if enclaves else _OF_OFFERS - {Condition.ENCLAVE}
+    refusals = {offer.hash: _refusals(offer.order, entries.get(offer.hash), use, judged) for offer in offered}
+    if entries:
+        refusals |= {offer.hash: [_WITHOUT_TERMS] for offer in offered if offer.hash not in entries}
     allowed = tuple(offer for offer in offered if not refusals[offer.hash])
     if not allowed:
         nearest: list[str] = min(refusals.values(), key=len)
         words = f"no offer of dataset {wish.dataset} allows this: {'; '.join(nearest)}"
         raise NoMatchError(words, hint="see its terms of use with `voisin data show`")
+    if not enclaves:
+        raise NoMatchError("no workerpool offers an enclave, and data is used in one alone", hint="see `voisin order list workerpool`")
     listed = [entries[offer.hash] for offer in allowed if offer.hash in entries]
     return Usable(DataOffers(offers=allowed, members=members), [pool for pool in enclaves if _suits(pool.order, listed, use)])
 
 
-def _refusals(order: DatasetOrder, entry: TermsEntry | None, use: Use, *, has_terms: bool) -> list[str]:
-    """Say why the vault would give no key for an order; empty when it would."""
+def _refusals(order: DatasetOrder, entry: TermsEntry | None, use: Use, judged: Collection[Condition]) -> list[str]:
+    """Say why the vault would give no key for an order with these terms; empty when it would."""
     if entry is None:
-        return ["the vault gives the key for orders with terms of use alone, and has none of this one"] if has_terms else []
+        return []
     if entry.revoked_at:
         return ["its owner revoked it"]
     try:
         require_commitment(entry.terms, order)
     except TrustError as error:
         return [error.message]
-    return [broken.reason for broken in broken_conditions(entry.terms, use, judged=_OF_OFFERS)]
+    return [broken.reason for broken in broken_conditions(entry.terms, use, judged=judged)]
 
 
 def _suits(pool: WorkerpoolOrder, entries: Collection[TermsEntry], use: Use) -> bool:
