@@ -39,11 +39,12 @@ FLOOR, LATENCY_MS = 1_000, 150
 """What is claimed: at least so many tasks in a second, and one verified task in less than so many milliseconds."""
 GROWTH = 1.1
 """How much more memory at the end than in the middle still counts as flat."""
-RIVAL_TASKS, RIVAL_S, END_S = 5_000, 45, 3
+RIVAL_TASKS, RIVAL_S, END_S = 5_000, 60, 3
 """Tasks of one of the others, most of its time until they are done, and for its ending [s]."""
 OTHERS = {"dask": "distributed", "ray": "ray", "parsl": "parsl"}
+WORKERS_ROLE, SANDBOX_ROLE = "workers", "sandbox processes"
 PAGE_BYTES, TICKS_PER_S = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
-Family = dict[int, tuple[str, float, int]]
+Family = dict[int, tuple[str, float, float, int]]
 Rows = list[tuple[str, str]]
 
 
@@ -51,8 +52,8 @@ Rows = list[tuple[str, str]]
 
 
 def family() -> Family:
-    """This process and its children: in a word what each is, processor time [s], memory [bytes]."""
-    found: dict[int, tuple[int, str, float, int]] = {}
+    """This process and its children: in a word what each is, processor time, that of its children which have ended [s], memory [bytes]."""
+    found: dict[int, tuple[int, str, float, float, int]] = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
@@ -61,7 +62,8 @@ def family() -> Family:
                 what = _role(int(folder.name), (folder / "cmdline").read_text())
             except OSError:
                 continue
-            found[int(folder.name)] = (int(fields[1]), what, (int(fields[11]) + int(fields[12])) / TICKS_PER_S, pages * PAGE_BYTES)
+            own, ended = ((int(fields[at]) + int(fields[at + 1])) / TICKS_PER_S for at in (11, 13))
+            found[int(folder.name)] = (int(fields[1]), what, own, ended, pages * PAGE_BYTES)
     kin = {os.getpid()}
     while more := {pid for pid, (parent, *_) in found.items() if parent in kin} - kin:
         kin |= more
@@ -71,22 +73,28 @@ def family() -> Family:
 def _role(pid: int, command: str) -> str:
     if pid == os.getpid():
         return "chain, market, pool and storage"
-    roles = {"worker_process": "workers", "voisin.sandbox": "sandbox processes", "--client": "client"}
+    roles = {"worker_process": WORKERS_ROLE, "voisin.sandbox": SANDBOX_ROLE, "--client": "client"}
     return next((role for mark, role in roles.items() if mark in command), "others")
 
 
 def shares(before: Family, after: Family, tasks: int) -> dict[str, float]:
-    """Processor time of a task by role [ms]."""
+    """Processor time of a task by role [ms]; what has ended below the workers were sandbox processes."""
     spent: dict[str, float] = {}
-    for pid, (role, used_s, _) in after.items():
-        spent[role] = spent.get(role, 0.0) + 1e3 * (used_s - (before[pid][1] if pid in before else 0.0)) / tasks
+    for pid, (role, used_s, ended_s, _) in after.items():
+        _, own_before, ended_before, _ = before.get(pid, (role, 0.0, 0.0, 0))
+        spent[role] = spent.get(role, 0.0) + 1e3 * (used_s - own_before) / tasks
+        if role == WORKERS_ROLE:
+            spent[SANDBOX_ROLE] = spent.get(SANDBOX_ROLE, 0.0) + 1e3 * (ended_s - ended_before) / tasks
+    for pid, (role, used_s, _, _) in before.items():
+        if pid not in after:  # what it had used before is among what has ended
+            spent[role] = spent.get(role, 0.0) - 1e3 * used_s / tasks
     return spent
 
 
 def memory(found: Family) -> dict[str, int]:
     """Memory by role [MiB]."""
     held: dict[str, int] = {}
-    for role, _, size in found.values():
+    for role, *_, size in found.values():
         held[role] = held.get(role, 0) + size
     return {role: size >> 20 for role, size in held.items()}
 

@@ -9,6 +9,7 @@ Prints a line of JSON, the time [s], as soon as it is known: ending their own pr
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -62,7 +63,7 @@ def ray(tasks: int, workers: int, module: str) -> None:
     ray.init(
         num_cpus=workers,
         include_dashboard=False,
-        logging_level="error",
+        logging_level=logging.ERROR,
         log_to_driver=False,
         object_store_memory=STORE_BYTES,
         _node_ip_address="127.0.0.1",
