@@ -344,7 +344,8 @@ class Worker:
                 await self._look_wanted.wait()
             wanted = self._looks or {replica.task_id for replica in self._state.in_phase(*_WATCHED)}
             self._looks, self._look_wanted = set(), anyio.Event()
-            await self._look_at(replica for task_id in wanted if (replica := self._state.replicas.get(task_id)) is not None)
+            known = (self._state.replicas.get(task_id) for task_id in wanted)
+            await self._look_at(replica for replica in known if replica is not None and replica.phase in _WATCHED)
 
     async def _look_at(self, replicas: Iterable[Replica]) -> None:
         limiter = anyio.Semaphore(LOOKS_AT_A_TIME)
