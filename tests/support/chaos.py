@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -222,6 +223,7 @@ def main() -> int:
     begun = time.monotonic()
     with open_cluster() as cluster, cluster.database() as pool, cluster.database() as market:
         killed = anyio.run(run, plan, folder, pool, market)
+    shutil.rmtree(folder)  # kept where something is wrong
     took, count = time.monotonic() - begun, plan.bag * plan.bags + plan.tasks
     sys.stdout.write(f"seed {plan.seed}: {count} tasks right in {took:.0f} s; {killed.total()} kills: {dict(sorted(killed.items()))}\n")
     return 0
