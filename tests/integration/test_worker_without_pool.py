@@ -39,17 +39,18 @@ async def test_the_pool_dies_while_the_app_runs(tmp_path: Path) -> None:
         task = await start_one(bench, gate)
         await bench.pool.stop()
         gate.set()
-        await bench.reaches(task, Phase.REVEALED)
+        await bench.reaches(task, Phase.UPLOADED)
         assert bench.hub.contributions[task, bench.me].status is ContributionStatus.PROVED
         await bench.pool.start()
         await bench.pool.joined(2)
-        assert bench.pool.hellos[1].holding == (Held(task, ReplicaStage.REVEALED),)
-        await bench.pool.say(AskUpload(task))
+        assert bench.pool.hellos[1].holding == (Held(task, ReplicaStage.UPLOADED),)
         await bench.pool.hear(Uploaded, task)
+        await bench.pool.say(AskUpload(task))
+        await bench.pool.hear(Uploaded, task, 2)
         await bench.pool.drop()
         await bench.pool.joined(3)
         assert bench.pool.hellos[2].holding == (Held(task, ReplicaStage.UPLOADED),)
-        await bench.pool.hear(Uploaded, task, 2)
+        await bench.pool.hear(Uploaded, task, 3)
 
 
 async def test_the_pool_is_not_there_at_first(tmp_path: Path) -> None:
