@@ -51,8 +51,8 @@ Rows = list[tuple[str, str]]
 # --- what processes use ----------------------------------------------------------------------------------------------
 
 
-def family() -> Family:
-    """This process and its children: in a word what each is, processor time, that of its children which have ended [s], memory [bytes]."""
+def family(root: int = 0) -> Family:
+    """This process, or another, and all below: in a word what each is, processor time, also of what ended below it [s], memory [bytes]."""
     found: dict[int, tuple[int, str, float, float, int]] = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
@@ -64,7 +64,7 @@ def family() -> Family:
                 continue
             own, ended = ((int(fields[at]) + int(fields[at + 1])) / TICKS_PER_S for at in (11, 13))
             found[int(folder.name)] = (int(fields[1]), what, own, ended, pages * PAGE_BYTES)
-    kin = {os.getpid()}
+    kin = {root or os.getpid()}
     while more := {pid for pid, (parent, *_) in found.items() if parent in kin} - kin:
         kin |= more
     return {pid: found[pid][1:] for pid in kin if pid in found}
@@ -207,15 +207,18 @@ def other(name: str, tasks: int) -> str:
             complained.seek(0)
             return f"no figure: {(complained.read().strip().splitlines() or ['it failed'])[-1][:100]}"
         finally:
-            _end_group(run)
+            _end_all(run)
 
 
-def _end_group(run: subprocess.Popen[bytes]) -> None:
+def _end_all(run: subprocess.Popen[bytes]) -> None:
     """End a program and whatever it has started, after a moment in which it may do so itself."""
+    started = family(run.pid)  # some of them in groups of their own
     with contextlib.suppress(subprocess.TimeoutExpired):
         run.wait(END_S)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(run.pid, signal.SIGKILL)
+    for pid in started.keys() - {run.pid}:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    run.kill()
     run.wait()
 
 
