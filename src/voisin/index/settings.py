@@ -27,7 +27,7 @@ class IndexSettings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="TCP port to listen on; 0 takes any free one.")
     allow_origins: tuple[str, ...] = Field(("*",), description="Web origins whose pages may ask the index.")
     poll_s: float = Field(0.1, gt=0, description="Pause between two looks for new blocks when the node does not announce them [s].")
-    gather_s: float = Field(0.2, ge=0, description="How long news of a block waits for more, to be recorded with them [s].")
+    gather_s: float = Field(0.5, ge=0, description="How long news of a block waits for more, to be recorded with them [s].")
     retry_s: float = Field(1.0, gt=0, description="First pause after the node failed [s]; it doubles up to thirty times this.")
     span: int = Field(1000, ge=1, description="Most blocks that are read at a time [blocks].")
     lag_s: float = Field(10.0, ge=0, description="How long a node may be behind itself before the chain counts as gone back [s].")
