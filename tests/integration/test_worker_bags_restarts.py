@@ -8,8 +8,10 @@ import anyio
 import pytest
 
 from tests.support.bag_scheduler import SHARE, WINDOW_S, BagScheduler
+from tests.support.patience import a_moment
 from tests.support.worker_bench import Bench, open_bench
 from voisin.protocol.bag_wire import Receipts
+from voisin.protocol.ids import DealId
 from voisin.worker.bags import store
 from voisin.worker.bags.store import BagStore, Work
 from voisin.worker.memory_world import MemoryStorage
@@ -144,7 +146,19 @@ async def test_a_new_link_hears_what_there_is(tmp_path: Path) -> None:
         deal = scheduler.deal(8)
         await scheduler.give(deal, range(8))
         await scheduler.shows(deal, 8)
+        await _paid(bench, deal, 8 * SHARE)
         await bench.pool.drop()
         await bench.pool.joined(2)
         await scheduler.until(lambda: {each.index for held in scheduler.held for each in held.contributed} == set(range(8)))
         assert {held.earned for held in scheduler.held} == {8 * SHARE}
+
+
+async def _paid(bench: Bench, deal: DealId, amount: int) -> None:
+    """Wait until a statement of so much [nRLC] is written down: the one of the last results is under way when they are shown."""
+    kept = BagStore(bench.folder / "bags")
+    try:
+        with anyio.fail_after(120):
+            while (statement := kept.statement(deal)) is None or statement.amount < amount:
+                await a_moment()
+    finally:
+        kept.close()
