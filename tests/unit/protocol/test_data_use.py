@@ -70,7 +70,7 @@ def test_every_condition_has_rows() -> None:
     assert set(BROKEN) == set(Condition)
 
 
-@pytest.mark.parametrize(("condition", "change"), [(name, change) for name, rows in BROKEN.items() for change in rows], ids=str)
+@pytest.mark.parametrize(("condition", "change"), [(name, change) for name, rows in BROKEN.items() for change in rows])
 def test_each_condition_is_broken_alone(condition: Condition, change: dict[str, object]) -> None:
     found = broken_conditions(TERMS, replace(ALLOWED, **change))  # type: ignore[arg-type]
     assert [broken.condition for broken in found] == [condition]
