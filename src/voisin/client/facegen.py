@@ -38,7 +38,7 @@ DATA_FACES = {
         "DataFace",
         (
             *("protect", "grant", "admit", "revoke", "revoke_all", "shut_out", "granted", "process", "process_all"),
-            *("subscribe", "transfer", "show", "owned", "uses", "release"),
+            *("subscribe", "transfer", "show", "owned", "uses", "release", "result_key"),
         ),
     ),
 }
@@ -97,7 +97,7 @@ from voisin.client.data.steps import Tell, silent
 from voisin.client.results import Result
 from voisin.client.terms import RunTerms
 from voisin.errors import VoisinError
-from voisin.protocol.ids import Address, OrderHash
+from voisin.protocol.ids import Address, OrderHash, TaskId
 from voisin.protocol.vault_terms import DataUse, HeldResult
 '''
 

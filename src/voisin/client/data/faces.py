@@ -21,7 +21,7 @@ from voisin.client.data.steps import Tell, silent
 from voisin.client.results import Result
 from voisin.client.terms import RunTerms
 from voisin.errors import VoisinError
-from voisin.protocol.ids import Address, OrderHash
+from voisin.protocol.ids import Address, OrderHash, TaskId
 from voisin.protocol.vault_terms import DataUse, HeldResult
 
 
@@ -254,3 +254,13 @@ class DataFace(Face[AsyncData]):
             StateError: The result does not wait.
         """
         return self._wait(self._inner.release, task_id)
+
+    def result_key(self, task_id: TaskId) -> bytes:
+        """
+        Ask for the key of a result that waited for a release, as its reader or as the owner of the data.
+
+        Raises:
+            StateError: It still waits, or never did.
+            TrustError: The wallet is neither's.
+        """
+        return self._wait(self._inner.result_key, task_id)
