@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -178,3 +179,26 @@ async def test_the_library_answers_what_is_asked_about_the_schema(asking: Asking
     assert found["__schema"] == {"queryType": {"name": "Query"}}
     assert {"name": "botSize"} in found["__type"]["fields"]
     assert found["__typename"] == "Query"
+
+
+async def test_an_answer_knows_the_block_of_a_moment_ago(tmp_path: Path) -> None:
+    """Blocks are gathered until somebody asks."""
+    async with open_rig() as rig:
+        settings = IndexSettings(
+            hub=rig.chain.hub_address,
+            rpc_url=rig.node.rpc_url,
+            database_url=f"sqlite:///{tmp_path / 'index.sqlite'}",
+            gather_s=3600,
+            catch_up_s=DEADLINE_S,
+        )
+        async with (
+            open_index(settings) as index,
+            httpx.AsyncClient(transport=httpx.ASGITransport(index.app), base_url="http://index") as http,
+        ):
+            asking = Asking(rig, index, http)
+            await asking.caught_up()
+            deal = await rig.deal(volume=1, trust=3)
+            assert (await asking.ask("query Deal($id: ID!) { deal(id: $id) { id } }", id=deal))["deal"] == {"id": deal}
+            task = await rig.complete(deal)
+            found = await asking.ask("query Task($id: ID!) { task(id: $id) { status } }", id=task)
+            assert found["task"] == {"status": "COMPLETED"}

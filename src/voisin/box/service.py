@@ -50,6 +50,9 @@ from voisin.vault import create_key_file, open_vault
 Say = Callable[[str], None]
 """Tells a person what happens, one line at a time."""
 
+ALONE_LEASE_S = 15.0
+"""Lease of a box's scheduler [s]: nobody else waits for its deals, so it need not renew it twice a second."""
+
 
 @dataclass(frozen=True)
 class Box:
@@ -144,6 +147,7 @@ async def _services(
             start_block=deployment.block,
             public_rpc_url=rpc_url,
             faucet_url=faucet_url,
+            lease_s=ALONE_LEASE_S,
         )
         async with (
             open_pool(pool_settings, wallets.signers[SCHEDULER]) as pool,

@@ -15,6 +15,7 @@ from voisin.chain.deployment.place import Deployment, execute_plan
 from voisin.chain.deployment.plan import DeploymentPlan, DeploymentTerms, deployment_plan
 from voisin.chain.flights import SenderSettings
 from voisin.chain.follower import EventRange, Follower, FollowSettings, WentBackError, events_of, follow, ranges_of
+from voisin.chain.gathering import Gathering
 from voisin.chain.logs import decode_logs
 from voisin.chain.node_values import RawLog
 from voisin.chain.rpc import NodeError, Rpc
@@ -31,6 +32,7 @@ __all__ = [
     "EventRange",
     "FollowSettings",
     "Follower",
+    "Gathering",
     "NodeError",
     "OwnTurns",
     "RawLog",

@@ -9,12 +9,13 @@ error and never a silent gap: each range is tied to the one before by the hash o
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import anyio
 import structlog
 
 from voisin.chain.connection import Chain
+from voisin.chain.gathering import Gathering
 from voisin.chain.logs import decode_logs
 from voisin.chain.node_values import RawBlock, RawLog
 from voisin.chain.rpc import Backoff, NodeError
@@ -63,15 +64,15 @@ class FollowSettings:
         with_token: Whether the token's own transfers are among the events.
         lag_s: How long a node may know fewer blocks than were seen already before the chain counts as gone back [s]; behind one
             address there may be several nodes that are not equally quick.
-        gather_s: How long to wait for further blocks after news of one [s]: what is read and recorded together costs less, and whoever
-            is in no hurry leaves the machine to those who are.
+        gathering: How long to wait for further blocks when one is there: what is read and recorded together costs less, and whoever is
+            in no hurry leaves the machine to those who are.
     """
 
     poll_s: float = 0.1
     span: int = 1000
     with_token: bool = False
     lag_s: float = 10.0
-    gather_s: float = 0.0
+    gathering: Gathering = field(default_factory=Gathering)
 
 
 def follow(
@@ -188,6 +189,8 @@ class Follower(AsyncIterator[EventRange]):
     async def _look(self) -> EventRange | None:
         """Read the next range; when there is none, wait for one and answer None."""
         heads = self._chain.heads
+        if self._next <= heads.height < self._next + self._settings.span:
+            await self._settings.gathering.wait()
         if (found := await self._read_told(heads.height)) is not None:
             return found
         if not self._trusts_news:
@@ -199,8 +202,6 @@ class Follower(AsyncIterator[EventRange]):
             if self._has_news:
                 await anyio.sleep(min(self._settings.poll_s, _NEWS_RUN_AHEAD_S))
         self._has_news = self._trusts_news = await heads.wait(self._next - 1, poll_s=self._settings.poll_s)
-        if self._has_news and self._settings.gather_s:
-            await anyio.sleep(self._settings.gather_s)
         return None
 
     async def _read_told(self, height: int) -> EventRange | None:

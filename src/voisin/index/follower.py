@@ -37,6 +37,7 @@ class IndexFollower:
 
     Attributes:
         failure: Why it does not get on at present; empty while it does.
+        next_block: First block that is not in the records yet, as far as this process knows; -1 before it follows.
     """
 
     def __init__(self, ledger: Ledger, store: SqlStore, metrics: IndexMetrics, settings: IndexSettings) -> None:
@@ -51,7 +52,9 @@ class IndexFollower:
         self._store = store
         self._metrics = metrics
         self._settings = settings
+        self._moved = anyio.Event()
         self.failure = ""
+        self.next_block = -1
 
     async def run(self) -> None:
         """Follow the chain until cancelled; a failure is logged, and tried again after a pause that grows."""
@@ -69,6 +72,22 @@ class IndexFollower:
                 pause_s = self._settings.retry_s
             await anyio.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311  (jitter, not a secret)
             pause_s = min(2 * pause_s, MOST_BACKOFF * self._settings.retry_s)
+
+    async def catch_up(self, longest_s: float) -> None:
+        """
+        Wait until the records hold every block that the chain has now; not for a chain that does not answer, or is not followed.
+
+        Args:
+            longest_s: How long to wait at most [s].
+        """
+        with anyio.move_on_after(longest_s):
+            try:
+                head = await self._ledger.head()
+            except UnavailableError:
+                return
+            while 0 <= self.next_block <= head and not self.failure:
+                self._ledger.hurry()
+                await self._moved.wait()
 
     async def absorb(self, stretch: EventRange) -> bool:
         """
@@ -94,12 +113,14 @@ class IndexFollower:
             anchor = Anchor(stretch.last, stretch.last_hash, last[1])
             await write.advance(Position(stretch.last + 1, stretch.last_hash), anchor, keep=self._settings.keep_anchors)
         self.failure = ""
+        self._note_place(stretch.last + 1)
         self._metrics.note_stretch(stretch.last + 1, len(stretch.events))
         return True
 
     async def _follow(self) -> None:
         position = await self._store.position()
         _log.info("following", next_block=position.next_block)
+        self._note_place(position.next_block)
         ranges = self._ledger.ranges(position.next_block, position.last_hash)
         while True:
             try:
@@ -128,6 +149,11 @@ class IndexFollower:
             if block is not None and block[0] == anchor.hash:
                 return Position(anchor.number + 1, anchor.hash)
         return Position(await write.start_block())
+
+    def _note_place(self, next_block: int) -> None:
+        self.next_block = next_block
+        self._moved.set()
+        self._moved = anyio.Event()
 
     def _note_failure(self, failure: str) -> None:
         self.failure = failure

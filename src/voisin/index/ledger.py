@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from voisin.chain import Chain, EventRange, Follower, FollowSettings
+from voisin.chain import Chain, EventRange, Follower, FollowSettings, Gathering
 from voisin.chain.node_values import RawBlock, quantity
 from voisin.index.asking import ask_everything
 from voisin.index.compass import Registrar
@@ -56,6 +56,10 @@ class Ledger(Registrar, Protocol):
         """
         ...
 
+    def hurry(self) -> None:
+        """Have blocks that wait for more be read at once."""
+        ...
+
 
 class ChainLedger:
     """A ledger that asks a node; see `Ledger`."""
@@ -67,6 +71,7 @@ class ChainLedger:
             settings: How it is followed.
         """
         self._chain = chain
+        self._gathering = Gathering(settings.gather_s)
         self._settings = settings
 
     @property
@@ -99,8 +104,12 @@ class ChainLedger:
     def ranges(self, start_block: int, parent_hash: Hash32 | None) -> AsyncIterator[EventRange]:
         """Follow the events of hub, registries and token from a block on, for ever, in ranges without gap or overlap."""
         settings = self._settings
-        how = FollowSettings(poll_s=settings.poll_s, span=settings.span, with_token=True, lag_s=settings.lag_s, gather_s=settings.gather_s)
+        how = FollowSettings(settings.poll_s, settings.span, with_token=True, lag_s=settings.lag_s, gathering=self._gathering)
         return Follower(self._chain, start_block, parent_hash, how)
+
+    def hurry(self) -> None:
+        """Have what the ranges gather be read at once."""
+        self._gathering.hurry()
 
     async def is_workerpool(self, entry: Address) -> bool:
         """Tell whether an address is in the registry of workerpools."""

@@ -78,11 +78,12 @@ class IndexService:
         deployment = f"{ledger.domain.chain_id}-{ledger.domain.hub.lower()}"
         self.graphs = {catalog.name: GraphQL(catalog, store, settings, f"{catalog.name}-{deployment}") for catalog in (POCO, DATAPROTECTOR)}
         self._ledger = ledger
+        self._settings = settings
         self._store = store
 
     async def ask(self, catalog: str, request: GraphQLRequest) -> Answer:
         """
-        Answer a GraphQL query.
+        Answer a GraphQL query, from records that hold every block of the chain, unless those of the latest do not come in time.
 
         Args:
             catalog: The catalog that is asked.
@@ -92,6 +93,7 @@ class IndexService:
             UnavailableError: The database does not answer.
         """
         started = time.perf_counter()
+        await self.follower.catch_up(self._settings.catch_up_s)
         answer = await self.graphs[catalog].answer(request)
         outcome = "refused" if answer.is_request_error else "failed" if "errors" in answer.body else "answered"
         self.metrics.queries.labels(outcome).observe(time.perf_counter() - started)

@@ -82,6 +82,9 @@ class TwinLedger:
             yield EventRange(start_block, last, tuple(event for block in part for event in block.events), part[-1].hash)
             start_block, parent_hash = last + 1, part[-1].hash
 
+    def hurry(self) -> None:
+        """Nothing is gathered here."""
+
     async def is_workerpool(self, entry: Address) -> bool:
         """Tell whether an address is in the registry of workerpools."""
         return entry in self.owners

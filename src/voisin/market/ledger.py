@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
-from voisin.chain import Chain, EventRange, Follower, FollowSettings
+from voisin.chain import Chain, EventRange, Follower, FollowSettings, Gathering
 from voisin.chain.rpc import NodeError
 from voisin.protocol.eip712 import Domain
 from voisin.protocol.ids import Address, DealId, Hash32, OrderHash, TaskId, from_hex
@@ -101,7 +101,7 @@ class ChainLedger:
             gather_s: How long news of a block waits for more [s].
         """
         self._chain = chain
-        self._how = FollowSettings(poll_s=poll_s, gather_s=gather_s)
+        self._how = FollowSettings(poll_s=poll_s, gathering=Gathering(gather_s))
 
     @property
     def domain(self) -> Domain:

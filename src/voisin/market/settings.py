@@ -42,7 +42,7 @@ class MarketSettings(BaseSettings):
     max_feed_readers: int = Field(default=1000, ge=0, description="Most readers of the live feed at a time [readers].")
     proof_ttl_s: int = Field(default=300, ge=1, description="How far the time of a `Voisin-Signature` may be from now [s].")
     poll_s: float = Field(default=0.1, gt=0, description="Pause between two looks for new blocks when the node does not announce them [s].")
-    gather_s: float = Field(default=0.1, ge=0, description="How long news of a block waits for more, to be recorded with them [s].")
+    gather_s: float = Field(default=0.25, ge=0, description="How long news of a block waits for more, to be recorded with them [s].")
     retry_s: float = Field(default=1.0, gt=0, description="First pause after the node failed [s]; it doubles up to thirty times this.")
     allow_origins: tuple[str, ...] = Field(default=("*",), description="Web origins whose pages may read the market.")
 
