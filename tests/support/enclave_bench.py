@@ -92,11 +92,13 @@ class EnclaveBench:
         with self.desk.input(entry).open("wb") as target:
             return seal_dataset(io.BytesIO(content), target, key, os.urandom)
 
-    def shares(self, keeper: VaultId, shares: dict[Address, str]) -> KeeperShares:
-        """What another vault gives of shared keys."""
+    def shares(self, keeper: VaultId, shares: dict[Address, str], **changes: Any) -> KeeperShares:
+        """What another vault gives of shared keys, and under which rules."""
+        agreed: dict[str, Any] = {"terms": dict.fromkeys(shares, terms()), "app_checksum": APP, "dataset_checksum": "", **changes}
         wish = SessionWish(task_id=TASK, enclave=self.challenge.address, session_key=self.key.public, authorization="0x")
         request = request_session(self.worker, keeper, wish, nonce=Hash32("0x" + "56" * 32), until=UNTIL, act=SHARE_ACT)
-        return KeeperShares(request=request, vault=keeper, sealed=seal_shares(TaskShares(task_id=TASK, shares=shares), request, keeper))
+        given = TaskShares(task_id=TASK, shares=shares, **agreed)
+        return KeeperShares(request=request, vault=keeper, sealed=seal_shares(given, request, keeper))
 
     async def do(self, secrets: TaskSecrets, **changes: Any) -> Finished | Refused:
         """Have the task done."""

@@ -150,10 +150,27 @@ class TaskSecrets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class TaskShares(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The shares that one of several keepers has of the keys that a task opens, by dataset; the text form of this record shows none."""
+    """
+    What one of several keepers gives for a task; the text form of this record shows no share.
+
+    The enclave heard the rules of the task from the keeper that made its challenge. It takes a share only if they are the same here:
+    otherwise one keeper's word would suffice to use the others' shares on terms of its own.
+
+    Attributes:
+        task_id: The task.
+        shares: Shares of the keys that it opens, by dataset.
+        terms: Under which terms of use they are given, by dataset.
+        app_checksum: SHA-256 of the app's code, as the chain has it.
+        dataset_checksum: SHA-256 of the encrypted dataset, likewise.
+        purpose: What the requester signed as purpose; empty for nothing.
+    """
 
     task_id: TaskId
     shares: dict[Address, str]
+    terms: dict[Address, DataTerms]
+    app_checksum: str
+    dataset_checksum: str
+    purpose: str = ""
 
     def __repr__(self) -> str:
         return f"TaskShares({', '.join(self.shares)})"

@@ -125,7 +125,7 @@ class Sessions:
             bulk_terms={each.entry.terms.dataset: each.entry.terms for each in listed},
             terms=None if granted is None else granted.entry.terms,
             purpose=parse_params(deal.params).voisin_purpose,
-            app_checksum=await self._ledger.checksum_of(OrderKind.APP, deal.app.pointer) or "",
+            app_checksum=await self._app_checksum(deal),
             dataset_checksum=await self._dataset_checksum(deal),
             hold_key=self._hold_key(request.task_id, granted),
         )
@@ -154,7 +154,14 @@ class Sessions:
             hint = "ask the vaults that the terms of use name"
             raise StateError(f"this vault has no share of the key of task {request.task_id}'s dataset", hint=hint)
         await self._record(admitted, [held], [granted])
-        shares = TaskShares(task_id=request.task_id, shares={dataset: unbound(held)})
+        shares = TaskShares(
+            task_id=request.task_id,
+            shares={dataset: unbound(held)},
+            terms={dataset: granted.entry.terms},
+            app_checksum=await self._app_checksum(admitted.deal),
+            dataset_checksum=await self._dataset_checksum(admitted.deal),
+            purpose=parse_params(admitted.deal.params).voisin_purpose,
+        )
         return seal_shares(shares, request, self._consents.vault)
 
     async def evidence(self, task_id: TaskId) -> TaskEvidence:
@@ -213,6 +220,9 @@ class Sessions:
             requester_secrets=_texts(requester),
         )
         return secrets, [held for held in (dataset, reader, app, *requester.values()) if held is not None]
+
+    async def _app_checksum(self, deal: Deal) -> str:
+        return await self._ledger.checksum_of(OrderKind.APP, deal.app.pointer) or ""
 
     async def _dataset_checksum(self, deal: Deal) -> str:
         if deal.dataset.pointer == ZERO_ADDRESS:

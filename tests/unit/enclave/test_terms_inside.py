@@ -254,7 +254,7 @@ async def test_a_key_that_vaults_share_is_put_together_inside(tmp_path: Path) ->
     enclave = bench(tmp_path)
     first, second, third = split_key(enclave.data_key, shares=3, threshold=2, random_bytes=lambda size: bytes(range(size)))
     one, other = keepers(2)
-    secrets = enclave.secrets(dataset_key=first)
+    secrets = enclave.secrets(dataset_key=first, terms=terms())
     await enclave.finished(secrets, shares=(enclave.shares(one, {DATASET: third}),))
     assert enclave.archive.read("count.txt") == str(len(CONTENT)).encode()
     for wrong in ((), (enclave.shares(one, {OTHER: second}),), (enclave.shares(one, {DATASET: first}),)):
@@ -271,6 +271,46 @@ async def test_a_share_that_lies_is_nobodys_failure_on_the_chain(tmp_path: Path)
     first, second, _ = split_key(enclave.data_key, shares=3, threshold=2, random_bytes=lambda size: bytes(range(size)))
     head, _, data = second.rpartition(":")
     lie = f"{head}:{('B' if data[0] == 'A' else 'A') + data[1:]}"
-    refused = await enclave.do(enclave.secrets(dataset_key=first), shares=(enclave.shares(keepers(1)[0], {DATASET: lie}),))
+    refused = await enclave.do(enclave.secrets(dataset_key=first, terms=terms()), shares=(enclave.shares(keepers(1)[0], {DATASET: lie}),))
     assert isinstance(refused, Refused)
     assert (refused.failure, "no key of this dataset" in refused.detail) == (MachineFailure.WRONG_HASH, True)
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [
+        {"terms": None},
+        {"terms": terms(max_output_bytes=1_000_000)},
+        {"app_checksum": ""},
+        {"dataset_checksum": "0x" + "cd" * 32},
+        {"purpose": "another"},
+    ],
+    ids=lambda forged: "-".join(forged),
+)
+async def test_a_keeper_that_bends_the_rules_gets_no_use_of_the_others_shares(tmp_path: Path, forged: dict[str, object]) -> None:
+    """One of the keepers and the pool make a session of their own, with the keeper's true share and without the owner's terms."""
+
+    async def copies(job: Job) -> Mapping[str, bytes]:
+        assert job.input_dir is not None
+        return {"copy": (job.input_dir / DATASET).read_bytes()}
+
+    enclave = bench(tmp_path, copies)
+    own, other = split_key(enclave.data_key, shares=2, threshold=2, random_bytes=lambda size: bytes(range(size)))
+    strict = terms(apps=(APP,), max_output_bytes=10)
+    told = enclave.shares(keepers(1)[0], {DATASET: other}, terms={DATASET: strict})
+    refused = await enclave.do(enclave.secrets(**{"dataset_key": own, "terms": strict, **forged}), shares=(told,))
+    assert isinstance(refused, Refused), refused
+    assert "do not fit together" in refused.detail
+    assert (await enclave.finished(enclave.secrets(dataset_key=own, terms=strict), shares=(told,))).cause == "output-limit"
+
+
+async def test_a_keeper_lists_shared_data_without_its_terms(tmp_path: Path) -> None:
+    async def lists(job: Job) -> Mapping[str, bytes]:
+        assert job.input_dir is not None
+        return {"seen": ",".join(path.name for path in job.input_dir.iterdir()).encode()}
+
+    enclave = bench(tmp_path, lists)
+    own, other = split_key(enclave.data_key, shares=2, threshold=2, random_bytes=lambda size: bytes(range(size)))
+    told = enclave.shares(keepers(1)[0], {DATASET: other}, terms={DATASET: terms(max_output_bytes=10)})
+    await enclave.finished(enclave.secrets(dataset_key="", bulk_keys={DATASET: own}), shares=(told,), dataset="", bulk=(DATASET,))
+    assert enclave.archive.read("seen") == b""

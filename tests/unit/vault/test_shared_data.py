@@ -59,6 +59,10 @@ async def test_two_of_three_vaults_open_a_dataset_that_none_can_alone() -> None:
     assert join_key([opened.dataset_key, shares.shares[DATASET]]) == KEY
     with pytest.raises(TrustError, match="more are needed"):
         join_key([opened.dataset_key])
+    assert shares.terms == {DATASET: terms}
+    told = (shares.app_checksum, shares.dataset_checksum, shares.purpose)
+    assert told == (opened.app_checksum, opened.dataset_checksum, opened.purpose)
+    assert all(told[:2])
     assert KEY not in opened.dataset_key + shares.shares[DATASET] + repr(shares)
     assert [use.task_id for use in await third.uses()] == [task]
     request = await second.request(beyond, enclave, challenge=challenge)
