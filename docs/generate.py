@@ -26,8 +26,15 @@ from voisin.errors import VoisinError
 from voisin.protocol.events import Event
 
 PAGES = Path(__file__).parent / "reference"
-FURTHER_ROUTES = {"market": ("voisin.market.ecosystem.api",), "vault": ("voisin.vault.terms_api",)}
-"""Modules with routes that a service has beside those of its `api`."""
+ROUTES = {
+    "market": ("voisin.market.api", "voisin.market.ecosystem.api"),
+    "broker": ("voisin.broker.api",),
+    "pool": ("voisin.pool.wire.api",),
+    "storage": ("voisin.storage.api",),
+    "vault": ("voisin.vault.api", "voisin.vault.terms_api"),
+    "index": ("voisin.index.api",),
+}
+"""The modules with each service's routes."""
 EVERY_COMMAND = "Options of every command"
 
 
@@ -169,9 +176,8 @@ def routes() -> Iterator[str]:
     """The page of the services' HTTP routes."""
     yield "# Routes\n"
     yield "The chain's node speaks Ethereum JSON-RPC at its root, over HTTP and WebSocket.\n"
-    for service in ("market", "broker", "pool", "storage", "vault", "index"):
+    for service, modules in ROUTES.items():
         yield f"## {service}\n"
-        modules = [f"voisin.{service}.api", *FURTHER_ROUTES.get(service, ())]
         rows = [row for module in modules for row in routes_of(importlib.import_module(module))]
         yield from table(["path", "method", ""], sorted(rows))
 

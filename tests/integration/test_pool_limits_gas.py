@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.chain_rig import open_rig
 from voisin.chain.devnet import DevnetSettings
-from voisin.pool.ledger import BASE_GAS, INITIALIZE_GAS, ChainLedger
+from voisin.pool.chain.ledger import BASE_GAS, INITIALIZE_GAS, ChainLedger
 
 pytestmark = pytest.mark.anyio
 

@@ -16,7 +16,7 @@ from tests.support.patience import a_moment
 from voisin.errors import TrustError
 from voisin.index import IndexSettings, open_index
 from voisin.pool import PoolSettings, announced
-from voisin.pool.announcing import Announcer
+from voisin.pool.selling.announcing import Announcer
 from voisin.protocol.compass import PoolStatement
 from voisin.protocol.ids import Address
 from voisin.service.serving import bind, serve_app

@@ -10,9 +10,9 @@ import pytest
 
 from tests.unit.pool.conftest import Scene
 from voisin.errors import InputError, StateError
-from voisin.pool.claims import Lease
-from voisin.pool.records import Changes, DealRecord, Position
-from voisin.pool.store import SqlStore, open_store
+from voisin.pool.database.claims import Lease
+from voisin.pool.database.store import SqlStore, open_store
+from voisin.pool.heart.records import Changes, DealRecord, Position
 from voisin.protocol.eip712 import Domain
 from voisin.protocol.ids import DealId, as_address
 

@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from tests.support.node_twin import HUB, URL, NodeTwin, install_hub
 from voisin.chain import Call, Chain, Rpc, Sender, SenderSettings, connect
-from voisin.pool.database import open_database
-from voisin.pool.turns import DatabaseTurns
+from voisin.pool.database.opening import open_database
+from voisin.pool.database.turns import DatabaseTurns
 from voisin.protocol.eip712 import Domain
 from voisin.protocol.ids import Address, as_address
 from voisin.protocol.signatures import KeySigner

@@ -16,8 +16,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.support.nights import examples
 from voisin.errors import RevertError
-from voisin.pool.clock import PoolClock
-from voisin.pool.commands import (
+from voisin.pool.chain.clock import PoolClock
+from voisin.pool.chain.steps import StepRunner
+from voisin.pool.chain.twin import TwinLedger
+from voisin.pool.database.memory import MemoryStore
+from voisin.pool.heart.commands import (
     AskChallenge,
     AssignReplica,
     CheckUpload,
@@ -31,7 +34,7 @@ from voisin.pool.commands import (
     Reopen,
     Tell,
 )
-from voisin.pool.facts import (
+from voisin.pool.heart.facts import (
     CHAIN_EVENTS,
     CaughtUp,
     ChallengeFailed,
@@ -48,12 +51,9 @@ from voisin.pool.facts import (
     WorkerJoined,
     WorkerLeft,
 )
-from voisin.pool.machine import PoolMachine
-from voisin.pool.memory import MemoryStore
-from voisin.pool.records import ENDS, Position
+from voisin.pool.heart.machine import PoolMachine
+from voisin.pool.heart.records import ENDS, Position
 from voisin.pool.settings import PoolSettings
-from voisin.pool.steps import StepRunner
-from voisin.pool.twin import TwinLedger
 from voisin.protocol.events import SchedulerNotice
 from voisin.protocol.ids import ZERO_ADDRESS, Address, DealId, Hash32, TaskId, as_address, hash32_of, task_id
 from voisin.protocol.records import Deal, Resource, TaskStatus

@@ -14,12 +14,12 @@ from tests.support.patience import a_moment
 from tests.support.pool_worker import DEADLINE_S, TwinSocket
 from voisin.pool import PoolSettings, run_pool
 from voisin.pool.bags.twin import TwinBagLedger
-from voisin.pool.memory import MemoryStore
+from voisin.pool.chain.twin import TWIN_DOMAIN, TwinLedger
+from voisin.pool.database.memory import MemoryStore
+from voisin.pool.database.store import PoolStore
 from voisin.pool.opening import Pool
-from voisin.pool.store import PoolStore
-from voisin.pool.surroundings import Surroundings
-from voisin.pool.twin import TWIN_DOMAIN, TwinLedger
-from voisin.pool.uploads import TwinResults
+from voisin.pool.running.surroundings import Surroundings
+from voisin.pool.running.uploads import TwinResults
 from voisin.protocol.ids import ZERO_ADDRESS, DealId, Hash32, as_address
 from voisin.protocol.records import Deal, Resource
 from voisin.protocol.signatures import KeySigner

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from tests.support.pool_worker import DEADLINE_S, Line
-from voisin.pool.desk import ClosedError
+from voisin.pool.running.desk import ClosedError
 from voisin.protocol.archive import open_archive, pack_files
 from voisin.protocol.bag_settlement import contribution_digest, earned_digest, receipt_digest
 from voisin.protocol.bag_wire import (

@@ -23,8 +23,8 @@ from voisin.client.services import Service
 from voisin.client.vault import VaultDesk
 from voisin.client.vault_terms import TermsDesk, push_shared
 from voisin.pool import Pool, PoolSettings, open_pool
-from voisin.pool.records import ENDS
-from voisin.pool.views import UnknownError, task_view
+from voisin.pool.heart.records import ENDS
+from voisin.pool.wire.views import UnknownError, task_view
 from voisin.protocol.api import PoolTaskView
 from voisin.protocol.archive import ResultArchive, open_archive
 from voisin.protocol.cid import Cid, digest_of

@@ -18,9 +18,9 @@ from tests.support.chain_rig import APP_PRICE, POOL_PRICE, RLC, Rig, open_rig
 from tests.support.pool_worker import DEADLINE_S, ChainHand, TestWorker
 from voisin.chain import calls, follow
 from voisin.pool import Pool, PoolSettings, open_pool
-from voisin.pool.desk import ClosedError
-from voisin.pool.records import ENDS
-from voisin.pool.words import PoolWorkerView
+from voisin.pool.heart.records import ENDS
+from voisin.pool.running.desk import ClosedError
+from voisin.pool.wire.words import PoolWorkerView
 from voisin.protocol.api import PoolTaskView
 from voisin.protocol.codec import decode
 from voisin.protocol.eip712 import sign_order

@@ -11,8 +11,8 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from voisin.chain import Admission, Chain, Sender, calls
 from voisin.errors import RevertError
-from voisin.pool.desk import ClosedError
-from voisin.pool.twin import TwinLedger
+from voisin.pool.chain.twin import TwinLedger
+from voisin.pool.running.desk import ClosedError
 from voisin.protocol.archive import open_archive, pack_files
 from voisin.protocol.codec import encode
 from voisin.protocol.ids import Hash32, TaskId

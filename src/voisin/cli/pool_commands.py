@@ -11,7 +11,7 @@ import typer
 from voisin.cli.session import Session, command
 
 if TYPE_CHECKING:
-    from voisin.pool.operator import SchedulerStatus
+    from voisin.pool.wire.operator import SchedulerStatus
 
 DatabaseOption = Annotated[
     str, typer.Option(metavar="URL", help="The pool's database; VOISIN_POOL_DATABASE_URL, or the one in the home folder, unless given.")

@@ -15,13 +15,13 @@ from voisin.client import Network
 from voisin.errors import InputError, UnavailableError
 from voisin.pool import PoolSettings
 from voisin.pool.bags.ledger import ChainBagLedger
-from voisin.pool.claims import SqlClaims
-from voisin.pool.database import open_existing
-from voisin.pool.ledger import ChainLedger
-from voisin.pool.operator import SchedulerStatus
+from voisin.pool.chain.ledger import ChainLedger
+from voisin.pool.database.claims import SqlClaims
+from voisin.pool.database.opening import open_existing
+from voisin.pool.database.store import open_store
 from voisin.pool.rebuilding import Rebuilt, Sources, rebuild
-from voisin.pool.store import open_store
-from voisin.pool.uploads import HttpResults
+from voisin.pool.running.uploads import HttpResults
+from voisin.pool.wire.operator import SchedulerStatus
 from voisin.protocol.codec import decode
 from voisin.protocol.signatures import KeySigner
 

@@ -7,8 +7,8 @@ The pool: turns deals into tasks, tasks into replicas on workers, and agreed res
         ...  # serve pool.app
 """
 
-from voisin.pool.announcing import announced
 from voisin.pool.opening import Pool, open_pool, run_pool, serve_pool
+from voisin.pool.selling.announcing import announced
 from voisin.pool.settings import PoolSettings
 
 __all__ = ["Pool", "PoolSettings", "announced", "open_pool", "run_pool", "serve_pool"]

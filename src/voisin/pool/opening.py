@@ -15,18 +15,18 @@ from litestar import Litestar
 
 from voisin.chain import Chain, Sender, open_chain
 from voisin.errors import InputError
-from voisin.pool.announcing import announced
-from voisin.pool.api import create_app
 from voisin.pool.bags.ledger import ChainBagLedger
-from voisin.pool.keeper import OfferKeeper
-from voisin.pool.ledger import ChainLedger
-from voisin.pool.market import HttpMarket
-from voisin.pool.offers import MarketBook
-from voisin.pool.service import PoolService
+from voisin.pool.chain.ledger import ChainLedger
+from voisin.pool.database.store import open_store
+from voisin.pool.running.service import PoolService
+from voisin.pool.running.surroundings import Surroundings
+from voisin.pool.running.uploads import HttpResults
+from voisin.pool.selling.announcing import announced
+from voisin.pool.selling.keeper import OfferKeeper
+from voisin.pool.selling.market import HttpMarket
+from voisin.pool.selling.offers import MarketBook
 from voisin.pool.settings import PoolSettings
-from voisin.pool.store import open_store
-from voisin.pool.surroundings import Surroundings
-from voisin.pool.uploads import HttpResults
+from voisin.pool.wire.api import create_app
 from voisin.protocol.ids import ZERO_ADDRESS
 from voisin.protocol.signatures import KeySigner, Signer
 from voisin.service.serving import serve_app, until_stopped

@@ -15,14 +15,14 @@ from voisin.chain import EventRange
 from voisin.errors import InputError
 from voisin.pool.bags.ledger import BagLedger
 from voisin.pool.bags.rebuilding import BagSources, rebuild_bag
-from voisin.pool.claims import Lease
-from voisin.pool.facts import CHAIN_EVENTS, DealFound, Fact, Instant
-from voisin.pool.ledger import Ledger
-from voisin.pool.machine import PoolMachine
-from voisin.pool.records import DealRecord, Position
+from voisin.pool.chain.ledger import Ledger
+from voisin.pool.database.claims import Lease
+from voisin.pool.database.store import PoolStore
+from voisin.pool.heart.facts import CHAIN_EVENTS, DealFound, Fact, Instant
+from voisin.pool.heart.machine import PoolMachine
+from voisin.pool.heart.records import DealRecord, Position
+from voisin.pool.running.uploads import ResultStore
 from voisin.pool.settings import PoolSettings
-from voisin.pool.store import PoolStore
-from voisin.pool.uploads import ResultStore
 from voisin.protocol.events import SchedulerNotice
 from voisin.protocol.ids import Address, DealId
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from eth_utils import keccak
 
-from voisin.pool.commands import AssignReplica, Command, Tell
-from voisin.pool.facts import (
+from voisin.pool.heart.commands import AssignReplica, Command, Tell
+from voisin.pool.heart.facts import (
     CaughtUp,
     DealFound,
     Fact,
@@ -22,8 +22,8 @@ from voisin.pool.facts import (
     WorkerJoined,
     WorkerLeft,
 )
-from voisin.pool.machine import PoolMachine
-from voisin.pool.records import Position, Snapshot, TaskFile
+from voisin.pool.heart.machine import PoolMachine
+from voisin.pool.heart.records import Position, Snapshot, TaskFile
 from voisin.pool.settings import PoolSettings
 from voisin.protocol.events import (
     ConsensusReached,

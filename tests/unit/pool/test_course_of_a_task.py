@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from tests.unit.pool.conftest import CID, START, Scene, assigned, digest_of, foreign_task, hash_of, told, wallet
-from voisin.pool.commands import AssignReplica, CheckUpload, Finalize, Initialize, Tell
-from voisin.pool.facts import WorkerHeard
+from voisin.pool.heart.commands import AssignReplica, CheckUpload, Finalize, Initialize, Tell
+from voisin.pool.heart.facts import WorkerHeard
 from voisin.protocol.events import TaskInitialized
 from voisin.protocol.ids import ZERO_ADDRESS, as_address
 from voisin.protocol.wire import AskReveal

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.unit.pool.conftest import START, Scene, assigned, told, wallet
-from voisin.pool.commands import Claim, Finalize, Initialize
-from voisin.pool.facts import Step, StepFailed
+from voisin.pool.heart.commands import Claim, Finalize, Initialize
+from voisin.pool.heart.facts import Step, StepFailed
 from voisin.protocol.ids import as_address
 from voisin.protocol.records import Resource
 from voisin.protocol.tags import as_tag

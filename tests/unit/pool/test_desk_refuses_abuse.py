@@ -12,11 +12,11 @@ import pytest
 
 from tests.support.pool_worker import DEADLINE_S, TwinSocket
 from voisin.errors import UnavailableError
-from voisin.pool.commands import AssignReplica
-from voisin.pool.desk import WorkerDesk
-from voisin.pool.facts import StageReached, WorkerFact, WorkerHeard, WorkerJoined, WorkerLeft
+from voisin.pool.chain.twin import TWIN_DOMAIN, TwinLedger
+from voisin.pool.heart.commands import AssignReplica
+from voisin.pool.heart.facts import StageReached, WorkerFact, WorkerHeard, WorkerJoined, WorkerLeft
+from voisin.pool.running.desk import WorkerDesk
 from voisin.pool.settings import PoolSettings
-from voisin.pool.twin import TWIN_DOMAIN, TwinLedger
 from voisin.protocol.codec import encode
 from voisin.protocol.ids import Address, DealId, Hash32, TaskId, as_address
 from voisin.protocol.results import authorization_digest

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from tests.unit.pool.conftest import Scene, wallet
-from voisin.pool.commands import AskChallenge, AssignReplica
-from voisin.pool.facts import ChallengeFailed, ChallengeGiven
-from voisin.pool.offers import line_of, new_offer, offered_trust, wanted_terms
-from voisin.pool.records import Phase
+from voisin.pool.heart.commands import AskChallenge, AssignReplica
+from voisin.pool.heart.facts import ChallengeFailed, ChallengeGiven
+from voisin.pool.heart.records import Phase
+from voisin.pool.selling.offers import line_of, new_offer, offered_trust, wanted_terms
 from voisin.pool.settings import PoolSettings
-from voisin.pool.words import why_open
+from voisin.pool.wire.words import why_open
 from voisin.protocol.ids import ZERO_ADDRESS, TaskId, as_address
 from voisin.protocol.tags import as_tag, tag_names
 from voisin.protocol.wire_words import EnclaveKind, MachineFailure

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.unit.pool.conftest import START, Scene, assigned, told, wallet
-from voisin.pool.commands import Claim, Command, GiveBack, Initialize
-from voisin.pool.facts import Step, StepFailed, TakesChanged
-from voisin.pool.words import open_task_view
+from voisin.pool.heart.commands import Claim, Command, GiveBack, Initialize
+from voisin.pool.heart.facts import Step, StepFailed, TakesChanged
+from voisin.pool.wire.words import open_task_view
 from voisin.protocol.ids import ZERO_ADDRESS, TaskId, as_address
 from voisin.protocol.records import Resource
 from voisin.protocol.tags import as_tag

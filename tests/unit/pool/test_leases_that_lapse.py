@@ -8,9 +8,9 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from voisin.pool.claims import Company, Peer
-from voisin.pool.records import DealRecord, Taken
-from voisin.pool.tenure import Listener, Tenure
+from voisin.pool.database.claims import Company, Peer
+from voisin.pool.heart.records import DealRecord, Taken
+from voisin.pool.running.tenure import Listener, Tenure
 from voisin.protocol.ids import DealId
 
 pytestmark = pytest.mark.anyio

@@ -5,8 +5,8 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from voisin.pool.logs import LogBook, Piece
-from voisin.pool.memory import MemoryStore
+from voisin.pool.database.logs import LogBook, Piece
+from voisin.pool.database.memory import MemoryStore
 from voisin.protocol.ids import Hash32, TaskId, as_address
 from voisin.protocol.wire import Printed
 from voisin.protocol.wire_words import Stream

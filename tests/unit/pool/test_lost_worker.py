@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.unit.pool.conftest import START, Scene, assigned, foreign_task, told, wallet
-from voisin.pool.commands import AssignReplica, Drop, Finalize, Retire
-from voisin.pool.facts import StageReached
+from voisin.pool.heart.commands import AssignReplica, Drop, Finalize, Retire
+from voisin.pool.heart.facts import StageReached
 from voisin.protocol.wire_words import ReplicaStage
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.unit.pool.conftest import Scene, assigned, foreign_task, told, wallet
-from voisin.pool.commands import Finalize
+from voisin.pool.heart.commands import Finalize
 from voisin.protocol.events import AccurateContribution
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.pool.conftest import START, Scene, assigned, told, wallet
-from voisin.pool.commands import Finalize, ReadDeadline, Reopen
-from voisin.pool.facts import DeadlineRead, Step, StepFailed
+from voisin.pool.heart.commands import Finalize, ReadDeadline, Reopen
+from voisin.pool.heart.facts import DeadlineRead, Step, StepFailed
 from voisin.units import UnixSeconds
 
 

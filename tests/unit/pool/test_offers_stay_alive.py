@@ -12,10 +12,10 @@ import pytest
 from tests.unit.pool.conftest import START, Scene, foreign_task, wallet
 from voisin.errors import UnavailableError, VoisinError
 from voisin.policy import trust_for
-from voisin.pool.keeper import OfferKeeper
-from voisin.pool.offers import Changes, Terms, affordable_volume, decide, new_offer, offered_trust
+from voisin.pool.chain.twin import TWIN_DOMAIN, TwinLedger
+from voisin.pool.selling.keeper import OfferKeeper
+from voisin.pool.selling.offers import Changes, Terms, affordable_volume, decide, new_offer, offered_trust
 from voisin.pool.settings import PoolSettings
-from voisin.pool.twin import TWIN_DOMAIN, TwinLedger
 from voisin.protocol.api import OrderStatus, PublishedWorkerpoolOrder
 from voisin.protocol.eip712 import order_hash
 from voisin.protocol.ids import Address, Hash32, OrderHash, as_address, from_hex

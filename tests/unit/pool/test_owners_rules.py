@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.pool.conftest import Scene, assigned, wallet
-from voisin.pool.facts import TakesChanged
-from voisin.pool.offers import offered_trust
-from voisin.pool.words import worker_view
+from voisin.pool.heart.facts import TakesChanged
+from voisin.pool.selling.offers import offered_trust
+from voisin.pool.wire.words import worker_view
 from voisin.protocol.ids import as_address
 from voisin.protocol.wire import Takes
 from voisin.protocol.wire_words import MachineFailure

@@ -10,9 +10,9 @@ from eth_account.messages import encode_typed_data
 from msgspec.structs import replace
 
 from voisin.errors import TrustError, VoisinError
-from voisin.pool.memory import MemoryStore
-from voisin.pool.readers import MAX_CHALLENGES_OF_ONE, ForbiddenError, Readers
-from voisin.pool.twin import TWIN_DOMAIN, TwinLedger
+from voisin.pool.chain.twin import TWIN_DOMAIN, TwinLedger
+from voisin.pool.database.memory import MemoryStore
+from voisin.pool.running.readers import MAX_CHALLENGES_OF_ONE, ForbiddenError, Readers
 from voisin.protocol.challenges import challenge_data, challenge_digest
 from voisin.protocol.consent import Consent
 from voisin.protocol.eip712 import Domain

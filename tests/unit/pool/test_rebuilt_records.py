@@ -12,11 +12,11 @@ from tests.unit.pool.test_service_with_twins import POOL, SCHEDULER, World, comp
 from voisin.errors import InputError
 from voisin.pool import PoolSettings
 from voisin.pool.bags.twin import TwinBagLedger
-from voisin.pool.memory import MemoryStore
+from voisin.pool.chain.twin import TWIN_DOMAIN
+from voisin.pool.database.memory import MemoryStore
+from voisin.pool.database.store import PoolStore, open_store
+from voisin.pool.heart.records import Outcome, TaskFile
 from voisin.pool.rebuilding import Rebuilt, Sources, rebuild
-from voisin.pool.records import Outcome, TaskFile
-from voisin.pool.store import PoolStore, open_store
-from voisin.pool.twin import TWIN_DOMAIN
 from voisin.protocol.ids import TaskId
 
 pytestmark = pytest.mark.anyio

@@ -16,11 +16,11 @@ from sqlalchemy.exc import IntegrityError
 
 from tests.unit.pool.conftest import SCHEDULER, Scene
 from voisin.errors import InputError
-from voisin.pool.database import open_database
-from voisin.pool.memory import MemoryStore
-from voisin.pool.records import Changes, Position, TaskFile
-from voisin.pool.schema import metadata
-from voisin.pool.store import PoolStore, open_store
+from voisin.pool.database.memory import MemoryStore
+from voisin.pool.database.opening import open_database
+from voisin.pool.database.schema import metadata
+from voisin.pool.database.store import PoolStore, open_store
+from voisin.pool.heart.records import Changes, Position, TaskFile
 from voisin.protocol.eip712 import Domain
 from voisin.protocol.ids import as_address, as_hash32
 

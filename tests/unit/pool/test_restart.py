@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.unit.pool.conftest import Scene, told, wallet
-from voisin.pool.commands import AssignReplica, CheckUpload, Claim, Finalize, Initialize, Reopen
-from voisin.pool.facts import CaughtUp
+from voisin.pool.heart.commands import AssignReplica, CheckUpload, Claim, Finalize, Initialize, Reopen
+from voisin.pool.heart.facts import CaughtUp
 from voisin.protocol.wire_words import ReplicaStage
 
 HELD = {

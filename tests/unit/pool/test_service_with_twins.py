@@ -16,14 +16,14 @@ from tests.unit.pool.conftest import START, make_deal
 from voisin.errors import RevertError, StateError, UnavailableError
 from voisin.pool import PoolSettings, run_pool
 from voisin.pool.bags.twin import TwinBagLedger
-from voisin.pool.desk import Socket
-from voisin.pool.memory import MemoryStore
+from voisin.pool.chain.twin import TwinLedger
+from voisin.pool.database.memory import MemoryStore
+from voisin.pool.heart.records import Changes, Position
 from voisin.pool.opening import Pool
-from voisin.pool.records import Changes, Position
-from voisin.pool.surroundings import Surroundings
-from voisin.pool.twin import TwinLedger
-from voisin.pool.uploads import TwinResults
-from voisin.pool.views import UnknownError, task_view, worker_views
+from voisin.pool.running.desk import Socket
+from voisin.pool.running.surroundings import Surroundings
+from voisin.pool.running.uploads import TwinResults
+from voisin.pool.wire.views import UnknownError, task_view, worker_views
 from voisin.protocol.archive import pack_files
 from voisin.protocol.ids import DealId, Hash32, TaskId, as_address, task_id
 from voisin.protocol.records import Resource, TaskStatus

@@ -9,11 +9,11 @@ import pytest
 
 from tests.unit.pool.conftest import CID, START, digest_of, make_deal, wallet
 from voisin.errors import FundsError, RevertError, UnavailableError
-from voisin.pool.clock import PoolClock
-from voisin.pool.commands import Claim, Finalize, GiveBack, Initialize, ReadDeadline, Reopen
-from voisin.pool.facts import DeadlineRead, Step, StepFailed
-from voisin.pool.steps import StepRunner
-from voisin.pool.twin import TwinLedger
+from voisin.pool.chain.clock import PoolClock
+from voisin.pool.chain.steps import StepRunner
+from voisin.pool.chain.twin import TwinLedger
+from voisin.pool.heart.commands import Claim, Finalize, GiveBack, Initialize, ReadDeadline, Reopen
+from voisin.pool.heart.facts import DeadlineRead, Step, StepFailed
 from voisin.protocol.events import TaskInitialized
 from voisin.protocol.ids import DealId, Hash32, task_id
 from voisin.protocol.records import TaskStatus

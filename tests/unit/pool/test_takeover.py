@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tests.unit.pool.conftest import Scene, assigned, told, wallet
-from voisin.pool.commands import Retire
-from voisin.pool.facts import DealsLost, DealsTaken, HoldingTold, WorkerHeard
-from voisin.pool.records import Taken, TaskFile
-from voisin.pool.takeover import SETTLE_S
+from voisin.pool.heart.commands import Retire
+from voisin.pool.heart.facts import DealsLost, DealsTaken, HoldingTold, WorkerHeard
+from voisin.pool.heart.records import Taken, TaskFile
+from voisin.pool.heart.takeover import SETTLE_S
 from voisin.protocol.ids import TaskId
 from voisin.protocol.wire import Held
 from voisin.protocol.wire_words import ReplicaStage

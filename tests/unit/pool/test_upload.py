@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.unit.pool.conftest import Scene, told, wallet
-from voisin.pool.commands import Finalize
+from voisin.pool.heart.commands import Finalize
 from voisin.protocol.wire_words import MachineFailure
 
 

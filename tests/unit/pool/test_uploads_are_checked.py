@@ -7,9 +7,9 @@ import pytest
 
 from tests.unit.pool.conftest import wallet
 from voisin.errors import UnavailableError
-from voisin.pool.commands import CheckUpload
+from voisin.pool.heart.commands import CheckUpload
+from voisin.pool.running.uploads import HttpResults, Stored, TwinResults, check_upload
 from voisin.pool.settings import PoolSettings
-from voisin.pool.uploads import HttpResults, Stored, TwinResults, check_upload
 from voisin.protocol.archive import open_archive, pack_files
 from voisin.protocol.cid import Cid
 from voisin.protocol.ids import Hash32, TaskId

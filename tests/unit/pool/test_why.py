@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.unit.pool.conftest import Scene, wallet
-from voisin.pool.facts import Step, StepFailed
-from voisin.pool.records import Outcome, Phase, ReplicaRecord, TaskFile, TaskRecord
-from voisin.pool.words import closed_task_view, open_task_view, worker_view
+from voisin.pool.heart.facts import Step, StepFailed
+from voisin.pool.heart.records import Outcome, Phase, ReplicaRecord, TaskFile, TaskRecord
+from voisin.pool.wire.words import closed_task_view, open_task_view, worker_view
 from voisin.protocol.ids import DealId, Hash32, TaskId
 from voisin.protocol.wire_words import MachineFailure, ReplicaStage
 

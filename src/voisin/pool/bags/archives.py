@@ -9,9 +9,9 @@ import structlog
 
 from voisin.errors import UnavailableError
 from voisin.pool.bags.facts import Archive
-from voisin.pool.commands import CheckUpload
+from voisin.pool.heart.commands import CheckUpload
+from voisin.pool.running.uploads import ResultStore, look_at_upload
 from voisin.pool.settings import PoolSettings
-from voisin.pool.uploads import ResultStore, look_at_upload
 from voisin.protocol.cid import Cid, cid_from_digest
 from voisin.protocol.ids import ZERO_ADDRESS, Hash32, TaskId, from_hex
 

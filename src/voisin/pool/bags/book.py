@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from voisin.pool.bags.facts import Archive, BagStep
 from voisin.pool.bags.records import BagChanges, BagRecord, EndedTask, Vote
 from voisin.pool.bags.votes import wanted
-from voisin.pool.book import DealState
-from voisin.pool.facts import Instant
+from voisin.pool.heart.book import DealState
+from voisin.pool.heart.facts import Instant
 from voisin.protocol.bag_settlement import MAX_WORKERS
 from voisin.protocol.bag_wire import ShownDigest
 from voisin.protocol.ids import ZERO_ADDRESS, Address, DealId, Hash32

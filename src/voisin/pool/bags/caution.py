@@ -16,9 +16,9 @@ from dataclasses import replace
 from voisin.policy.trust import draw_of, fewest, is_new, rest_on
 from voisin.pool.bags.book import Bag, BagBook, OpenTask
 from voisin.pool.bags.votes import agreed_on
-from voisin.pool.book import Book
-from voisin.pool.facts import Instant
-from voisin.pool.standing import standing_of, terms_of
+from voisin.pool.heart.book import Book
+from voisin.pool.heart.facts import Instant
+from voisin.pool.heart.standing import standing_of, terms_of
 from voisin.protocol.bag_settlement import MAX_VOTES
 from voisin.protocol.ids import Address, Hash32, from_hex
 from voisin.protocol.trust import is_agreed

@@ -19,7 +19,7 @@ from voisin.pool.bags.commands import AnswerDemand, GiveBackBag, PostBag, ProveR
 from voisin.pool.bags.facts import BagStep, BagStepFailed, Posted
 from voisin.pool.bags.mail import Mail
 from voisin.pool.bags.verdicts import end_badly
-from voisin.pool.facts import Instant
+from voisin.pool.heart.facts import Instant
 from voisin.pool.settings import PoolSettings
 from voisin.protocol.bag_api import BagStage
 from voisin.protocol.events import BagClaimed, BagSettled, BagSlashed

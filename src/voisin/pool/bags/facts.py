@@ -1,7 +1,7 @@
 """
 What the machine of bags is told. Each fact is about many tasks of one deal; what workers signed is checked before.
 
-`WorkerJoined`, `WorkerLeft` and `Ticked` of `voisin.pool.facts`, and the hub's events of bags, are facts as they are.
+`WorkerJoined`, `WorkerLeft` and `Ticked` of `voisin.pool.heart.facts`, and the hub's events of bags, are facts as they are.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from voisin.pool.bags.records import BagSnapshot
-from voisin.pool.facts import Ticked, WorkerJoined, WorkerLeft
+from voisin.pool.heart.facts import Ticked, WorkerJoined, WorkerLeft
 from voisin.protocol.bag_settlement import PostedBag
 from voisin.protocol.bag_wire import Contribution, ShownDigest
 from voisin.protocol.events import BagClaimed, BagSettled, BagSlashed, LeafAnswered, LeafDemanded

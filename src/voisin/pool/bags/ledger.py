@@ -9,7 +9,7 @@ from voisin.chain.bags import BagStatus, ShownLeaf, posted_bag
 from voisin.errors import UnavailableError
 from voisin.pool.bags.facts import BagChainFact, Posted
 from voisin.pool.bags.leaves import Closing
-from voisin.pool.records import DealRecord
+from voisin.pool.heart.records import DealRecord
 from voisin.protocol.bag_settlement import PostedBag, window_of
 from voisin.protocol.events import BagClaimed, BagEvent, BagPosted, BagSettled, BagSlashed, LeafAnswered, LeafDemanded
 from voisin.protocol.ids import Address, DealId, task_id

@@ -42,9 +42,9 @@ from voisin.pool.bags.facts import (
 from voisin.pool.bags.mail import Mail
 from voisin.pool.bags.placing import Placer
 from voisin.pool.bags.records import BagChanges
-from voisin.pool.book import Book, DealState
-from voisin.pool.course import params_of
-from voisin.pool.facts import Instant, Ticked, WorkerJoined, WorkerLeft
+from voisin.pool.heart.book import Book, DealState
+from voisin.pool.heart.course import params_of
+from voisin.pool.heart.facts import Instant, Ticked, WorkerJoined, WorkerLeft
 from voisin.protocol.bag_settlement import window_of
 from voisin.protocol.events import BagClaimed, BagSettled, BagSlashed, LeafAnswered, LeafDemanded
 from voisin.protocol.records import Deal

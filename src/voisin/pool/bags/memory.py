@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 
 from voisin.pool.bags.records import BagChanges, BagRecord, BagSnapshot, EndedTask, Vote
-from voisin.pool.claims import Lease
-from voisin.pool.records import DealRecord
+from voisin.pool.database.claims import Lease
+from voisin.pool.heart.records import DealRecord
 from voisin.protocol.ids import Address, DealId, TaskId, task_id
 from voisin.units import NRLC
 

@@ -13,9 +13,9 @@ from itertools import islice
 
 from voisin.pool.bags.book import Bag, BagBook, Member, OpenTask
 from voisin.pool.bags.mail import Mail
-from voisin.pool.book import Book, WorkerState
-from voisin.pool.facts import Instant
-from voisin.pool.fitting import why_not
+from voisin.pool.heart.book import Book, WorkerState
+from voisin.pool.heart.facts import Instant
+from voisin.pool.heart.fitting import why_not
 from voisin.protocol.bag_api import BagStage
 from voisin.protocol.ids import Address
 

@@ -17,9 +17,9 @@ from voisin.pool.bags.facts import BagChainFact, Holding, Posted, Proven
 from voisin.pool.bags.ledger import BagLedger
 from voisin.pool.bags.records import BagChanges, BagRecord, EndedTask, Vote
 from voisin.pool.bags.store import BagStore
-from voisin.pool.claims import Lease
-from voisin.pool.records import DealRecord
-from voisin.pool.uploads import ResultStore
+from voisin.pool.database.claims import Lease
+from voisin.pool.heart.records import DealRecord
+from voisin.pool.running.uploads import ResultStore
 from voisin.protocol.archive import open_archive
 from voisin.protocol.bag_api import BagStage, decode_leaves
 from voisin.protocol.bag_settlement import NO_RESULT, Leaf, unpack_payouts

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from voisin.pool.records import DealRecord
+from voisin.pool.heart.records import DealRecord
 from voisin.protocol.bag_api import BagStage
 from voisin.protocol.bag_settlement import NO_RESULT, Dissent, PostedBag
 from voisin.protocol.ids import ZERO_HASH, Address, DealId, Hash32

@@ -1,5 +1,5 @@
 """
-The tables of bags; `voisin.pool.migrations` makes them.
+The tables of bags; `voisin.pool.database.migrations` makes them.
 
 Addresses and hashes are bytes here: tasks of a bag are read and written by the thousand.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Dialect, Index, Integer, LargeBinary, String, Table, Text
 
-from voisin.pool.schema import metadata
+from voisin.pool.database.schema import metadata
 
 
 class _Bytes(LargeBinary):

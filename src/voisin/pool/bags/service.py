@@ -27,12 +27,12 @@ from voisin.pool.bags.rebuilding import words_of
 from voisin.pool.bags.records import BagChanges, BagRecord, BagSnapshot
 from voisin.pool.bags.steps import BagSteps
 from voisin.pool.bags.store import BagStore
-from voisin.pool.book import Book
-from voisin.pool.course import params_of
-from voisin.pool.facts import Instant
-from voisin.pool.records import DealRecord
-from voisin.pool.tenure import Tenure
-from voisin.pool.uploads import ResultStore
+from voisin.pool.heart.book import Book
+from voisin.pool.heart.course import params_of
+from voisin.pool.heart.facts import Instant
+from voisin.pool.heart.records import DealRecord
+from voisin.pool.running.tenure import Tenure
+from voisin.pool.running.uploads import ResultStore
 from voisin.protocol.bag_api import BagStage
 from voisin.protocol.bag_wire import BagFromPool, BagOver
 from voisin.protocol.eip712 import Domain

@@ -18,7 +18,7 @@ from voisin.pool.bags.leaves import Closing, closing_of
 from voisin.pool.bags.ledger import BagLedger
 from voisin.pool.bags.records import BagRecord
 from voisin.pool.bags.store import BagStore
-from voisin.pool.uploads import ResultStore
+from voisin.pool.running.uploads import ResultStore
 from voisin.protocol.bag_settlement import PostedBag
 from voisin.protocol.events import BagSettled, LeafAnswered
 from voisin.protocol.ids import DealId, from_hex, task_id

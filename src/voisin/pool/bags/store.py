@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from voisin.pool.bags import schema
 from voisin.pool.bags.records import BagChanges, BagRecord, BagSnapshot, EndedTask, Vote
-from voisin.pool.claims import Lease, fence
-from voisin.pool.database import RECORDS
-from voisin.pool.records import DealRecord
-from voisin.pool.schema import deals
+from voisin.pool.database.claims import Lease, fence
+from voisin.pool.database.opening import RECORDS
+from voisin.pool.database.schema import deals
+from voisin.pool.heart.records import DealRecord
 from voisin.protocol.bag_api import BagStage
 from voisin.protocol.bag_settlement import Dissent, PostedBag, pack_agreed, pack_others
 from voisin.protocol.ids import Address, DealId, Hash32, TaskId, as_address, from_hex, task_id, to_hex

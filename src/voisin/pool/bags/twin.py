@@ -17,8 +17,8 @@ from voisin.errors import RevertError
 from voisin.pool.bags.facts import BagChainFact
 from voisin.pool.bags.leaves import Closing
 from voisin.pool.bags.ledger import fact_of
-from voisin.pool.records import DealRecord
-from voisin.pool.twin import TWIN_DOMAIN
+from voisin.pool.chain.twin import TWIN_DOMAIN
+from voisin.pool.heart.records import DealRecord
 from voisin.protocol.bag_settlement import MAX_WORKERS, PostedBag, bag_hash, contribution_digest, leaf_hash, unpack_payouts, window_of
 from voisin.protocol.events import BagClaimed, BagEvent, BagPosted, BagSettled, BagSlashed, LeafAnswered, LeafDemanded
 from voisin.protocol.ids import ZERO_HASH, Address, DealId, Hash32, from_hex, task_id

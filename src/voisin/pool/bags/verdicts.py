@@ -13,7 +13,7 @@ from voisin.pool.bags.facts import Archive, ArchivesChecked, Shown
 from voisin.pool.bags.mail import Mail
 from voisin.pool.bags.records import EndedTask
 from voisin.pool.bags.votes import is_still_agreed
-from voisin.pool.facts import Instant
+from voisin.pool.heart.facts import Instant
 from voisin.pool.settings import PoolSettings
 from voisin.protocol.bag_settlement import Dissent, dissents_in_order, in_order
 from voisin.protocol.bag_wire import ShownDigest

@@ -11,7 +11,7 @@ from voisin.pool.bags.book import Bag, OpenTask
 from voisin.pool.bags.closing import why_stuck
 from voisin.pool.bags.records import BagRecord, EndedTask
 from voisin.pool.bags.service import BagService
-from voisin.pool.records import DealRecord, Outcome, Phase, ReplicaRecord, TaskFile, TaskRecord
+from voisin.pool.heart.records import DealRecord, Outcome, Phase, ReplicaRecord, TaskFile, TaskRecord
 from voisin.protocol.api import PoolTaskView, ReplicaView
 from voisin.protocol.bag_api import BagResult, BagStage, BagView
 from voisin.protocol.bag_settlement import unpack_payouts

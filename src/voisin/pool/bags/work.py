@@ -13,8 +13,8 @@ from voisin.pool.bags.facts import Contributed, Holding, TasksGivenUp
 from voisin.pool.bags.mail import Mail
 from voisin.pool.bags.records import Vote
 from voisin.pool.bags.verdicts import DECIDED, STRIKES_MAX, end_badly, silence
-from voisin.pool.crew import BLAMELESS, FOR_GOOD, WORLDLY
-from voisin.pool.facts import Instant
+from voisin.pool.heart.crew import BLAMELESS, FOR_GOOD, WORLDLY
+from voisin.pool.heart.facts import Instant
 from voisin.pool.settings import PoolSettings
 from voisin.protocol.bag_settlement import MAX_VOTES
 from voisin.protocol.bag_wire import Contribution

@@ -25,9 +25,9 @@ from voisin.pool.bags.facts import (
 from voisin.pool.bags.leaves import Closing, closing_of
 from voisin.pool.bags.machine import BagMachine
 from voisin.pool.bags.records import BagChanges, BagRecord, BagSnapshot, EndedTask, Vote
-from voisin.pool.facts import CaughtUp, Instant, Ticked, WorkerJoined, WorkerLeft
-from voisin.pool.machine import PoolMachine
-from voisin.pool.records import DealRecord
+from voisin.pool.heart.facts import CaughtUp, Instant, Ticked, WorkerJoined, WorkerLeft
+from voisin.pool.heart.machine import PoolMachine
+from voisin.pool.heart.records import DealRecord
 from voisin.pool.settings import PoolSettings
 from voisin.protocol.bag_settlement import PostedBag
 from voisin.protocol.bag_wire import Contribution, ShownDigest

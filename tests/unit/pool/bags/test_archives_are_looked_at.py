@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from voisin.pool import uploads
 from voisin.pool.bags.archives import check_archives
 from voisin.pool.bags.facts import Archive
+from voisin.pool.running import uploads
+from voisin.pool.running.uploads import Stored, TwinResults
 from voisin.pool.settings import PoolSettings
-from voisin.pool.uploads import Stored, TwinResults
 from voisin.protocol.archive import open_archive, pack_files
 from voisin.protocol.cid import Cid, digest_of
 from voisin.protocol.ids import Hash32, to_hex

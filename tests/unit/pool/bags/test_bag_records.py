@@ -10,10 +10,10 @@ import pytest
 from tests.support.bag_stage import POOL
 from tests.unit.pool.bags.conftest import DEAL, Scene, wallet
 from voisin.pool.bags.records import BagChanges, BagRecord
-from voisin.pool.claims import Lease
-from voisin.pool.memory import MemoryStore
-from voisin.pool.store import PoolStore, open_store
-from voisin.pool.twin import TWIN_DOMAIN
+from voisin.pool.chain.twin import TWIN_DOMAIN
+from voisin.pool.database.claims import Lease
+from voisin.pool.database.memory import MemoryStore
+from voisin.pool.database.store import PoolStore, open_store
 from voisin.protocol.ids import task_id
 
 pytestmark = pytest.mark.anyio

@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.bag_stage import PRICE, BagStage, join, until
 from voisin.errors import RevertError
-from voisin.pool.views import bag_view, deal_views, task_file, task_view
+from voisin.pool.wire.views import bag_view, deal_views, task_file, task_view
 from voisin.protocol.bag_api import BagView, decode_leaves
 from voisin.protocol.bag_settlement import is_trusted
 from voisin.protocol.cid import cid_from_digest

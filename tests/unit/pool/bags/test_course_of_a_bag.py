@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.pool.bags.conftest import DEAL, Scene, digest_of, wallet, words
 from voisin.pool.bags.facts import BagStep
-from voisin.pool.facts import WorkerJoined
+from voisin.pool.heart.facts import WorkerJoined
 from voisin.protocol.bag_api import BagStage
 from voisin.protocol.bag_settlement import is_trusted
 from voisin.protocol.events import BagClaimed, BagSettled, BagSlashed, LeafAnswered, LeafDemanded

@@ -10,7 +10,7 @@ from tests.unit.pool.bags.conftest import DEAL, Scene
 from voisin.pool.bags.memory import MemoryBagStore
 from voisin.pool.bags.news import MAX_RECENT, BagNews
 from voisin.pool.bags.records import BagChanges, BagRecord, EndedTask
-from voisin.pool.claims import Lease
+from voisin.pool.database.claims import Lease
 from voisin.protocol.bag_api import BagStage
 from voisin.protocol.bag_settlement import NO_RESULT
 from voisin.protocol.ids import DealId, Hash32

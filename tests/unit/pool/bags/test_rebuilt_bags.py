@@ -10,10 +10,10 @@ import pytest
 
 from tests.support.bag_stage import POOL, SCHEDULER, BagStage, join, until
 from voisin.pool import PoolSettings
-from voisin.pool.memory import MemoryStore
+from voisin.pool.chain.twin import TWIN_DOMAIN
+from voisin.pool.database.memory import MemoryStore
+from voisin.pool.database.store import PoolStore, open_store
 from voisin.pool.rebuilding import Rebuilt, Sources, rebuild
-from voisin.pool.store import PoolStore, open_store
-from voisin.pool.twin import TWIN_DOMAIN
 from voisin.protocol.bag_api import BagStage as Stage
 from voisin.protocol.cid import cid_from_digest
 from voisin.protocol.ids import DealId, from_hex

@@ -11,10 +11,10 @@ from tests.support.bag_stage import BagStage, bag_deal, join, until
 from voisin.pool.bags.book import Bag, BagBook, OpenTask
 from voisin.pool.bags.caution import Caution
 from voisin.pool.bags.records import BagRecord
-from voisin.pool.book import Book, DealState
-from voisin.pool.course import params_of
-from voisin.pool.facts import Instant
-from voisin.pool.records import DealRecord
+from voisin.pool.heart.book import Book, DealState
+from voisin.pool.heart.course import params_of
+from voisin.pool.heart.facts import Instant
+from voisin.pool.heart.records import DealRecord
 from voisin.pool.settings import PoolSettings
 from voisin.protocol.bag_api import decode_leaves
 from voisin.protocol.cid import cid_from_digest
