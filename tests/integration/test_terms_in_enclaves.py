@@ -17,8 +17,12 @@ from voisin.client.services import Service
 from voisin.client.vault import VaultDesk
 from voisin.client.vault_terms import TermsDesk
 from voisin.errors import InputError, StateError
+from voisin.protocol.archive import open_archive
 from voisin.protocol.cid import Cid
 from voisin.protocol.data_terms import Review
+from voisin.protocol.ids import Address
+from voisin.protocol.release_rules import FileRule, NumbersRule, ReleaseRule
+from voisin.protocol.sealed_result import is_held_result, open_held_result
 from voisin.units import NRLC
 from voisin.worker.vocabulary import Failed
 
@@ -96,3 +100,28 @@ async def test_a_result_that_the_owner_reviews_is_read_once_it_is_released(tmp_p
         assert result.files[f"in-{order.dataset}"] == FITS
         assert ".salt" not in result.files
         assert FITS not in await rig.parts.storage.get_bytes(Cid(view.result), max_bytes=1 << 20)
+
+
+async def test_a_rule_of_the_owner_releases_what_fits_and_holds_the_rest(tmp_path: Path) -> None:
+    """Two datasets under the same rule, numbers alone: one holds a number, the other words."""
+
+    def numbers(entry: Address) -> ReleaseRule:
+        logs = [FileRule(path=name, max_bytes=10_000) for name in ("environment.txt", "arguments.txt")]
+        return ReleaseRule(files=(*logs, FileRule(path=f"in-{entry}", max_bytes=20, numbers=NumbersRule(max_count=2))))
+
+    async with open_enclave_rig(tmp_path) as rig, rig.worker(), Service("vault", rig.vault_url) as service:
+        storage, results = rig.parts.storage, {}
+        for content in (b"41 37", FITS):
+            order = await rig.protected(content, rule=numbers)
+            (task,) = await rig.deal("witness", dataset=order)
+            view = await rig.ended(task)
+            results[content] = (order, task, await storage.get_bytes(Cid(view.result), max_bytes=1 << 20))
+        passed, held = results[b"41 37"], results[FITS]
+        assert open_archive(passed[2]).read(f"in-{passed[0].dataset}") == b"41 37"
+        assert is_held_result(held[2])
+        desk = TermsDesk(VaultDesk(service, time.time), rig.parts.rig.chain.domain)
+        key = await desk.result_key(rig.parts.rig.app_owner, held[1])
+        assert open_archive(open_held_result(held[2], key)).read(f"in-{held[0].dataset}") == FITS
+        with pytest.raises(StateError, match="waits for its release"):
+            await desk.result_key(rig.requester, held[1])
+        assert in_files(Wanted({"content": FITS}), [tmp_path]) == []

@@ -29,13 +29,14 @@ from voisin.protocol.api import PoolTaskView
 from voisin.protocol.archive import ResultArchive, open_archive
 from voisin.protocol.cid import Cid, digest_of
 from voisin.protocol.consent import VaultId, give_consent
-from voisin.protocol.data_terms import DataTerms, EnclaveLevel, Keeper
+from voisin.protocol.data_terms import DataTerms, EnclaveLevel, Keeper, Review
 from voisin.protocol.datasets import encrypt_dataset, new_dataset_key
 from voisin.protocol.eip712 import sign_order
 from voisin.protocol.events import EntryTransferred, OrdersMatched
 from voisin.protocol.ids import ZERO_ADDRESS, Address, DealId, Hash32, TaskId, task_id, to_hex
 from voisin.protocol.orders import AppOrder, DatasetOrder, RequestOrder, WorkerpoolOrder, no_dataset_order
 from voisin.protocol.records import DatasetInfo
+from voisin.protocol.release_rules import ReleaseRule
 from voisin.protocol.sealing import open_sealed
 from voisin.protocol.secrets import PUSH_ACT, RESULT_KEY, SecretKind, SecretRef, SecretValue, push_lines
 from voisin.protocol.signatures import KeySigner
@@ -115,7 +116,15 @@ class EnclaveRig:
         receipt = await rig.send(rig.app_owner, calls.create_dataset(rig.chain.dataset_registry, info))
         return next(each.event.entry for each in receipt.events if isinstance(each.event, EntryTransferred)), made
 
-    async def protected(self, content: bytes, *, others: Sequence[str] = (), threshold: int = 0, **conditions: Any) -> DatasetOrder:
+    async def protected(
+        self,
+        content: bytes,
+        *,
+        others: Sequence[str] = (),
+        threshold: int = 0,
+        rule: Callable[[Address], ReleaseRule] | None = None,
+        **conditions: Any,
+    ) -> DatasetOrder:
         """
         Put a dataset under terms of use, and its key into the vault, or into several that share it; answers the order.
 
@@ -123,6 +132,7 @@ class EnclaveRig:
             content: The dataset.
             others: Addresses of the other vaults.
             threshold: How many of all vaults give the key.
+            rule: Makes the rule of release for the dataset; None for none.
             conditions: What the terms say beside allowing simulated enclaves.
         """
         (entry, key), rig = await self.enter(content), self.parts.rig
@@ -132,6 +142,8 @@ class EnclaveRig:
             if others:
                 keepers = [Keeper(vault=(await desk.vault_id()).vault, url=url) for desk, url in zip(desks, urls, strict=True)]
                 conditions |= {"keepers": tuple(keepers), "threshold": threshold}
+            if rule is not None:
+                conditions |= {"review": Review.RULE, "release_rule": rule(entry)}
             self.made += 1
             nonce = Hash32(f"0x{self.made:064x}")
             terms = DataTerms(dataset=entry, nonce=nonce, min_enclave=EnclaveLevel.SIMULATED, **conditions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -102,7 +103,15 @@ _OPTIONS: dict[str, tuple[object, object]] = {
     "renewals": (Annotated[int | None, typer.Option(help="How often a subscriber may renew.", min=1, rich_help_panel=_PANEL)], None),
     "review": (
         Annotated[
-            str | None, typer.Option(metavar="WHO", help="owner or rule: results wait until they are released.", rich_help_panel=_PANEL)
+            str | None,
+            typer.Option(metavar="WHO", help="owner: results wait for you; rule: those that a rule does not pass.", rich_help_panel=_PANEL),
+        ],
+        None,
+    ),
+    "release_rule": (
+        Annotated[
+            Path | None,
+            typer.Option("--release-rule", metavar="FILE", help="The rule: what a result may be, TOML or JSON.", rich_help_panel=_PANEL),
         ],
         None,
     ),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from voisin.cli.show import counted, moment, pairs, short, table
 from voisin.protocol.data_terms import DataTerms, EnclaveLevel, Review
 from voisin.protocol.ids import ZERO_ADDRESS
+from voisin.protocol.release_rules import FileRule
 from voisin.units import NRLC, format_amount
 
 if TYPE_CHECKING:
@@ -103,6 +104,13 @@ def show_uses(out: Console, uses: list[DataUse]) -> None:
     out.print(f"{counted(len(uses), 'use')}, {format_amount(NRLC(sum(use.price for use in uses)))} for those that were done")
 
 
+def show_waiting(out: Console, uses: list[DataUse]) -> None:
+    """Show uses whose results wait for the owner, newest first."""
+    rows = [(moment(use.at), short(use.dataset), short(use.app), short(use.requester), use.purpose, use.task_id) for use in uses]
+    columns = ("when", "dataset", "app", "renter", "purpose", "task")
+    out.print(table("Results that wait", columns, rows) if rows else "no result waits")
+
+
 def use_line(use: DataUse) -> str:
     """Say a use in a line."""
     purpose = f", for {use.purpose!r}" if use.purpose else ""
@@ -142,6 +150,13 @@ def _words(granted: Granted) -> list[str]:
     return words if order.salt == terms.id else ["terms of another order"]
 
 
+def _passing(file: FileRule) -> str:
+    """Say in words what file of a result passes by itself."""
+    forms = {"JSON": file.json, "table": file.table, "numbers": file.numbers}
+    form = next((name for name, rule in forms.items() if rule is not None), "anything")
+    return f"{file.path} ({form}, at most {file.max_bytes} bytes)"
+
+
 def _times(terms: DataTerms) -> list[str]:
     words = [f"from {moment(terms.not_before)}"] if terms.not_before else []
     return words + ([f"until {moment(terms.until)}"] if terms.until else [])
@@ -160,5 +175,7 @@ def _extras(terms: DataTerms) -> list[str]:
         often = f", {paid.renewals} renewals" if paid.renewals else ""
         words.append(f"subscription: {format_amount(paid.price)} for {paid.period_s} s{often}")
     if terms.review is not Review.NONE:
-        words.append(f"results wait for the {terms.review.value}")
+        words.append("results wait for the owner")
+    if terms.release_rule is not None:
+        words[-1] = f"results wait for the owner, but for: {', '.join(map(_passing, terms.release_rule.files))}"
     return words

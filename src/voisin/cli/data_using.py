@@ -1,9 +1,10 @@
-"""Data that is rented: `data show | process | subscribe`, and what its owner sees of it: `data uses | release`."""
+"""Data that is rented: `data show | process | subscribe`, and what its owner sees of it: `data uses | waiting | release`."""
 
 from __future__ import annotations
 
 import csv
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -81,33 +82,61 @@ def uses(
     dataset: Annotated[
         str | None, typer.Argument(parser=address, metavar="[DATASET]", help="One dataset; all of the wallet unless given.")
     ] = None,
-    since: Annotated[str | None, typer.Option(metavar="TIME", help="From when on: 2026-12-31 (UTC).")] = None,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="From when on: 2026-12-31 (UTC), or 30d ago.")] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Write comma-separated values, for spreadsheets.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Go on, and tell of each new use until Ctrl-C.")] = False,
     count: Annotated[int | None, typer.Option(help="With --watch: stop after so many.", min=1)] = None,
 ) -> None:
     """List every use of the wallet's data: when, by which app, for whom, at what price, on what evidence."""
     from voisin.cli.data_shown import show_uses
-    from voisin.cli.reading import told
-    from voisin.client.data.conditions import read_time
-    from voisin.units import UnixSeconds
 
-    start = told(lambda text: str(read_time(text, UnixSeconds(0))))(since) if since else "0"
-
+    start = _start(since)
     if watch:
         _watch(session, dataset, count)
         return
-    found = session.with_wallet(lambda cloud: cloud.data.uses(dataset, since=int(start)))
+    found = session.with_wallet(lambda cloud: cloud.data.uses(dataset, since=start))
     if as_csv:
         _write_csv(found)
         return
     session.answer(found, lambda out: show_uses(out, found))
 
 
+def waiting(
+    session: Session,
+    dataset: Annotated[
+        str | None, typer.Argument(parser=address, metavar="[DATASET]", help="One dataset; all of the wallet unless given.")
+    ] = None,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="From when on: 2026-12-31 (UTC), or 30d ago.")] = None,
+) -> None:
+    """List results that wait for your release: look at one with `voisin task result`, then `voisin data release`."""
+    from voisin.cli.data_shown import show_waiting
+
+    start = _start(since)
+    found = session.with_wallet(lambda cloud: cloud.data.waiting(dataset, since=start))
+    session.answer(found, lambda out: show_waiting(out, found))
+
+
 def release(session: Session, task: Annotated[str, typer.Argument(parser=hash32, metavar="TASK", help="The task.")]) -> None:
     """Release a result that waits for it, as the owner of the data."""
     found = session.with_wallet(lambda cloud: cloud.data.release(task))
     session.answer(found, lambda out: out.print(f"the result of {found.task_id} may be read now", soft_wrap=True))
+
+
+def _start(since: str | None) -> int:
+    """Read from when on uses are wanted [Unix s]: a date, or a length of time before now."""
+    from voisin.cli.reading import told
+    from voisin.client.data.conditions import read_span, read_time
+    from voisin.errors import InputError
+    from voisin.units import UnixSeconds
+
+    def read(text: str) -> int:
+        """Read either."""
+        try:
+            return max(int(time.time()) - read_span(text), 0)
+        except InputError:
+            return read_time(text, UnixSeconds(0))
+
+    return told(read)(since) if since else 0
 
 
 def _agree(session: Session, datasets: list[str], app: str, args: list[str], terms: RunTerms) -> None:
@@ -202,4 +231,5 @@ def add_to(app: typer.Typer) -> None:
     command(app, "process", example='voisin data process 0x… statistics.wasm mean age --purpose "research"')(process)
     command(app, "subscribe", example="voisin data subscribe 0x… --periods 2")(subscribe)
     command(app, "uses", example="voisin data uses --csv")(uses)
+    command(app, "waiting", example="voisin data waiting")(waiting)
     command(app, "release", example="voisin data release 0x…")(release)

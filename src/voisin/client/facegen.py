@@ -38,7 +38,7 @@ DATA_FACES = {
         "DataFace",
         (
             *("protect", "grant", "admit", "revoke", "revoke_all", "shut_out", "granted", "process", "process_all"),
-            *("subscribe", "transfer", "show", "owned", "uses", "release", "result_key"),
+            *("subscribe", "transfer", "show", "owned", "uses", "waiting", "release", "result_key"),
         ),
     ),
 }

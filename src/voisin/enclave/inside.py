@@ -22,7 +22,7 @@ import anyio.to_thread
 from voisin.enclave.desk import Desk
 from voisin.enclave.noise import BAD_ANSWERS, make_private
 from voisin.enclave.shares import join_shares
-from voisin.enclave.terms import FAILED, TOO_LARGE, Rules, require_app, rules_of
+from voisin.enclave.terms import FAILED, TOO_LARGE, Rules, after_review, require_app, rules_of
 from voisin.enclave.words import Finished, Order, Program, Refused
 from voisin.errors import InputError, TrustError, UnavailableError, VoisinError
 from voisin.protocol.archive import open_archive
@@ -114,6 +114,7 @@ async def carry_out(
         )
         if isinstance(packed, Refused):
             return packed
+        opened = await anyio.to_thread.run_sync(after_review, opened, rules, desk.archive)
         await anyio.to_thread.run_sync(_seal, desk, opened, order)
         size = desk.result.stat().st_size
     except InputError as error:

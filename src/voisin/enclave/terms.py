@@ -11,14 +11,17 @@ Source: `voisin.protocol.data_use`, which the vault and clients judge by, too.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from msgspec.structs import replace
 
 from voisin.enclave.words import Order
 from voisin.errors import TrustError
+from voisin.protocol.archive import ResultArchive, open_archive
 from voisin.protocol.data_terms import DataTerms, EnclaveLevel
 from voisin.protocol.data_use import INSIDE, Condition, Use, broken_conditions
 from voisin.protocol.ids import as_address, as_hash32
+from voisin.protocol.release_rules import ReleaseRule, why_held
 from voisin.protocol.results import GuestFailure
 from voisin.protocol.sessions import TaskSecrets
 
@@ -47,15 +50,29 @@ class Rules:
         is_bound: Whether any data has terms: then nothing of the run is told but its result.
         max_output_bytes: Most that may leave [bytes]; 0 for what the task allows.
         query_micro: Epsilon that answers may reveal [1e-6]; 0 for plain answers.
+        release: Which results go to their reader although the owner does not look; None for none of those that wait.
     """
 
     is_bound: bool = False
     max_output_bytes: int = 0
     query_micro: int = 0
+    release: ReleaseRule | None = None
 
     def is_too_large(self, size_bytes: int) -> bool:
         """Tell whether something is larger than what may leave."""
         return bool(self.max_output_bytes) and size_bytes > self.max_output_bytes
+
+    def lets_pass(self, result: ResultArchive) -> bool:
+        """Tell whether the owner's rule releases a result. A failure says no more than that, and would tell the owner nothing."""
+        return self.release is not None and (result.failure() is not None or not why_held(self.release, result))
+
+
+def after_review(opened: TaskSecrets, rules: Rules, archive: Path) -> TaskSecrets:
+    """Give the secrets with which a result is sealed: without the key under which it would wait, where the owner's rule releases it."""
+    if not opened.hold_key or rules.release is None:
+        return opened
+    with archive.open("rb") as file:
+        return replace(opened, hold_key="") if rules.lets_pass(open_archive(file)) else opened
 
 
 def rules_of(opened: TaskSecrets, order: Order, level: EnclaveLevel) -> tuple[Rules, TaskSecrets]:
@@ -70,6 +87,8 @@ def rules_of(opened: TaskSecrets, order: Order, level: EnclaveLevel) -> tuple[Ru
     """
     found = [] if opened.terms is None else [opened.terms]
     reasons = [reason for terms in found for reason in _broken(terms, opened, order, dataset=order.dataset, level=level)]
+    if opened.hold_key and order.has_callback:
+        reasons.append("the result waits for a release, and a callback would tell it at once")
     if reasons:
         raise TrustError(f"the data's terms of use refuse it: {'; '.join(reasons)}")
     keys = dict(opened.bulk_keys)
@@ -80,7 +99,12 @@ def rules_of(opened: TaskSecrets, order: Order, level: EnclaveLevel) -> tuple[Ru
             found.append(terms)
     sizes = [terms.max_output_bytes for terms in found if terms.max_output_bytes]
     budgets = [terms.privacy.query_micro for terms in found if terms.privacy is not None]
-    rules = Rules(is_bound=bool(found), max_output_bytes=min(sizes, default=0), query_micro=min(budgets, default=0))
+    rules = Rules(
+        is_bound=bool(found),
+        max_output_bytes=min(sizes, default=0),
+        query_micro=min(budgets, default=0),
+        release=None if opened.terms is None else opened.terms.release_rule,
+    )
     return rules, replace(opened, bulk_keys=keys)
 
 

@@ -26,6 +26,7 @@ from voisin.protocol.codec import decode
 from voisin.protocol.data_schema import DataSchema
 from voisin.protocol.ids import ZERO_ADDRESS, ZERO_HASH, Address, Hash32, as_address, as_hash32, hash32_of
 from voisin.protocol.orders import DatasetOrder
+from voisin.protocol.release_rules import ReleaseRule
 from voisin.protocol.tags import needs_enclave
 from voisin.units import NRLC, UnixSeconds
 
@@ -138,6 +139,7 @@ class DataTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         privacy: What queries may reveal; None for apps that are trusted with the plain answer.
         subscription: What the gate asks a subscriber to pay; None for no subscription.
         review: Who releases results.
+        release_rule: Which results a rule releases, where it is a rule that does; without one, all wait for the owner.
         schema: What may be known of the content; None for nothing.
         keepers: The vaults that each keep a share of the key; empty where one vault keeps all of it.
         threshold: How many of them give the key together; 0 without any.
@@ -160,6 +162,7 @@ class DataTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     privacy: Privacy | None = None
     subscription: Subscription | None = None
     review: Review = Review.NONE
+    release_rule: ReleaseRule | None = None
     schema: DataSchema | None = None
     keepers: tuple[Keeper, ...] = ()
     threshold: int = 0
@@ -183,6 +186,8 @@ class DataTerms(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             raise InputError("the terms end before they begin", hint="give an end after the beginning")
         if self.subscription is not None and self.gate == ZERO_ADDRESS:
             raise InputError("a subscription is paid at a gate, and the terms name none", hint="deploy a gate, and name it")
+        if self.release_rule is not None and self.review is not Review.RULE:
+            raise InputError("a rule releases results that wait for a rule alone", hint="ask for a review by rule")
         self._check_keepers()
 
     def _check_keepers(self) -> None:
@@ -240,9 +245,15 @@ def require_commitment(terms: DataTerms, order: DatasetOrder) -> None:
 def _spelled(value: object) -> object:
     """Leave out what is at its default. The library's own `omit_defaults` goes by identity, which says nothing of texts."""
     if isinstance(value, msgspec.Struct):
-        fields = [(field.name, field.default, getattr(value, field.name)) for field in msgspec.structs.fields(value)]
-        return {name: _spelled(held) for name, default, held in fields if held != default}
+        fields = [(field, getattr(value, field.name)) for field in msgspec.structs.fields(value)]
+        return {field.encode_name: _spelled(held) for field, held in fields if held != _default(field)}
+    if isinstance(value, dict):
+        return {name: _spelled(held) for name, held in value.items()}
     return [_spelled(each) for each in value] if isinstance(value, tuple) else value
+
+
+def _default(field: msgspec.structs.FieldInfo) -> object:
+    return field.default_factory() if field.default_factory is not msgspec.NODEFAULT else field.default
 
 
 def _listed(name: str, values: Iterable[str]) -> tuple[str, ...]:

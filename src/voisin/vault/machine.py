@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from voisin.errors import InputError, StateError, TrustError
+from voisin.protocol.data_terms import Review
 from voisin.protocol.data_use import BEFORE_RELEASE, Use, broken_conditions
 from voisin.protocol.ids import ZERO_ADDRESS, Address, TaskId
 from voisin.protocol.params import parse_params
@@ -132,6 +133,8 @@ def _standing_reasons(entry: TermsEntry, deal: Deal, restored_at: UnixSeconds) -
         yield f"the owner revoked the order at {entry.revoked_at}"
     if deal.trust > 1:
         yield f"one enclave gets the key of a task, and the deal asks for a trust of {deal.trust}, which takes several"
+    if entry.terms.review is not Review.NONE and deal.callback != ZERO_ADDRESS:
+        yield "its results wait for a release, and the deal's callback would tell them at once"
     if restored_at and deal.start_time <= restored_at:
         yield f"the vault's records were restored at {restored_at}, and a task of a deal from before may have had its key"
     if restored_at and entry.pushed_at <= restored_at:

@@ -14,6 +14,7 @@ from voisin.client.data.offering import AllowedApp, GatePlan, Gates, make_order,
 from voisin.errors import InputError
 from voisin.protocol.data_terms import DataTerms, EnclaveLevel, Privacy, Review, Subscription, require_commitment
 from voisin.protocol.ids import ZERO_ADDRESS, Address, Hash32
+from voisin.protocol.release_rules import FileRule, ReleaseRule
 from voisin.protocol.tags import tag_names
 from voisin.units import NRLC, UnixSeconds
 
@@ -21,6 +22,7 @@ NOW = UnixSeconds(1_800_000_000)
 DATASET, TOKEN, GATE, ROSTER, ONE, TWO = (Address("0x" + f"{number}" * 40) for number in range(1, 7))
 APPS = (AllowedApp(Hash32("0x" + "aa" * 32), ONE), AllowedApp(Hash32("0x" + "bb" * 32), TWO))
 CODE = AllowedApp(Hash32("0x" + "cc" * 32), None)
+RULE = ReleaseRule(files=(FileRule(path="count.txt", max_bytes=10),))
 NONCE = Hash32("0x" + "09" * 32)
 
 
@@ -67,13 +69,13 @@ def test_all_conditions_are_read() -> None:
     found = read(
         price="0.5 RLC", uses=10, uses_per_renter=2, not_before=1, until="1d", apps=["app.wasm", Path("b.wasm")], pools=[ONE],
         requesters=[TWO], purposes=["research"], max_output="1MB", allow_network=True, enclave="simulated", epsilon=0.5,
-        epsilon_per_renter=5, review="rule", revocable=True,
+        epsilon_per_renter=5, release_rule=RULE, revocable=True,
     )  # fmt: skip
     assert found == Conditions(
         price=NRLC(500_000_000), uses=10, uses_per_renter=2, not_before=UnixSeconds(1), until=UnixSeconds(NOW + 86_400),
         apps=("app.wasm", Path("b.wasm")), pools=(ONE,), requesters=(TWO,), purposes=("research",), max_output_bytes=10**6,
         allow_network=True, min_enclave=EnclaveLevel.SIMULATED, privacy=Privacy(query_micro=500_000, renter_micro=5_000_000),
-        subscription=None, review=Review.RULE, is_revocable=True,
+        subscription=None, review=Review.RULE, release_rule=RULE, is_revocable=True,
     )  # fmt: skip
     assert read(subscription=7, period="30d", renewals=1).subscription == Subscription(price=NRLC(7), period_s=2_592_000, renewals=1)
 
@@ -93,6 +95,11 @@ def test_all_conditions_are_read() -> None:
         ({"epsilon": 1}, "two sides"),
         ({"epsilon": 0, "epsilon_per_renter": 1}, "not an epsilon"),
         ({"epsilon": 2, "epsilon_per_renter": 1}, "no smaller"),
+        ({"review": "rule"}, "needs a rule"),
+        ({"review": "owner", "release_rule": RULE}, "the review is 'owner'"),
+        ({"release_rule": {"files": []}}, "each once"),
+        ({"release_rule": {"file": []}}, "cannot be used"),
+        ({"release_rule": "nowhere.toml"}, "cannot be read"),
         ({"period": "1d"}, "belong to a subscription"),
         ({"subscription": 1}, "has a period"),
         ({"subscription": 1, "period": "soon"}, "length of time"),
@@ -158,3 +165,33 @@ def test_the_terms_say_the_same_to_vault_and_enclave() -> None:
     assert (terms.gate, terms.requesters, terms.pools) == (GATE, (), (ONE,))
     assert (terms.apps, terms.max_output_bytes, terms.uses) == (tuple(app.checksum for app in APPS), 1_000, 4)
     assert offer((), Gates(), requesters=[ONE])[0].requesters == (ONE,)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("rule.toml", '[[files]]\npath = "count.txt"\nmaxBytes = 10\n'),
+        ("rule.json", '{"files": [{"path": "count.txt", "maxBytes": 10}]}'),
+    ],
+)
+def test_a_rule_is_read_from_a_file(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    found = read(release_rule=tmp_path / name)
+    assert (found.review, found.release_rule) == (Review.RULE, RULE)
+
+
+@pytest.mark.parametrize(
+    ("name", "data"), [("rule.toml", b"= 3"), ("rule.json", b"{"), ("rule.toml", b"\xff"), ("rule.toml", b"#" * (2 << 20))]
+)
+def test_what_is_no_file_of_rules(tmp_path: Path, name: str, data: bytes) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(InputError, match=r"cannot be read|longer than"):
+        read(release_rule=tmp_path / name)
+
+
+def test_the_rule_of_the_how_to_is_one(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[3] / "docs" / "howto" / "rent-out-data.md").read_text()
+    (tmp_path / "rule.toml").write_text(text.partition("```toml\n# rule.toml")[2].partition("```")[0])
+    rule = read(release_rule=tmp_path / "rule.toml").release_rule
+    assert rule is not None
+    assert [file.path for file in rule.files] == ["answer.json", "groups.csv", "scores.txt"]

@@ -13,9 +13,10 @@ from tests.support.enclave_bench import APP, CONTENT, DATASET, READER, TASK, Enc
 from voisin.enclave.words import Refused
 from voisin.protocol.archive import open_archive
 from voisin.protocol.consent import VaultId
-from voisin.protocol.data_terms import EnclaveLevel, Privacy
+from voisin.protocol.data_terms import EnclaveLevel, Privacy, Review
 from voisin.protocol.ids import Hash32, as_address
-from voisin.protocol.sealed_result import open_held_result, open_sealed_result
+from voisin.protocol.release_rules import FileRule, NumbersRule, ReleaseRule
+from voisin.protocol.sealed_result import is_held_result, open_held_result, open_sealed_result
 from voisin.protocol.shamir import split_key
 from voisin.protocol.signatures import KeySigner
 from voisin.protocol.wire_words import MachineFailure, Stream
@@ -228,6 +229,48 @@ async def test_a_result_that_waits_is_readable_with_the_vaults_key_alone(tmp_pat
     archive.require_digest(done.digest)
     with pytest.raises(Exception, match="no sealed result"):
         open_sealed_result(held, READER.private, TASK)
+
+
+COUNTS = ReleaseRule(files=(FileRule(path="count.txt", max_bytes=10, numbers=NumbersRule(max_count=1)),))
+
+
+async def test_a_rule_of_the_owner_lets_a_result_go_to_its_reader(tmp_path: Path) -> None:
+    enclave, hold = bench(tmp_path), "0x" + "99" * 32
+    agreed = terms(review=Review.RULE, release_rule=COUNTS)
+    done = await enclave.finished(enclave.secrets(terms=agreed, beneficiary_key=READER.public, hold_key=hold))
+    archive = open_archive(open_sealed_result(enclave.desk.result.read_bytes(), READER.private, TASK))
+    archive.require_digest(done.digest)
+    assert (archive.read("count.txt"), done.is_sealed) == (str(len(CONTENT)).encode(), True)
+
+
+async def test_what_the_rule_does_not_let_pass_waits(tmp_path: Path) -> None:
+    async def smuggles(_job: Job) -> Mapping[str, bytes]:
+        return {"count.txt": b"1", "names.txt": CONTENT[:10]}
+
+    for number, (guest, rule) in enumerate(((smuggles, COUNTS), (counts, None))):
+        enclave, hold = bench(tmp_path / str(number), guest), "0x" + "99" * 32
+        enclave.folder.mkdir()
+        agreed = terms(review=Review.RULE, release_rule=rule)
+        await enclave.finished(enclave.secrets(terms=agreed, beneficiary_key=READER.public, hold_key=hold))
+        held = enclave.desk.result.read_bytes()
+        assert is_held_result(held)
+        assert "count.txt" in open_archive(open_held_result(held, bytes.fromhex(hold[2:]))).sizes
+
+
+async def test_that_an_app_failed_is_told_by_a_rule_and_kept_for_an_owner(tmp_path: Path) -> None:
+    hold = "0x" + "99" * 32
+    for agreed, is_held in ((terms(review=Review.RULE, release_rule=COUNTS), False), (terms(review=Review.OWNER), True)):
+        enclave = bench(tmp_path / agreed.review, talks(cause=Cause.TRAP))
+        enclave.folder.mkdir()
+        done = await enclave.finished(enclave.secrets(terms=agreed, hold_key=hold))
+        assert (done.cause, is_held_result(enclave.desk.result.read_bytes())) == ("app-failed", is_held)
+
+
+async def test_a_result_that_waits_goes_to_no_callback(tmp_path: Path) -> None:
+    enclave = bench(tmp_path)
+    refused = await enclave.do(enclave.secrets(terms=terms(review=Review.OWNER), hold_key="0x" + "99" * 32), has_callback=True)
+    assert isinstance(refused, Refused)
+    assert "a callback would tell it" in refused.detail
 
 
 async def test_listed_data_whose_terms_refuse_is_left_out(tmp_path: Path) -> None:

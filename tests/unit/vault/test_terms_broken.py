@@ -84,6 +84,7 @@ ROWS = {
     ),
     "no purpose": Row({"purposes": ("research",)}, "signed no purpose", kept={"params": DealParams(voisin_purpose="research")}),
     "played enclave": Row({"min_enclave": EnclaveLevel.HARDWARE}, "the enclave is simulated"),
+    "told by a callback": Row({"review": Review.OWNER}, "callback would tell", broken={"callback": OTHER}),
     "several enclaves": Row({}, "one enclave gets the key", broken={"trust": 2}),
 }
 NEVER_KEPT = {"played enclave"}

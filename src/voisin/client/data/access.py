@@ -32,6 +32,7 @@ from voisin.protocol.data_terms import DataTerms
 from voisin.protocol.eip712 import Operation, sign_order
 from voisin.protocol.ids import ZERO_ADDRESS, Address, Hash32, OrderHash, to_hex
 from voisin.protocol.orders import DatasetOrder, OrderKind
+from voisin.protocol.release_rules import ReleaseRule
 from voisin.protocol.vault_terms import TermsEntry
 from voisin.units import UnixSeconds
 
@@ -98,8 +99,9 @@ class Access:
             TrustError: The vault has another key of it.
         """
         await require_owner(self._links, dataset, self._owner.address)
-        apps = tuple([await self._app(app) for app in read_conditions(given, now=now).apps])
-        wish = _wish(given, apps, schema)
+        asked = read_conditions(given, now=now)
+        apps = tuple([await self._app(app) for app in asked.apps])
+        wish = _wish(given, apps, schema, asked.release_rule)
         note = self._diary.offers(dataset).get(wish)
         if note is not None and note.order_hash is not None:
             found = next((each for each in await self.granted(dataset) if each.order_hash == note.order_hash), None)
@@ -241,10 +243,11 @@ def _granted(found: PublishedDatasetOrder, entry: TermsEntry | None) -> Granted:
     )
 
 
-def _wish(given: DataConditions, apps: tuple[AllowedApp, ...], schema: DataSchema | None) -> str:
-    """Tell an offer from others by what was asked for, as it was spelled: `30d` is the same wish tomorrow."""
-    spelled = sorted((name, str(value)) for name, value in given.items())
-    return hashlib.sha256(encode((spelled, [app.checksum for app in apps], schema))).hexdigest()
+def _wish(given: DataConditions, apps: tuple[AllowedApp, ...], schema: DataSchema | None, rule: ReleaseRule | None) -> str:
+    """Tell an offer by what was asked for, as it was spelled: `30d` is the same wish tomorrow. Of a rule, what its file says counts."""
+    spelled = sorted((name, str(value)) for name, value in given.items() if name != "release_rule")
+    said = (spelled, [app.checksum for app in apps], schema)
+    return hashlib.sha256(encode(said if rule is None else (*said, rule))).hexdigest()
 
 
 def _is_code(checksum: Hash32) -> bool:

@@ -14,9 +14,11 @@ from difflib import get_close_matches
 from enum import StrEnum
 from typing import Final, TypedDict, TypeVar
 
+from voisin.client.data.rule_files import RuleLike, read_release_rule
 from voisin.errors import InputError
 from voisin.protocol.data_terms import EnclaveLevel, Privacy, Review, Subscription
 from voisin.protocol.ids import Address, as_address
+from voisin.protocol.release_rules import ReleaseRule
 from voisin.units import NRLC, UnixSeconds, parse_amount
 
 TimeLike = int | str | datetime
@@ -59,7 +61,8 @@ class DataConditions(TypedDict, total=False):
         subscription: Price of a period, beside the price of each use; who does not subscribe does not use.
         period: Length of a period, for example `30d`.
         renewals: How often a subscriber may renew; any number unless given.
-        review: `owner` or `rule`: results wait until they are released.
+        review: `owner`: results wait until they are released; `rule`: those wait that a rule does not release.
+        release_rule: Which results a rule releases: a `ReleaseRule`, a mapping, or the path of a file.
         revocable: Whether single renters can be shut out without cancelling the order.
     """
 
@@ -81,6 +84,7 @@ class DataConditions(TypedDict, total=False):
     period: str
     renewals: int
     review: str
+    release_rule: RuleLike
     revocable: bool
 
 
@@ -103,6 +107,7 @@ class Conditions:
     privacy: Privacy | None
     subscription: Subscription | None
     review: Review
+    release_rule: ReleaseRule | None
     is_revocable: bool
 
     @property
@@ -143,7 +148,8 @@ def read_conditions(given: DataConditions, *, now: UnixSeconds) -> Conditions:
         min_enclave=_word(EnclaveLevel, "enclave", given.get("enclave", EnclaveLevel.HARDWARE)),
         privacy=_privacy(given),
         subscription=_subscription(given),
-        review=_word(Review, "review", given.get("review", Review.NONE)),
+        review=_review(given),
+        release_rule=read_release_rule(given["release_rule"]) if "release_rule" in given else None,
         is_revocable=given.get("revocable", False),
     )
     if found.until and found.until <= now:
@@ -231,6 +237,17 @@ def _subscription(given: DataConditions) -> Subscription | None:
         period_s=read_span(given["period"]),
         renewals=_whole("renewals", given.get("renewals", 0), 0),
     )
+
+
+def _review(given: DataConditions) -> Review:
+    has_rule = "release_rule" in given
+    review = _word(Review, "review", given.get("review", Review.RULE if has_rule else Review.NONE))
+    if (review is Review.RULE) is not has_rule:
+        words = (
+            "a review by rule needs a rule" if review is Review.RULE else f"there is a rule of release, and the review is {review.value!r}"
+        )
+        raise InputError(words, hint="give both: a review by rule, and the rule of release")
+    return review
 
 
 def _money(given: int | str) -> NRLC:

@@ -23,6 +23,7 @@ from voisin.client.data.access import Access, Granted
 from voisin.client.data.conditions import DataConditions, TimeLike, read_time
 from voisin.client.data.drafts import DATA_FOLDER, Diary, open_key
 from voisin.client.data.protecting import ECOSYSTEM, VOISIN, Protector, Wrapping, require_owner
+from voisin.client.data.reviews import results_that_wait
 from voisin.client.data.steps import Step, Tell, Told, silent
 from voisin.client.data.vaults import require_vault, terms_desk
 from voisin.client.links import Links
@@ -365,6 +366,19 @@ class AsyncData:
         desk = terms_desk(self._links)
         found = [use for entry in entries async for use in desk.uses(me.signer, entry, since=since)]
         return sorted(found, key=lambda use: (use.at, use.id), reverse=True)
+
+    async def waiting(self, dataset: str | None = None, *, since: int = 0) -> list[DataUse]:
+        """
+        List the uses whose results wait for the wallet's release, newest first; look at one with `AsyncCloud.deal`, as ever.
+
+        Args:
+            dataset: As in `uses`.
+            since: As in `uses`.
+
+        Raises:
+            TrustError: The wallet does not own it.
+        """
+        return await results_that_wait(self._links, await self.uses(dataset, since=since))
 
     async def watch_uses(self, dataset: str | None = None) -> AsyncGenerator[DataUse, None]:
         """

@@ -242,6 +242,19 @@ class DataFace(Face[AsyncData]):
         """
         return self._wait(self._inner.uses, dataset, since=since)
 
+    def waiting(self, dataset: str | None = None, *, since: int = 0) -> list[DataUse]:
+        """
+        List the uses whose results wait for the wallet's release, newest first; look at one with `AsyncCloud.deal`, as ever.
+
+        Args:
+            dataset: As in `uses`.
+            since: As in `uses`.
+
+        Raises:
+            TrustError: The wallet does not own it.
+        """
+        return self._wait(self._inner.waiting, dataset, since=since)
+
     def release(self, task_id: str) -> HeldResult:
         """
         Release a result that waits for it, as the dataset's owner.

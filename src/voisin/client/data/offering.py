@@ -110,6 +110,7 @@ def make_terms(
         privacy=conditions.privacy,
         subscription=conditions.subscription,
         review=conditions.review,
+        release_rule=conditions.release_rule,
         schema=schema,
     )
 
