@@ -191,7 +191,7 @@ def test_what_is_no_file_of_rules(tmp_path: Path, name: str, data: bytes) -> Non
 
 def test_the_rule_of_the_how_to_is_one(tmp_path: Path) -> None:
     text = (Path(__file__).parents[3] / "docs" / "howto" / "rent-out-data.md").read_text()
-    (tmp_path / "rule.toml").write_text(text.partition("```toml\n# rule.toml")[2].partition("```")[0])
+    (tmp_path / "rule.toml").write_text("#" + text.partition("```toml\n# rule.toml")[2].partition("```")[0])
     rule = read(release_rule=tmp_path / "rule.toml").release_rule
     assert rule is not None
     assert [file.path for file in rule.files] == ["answer.json", "groups.csv", "scores.txt"]
