@@ -21,14 +21,16 @@ REPORTS = Path("/sys/kernel/config/tsm/report")
 def run(
     session: Session,
     simulated: Annotated[bool, typer.Option("--simulated", help="Only play an enclave, for development: it hides nothing.")] = False,
-    listen: Annotated[str, typer.Option(metavar="ADDRESS", help="unix:PATH or vsock:PORT; standard input and output unless given.")] = "",
+    listen: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="unix:PATH, vsock:PORT or tcp:HOST:PORT; standard input and output unless given.")
+    ] = "",
     slots: Annotated[int, typer.Option(help="Enclaves at a time, with --listen.", min=1, max=1_024)] = 1,
     report_folder: FolderOption = REPORTS,
 ) -> None:
     """Be the enclave of a worker: one task over standard input and output, or one for each connection."""
     from voisin.enclave.program import EnclaveSettings, be_enclave
 
-    settings = EnclaveSettings(is_simulated=simulated, report_folder=report_folder)
+    settings = EnclaveSettings(is_simulated=simulated, report_folder=report_folder, slots=slots)
     if simulated:
         session.err.print("SIMULATED: this enclave hides nothing from whoever runs this machine")
     if not listen:
@@ -41,7 +43,7 @@ def _listen(session: Session, arguments: tuple[str, ...], address: str, slots: i
     import signal
     from types import FrameType
 
-    from voisin.enclave.listening import open_listener, serve
+    from voisin.enclave.listening import open_listener, serve, where_it_listens
 
     listener = open_listener(address)
 
@@ -49,9 +51,10 @@ def _listen(session: Session, arguments: tuple[str, ...], address: str, slots: i
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)
-    session.answer({"address": address}, lambda out: out.print(f"ready: {address}; Ctrl-C stops"))
-    sys.stdout.flush()
+    place = where_it_listens(listener, address)
     try:
+        session.answer({"address": place}, lambda out: out.print(f"ready: {place}; Ctrl-C stops", soft_wrap=True))
+        sys.stdout.flush()
         serve(listener, (sys.executable, "-I", "-m", "voisin.enclave", *arguments), slots=slots)
     except KeyboardInterrupt:
         session.err.print("stopped")

@@ -11,7 +11,7 @@ from rich.text import Text
 from voisin.units import NRLC_PER_RLC, RLC_DECIMALS
 
 WEI_PER_COIN = 10**18
-SIMULATED_WORDS = "simulated: it hides nothing from whoever runs the worker"
+SIMULATED_WORDS = "SIMULATED: it hides nothing from whoever runs the worker"
 
 
 def short(name: str) -> str:

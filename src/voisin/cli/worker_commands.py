@@ -40,6 +40,17 @@ def join(
         str, typer.Option(metavar="ADDRESS", help="The market's hub. Without it stakes are never deposited by themselves.")
     ] = "",
     index: Annotated[str, typer.Option(metavar="URL", help="Index that knows where workerpools answer; the network's unless given.")] = "",
+    enclave: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Where `voisin enclave run --listen` listens: unix:PATH, vsock:CID:PORT or tcp:HOST:PORT; tasks with secrets run there.",
+        ),
+    ] = "",
+    allow_simulated: Annotated[
+        bool,
+        typer.Option("--allow-simulated", help="The enclave may be simulated (without --enclave: one of this machine): it hides nothing."),
+    ] = False,
     detach: Annotated[bool, typer.Option("--detach", help="Go on in the background once the pool has let the worker in.")] = False,
 ) -> None:
     """Let this machine work for a pool until Ctrl-C. The wallet, made if there is none, signs and is paid into its account."""
@@ -57,6 +68,8 @@ def join(
         node=node,
         hub=hub,
         index=index,
+        enclave=enclave,
+        allow_simulated=allow_simulated,
         is_detached=detach,
     )
     join_pool(session, request)

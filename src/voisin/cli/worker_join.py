@@ -27,6 +27,8 @@ from voisin.protocol.signatures import KeySigner
 from voisin.service.logs import configure_logs
 from voisin.units import NRLC, NRLC_PER_RLC
 from voisin.worker import Connected, Disconnected, News, WorkerSettings, run_worker
+from voisin.worker.enclave.distant import find_enclaves
+from voisin.worker.enclave.reaching import read_place
 from voisin.worker.life.joining import Joined, ask_pool, check_funds, check_sandbox, find_pool, is_same_market, load_joined, save_joined
 from voisin.worker.life.owner import is_running
 
@@ -50,6 +52,8 @@ class JoinRequest:
         node: The chain's node.
         hub: The hub that is expected.
         index: The index that knows where pools are.
+        enclave: Where an enclave listens.
+        allow_simulated: Whether enclaves may be simulated.
         is_detached: Whether it goes on in the background.
     """
 
@@ -62,6 +66,8 @@ class JoinRequest:
     node: str
     hub: str
     index: str
+    enclave: str
+    allow_simulated: bool
     is_detached: bool
 
 
@@ -114,6 +120,8 @@ def _changed(known: Joined, request: JoinRequest) -> Joined:
         "rpc_url": request.node,
         "hub": as_address(request.hub) if request.hub else "",
         "is_hub_known": bool(request.hub),
+        "enclave": request.enclave,
+        "allow_simulated": request.allow_simulated,
     }
     return msgspec.structs.replace(known, **{field: value for field, value in said.items() if value})
 
@@ -145,6 +153,8 @@ async def _find(session: Session, request: JoinRequest, wallet: Path) -> tuple[J
         memory_bytes=request.memory_bytes or 2048 << 20,
         disk_bytes=request.disk_bytes or 10240 << 20,
         storage_url=view.storage_url,
+        enclave=request.enclave,
+        allow_simulated=request.allow_simulated,
     )
     return joined, view.faucet_url
 
@@ -163,8 +173,10 @@ async def _pool_url(request: JoinRequest, network: Network | None) -> str:
 
 
 async def _check(joined: Joined, wallet: Address, faucet_url: str) -> tuple[int, str]:
-    """Look at the chain, the sandbox and the money; answers the chain's block, and what the wallet lacks."""
+    """Look at the chain, the sandbox, the enclave and the money; answers the chain's block, and what the wallet lacks."""
     await check_sandbox()
+    if joined.enclave:
+        await find_enclaves(read_place(joined.enclave), wallet, allow_simulated=joined.allow_simulated)
     async with open_chain(joined.rpc_url, joined.hub) as chain:
         if chain.chain_id != joined.chain_id:
             hint = "name a node of the right chain with --node URL"
@@ -234,6 +246,8 @@ def _settings(joined: Joined, folder: Path) -> WorkerSettings:
         slots=joined.slots,
         memory_bytes=joined.memory_bytes,
         disk_bytes=joined.disk_bytes,
+        enclave=joined.enclave,
+        allow_simulated=joined.allow_simulated,
         deposit_cap=DEPOSIT_CAP if joined.is_hub_known else NRLC(0),
     )
 

@@ -6,7 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from voisin.cli.session import Session
-from voisin.cli.show import counted, moment, pairs
+from voisin.cli.show import SIMULATED_WORDS, counted, moment, pairs
+from voisin.protocol.wire_words import EnclaveKind
 from voisin.units import NRLC, format_amount
 from voisin.worker.life.words import Stance, WorkerStatus
 
@@ -26,6 +27,7 @@ def show_status(out: Console, status: WorkerStatus) -> None:
         ("link", link),
         ("is", str(status.stance)),
         ("takes", f"{takes}, {status.memory_bytes // MIB} MiB of memory"),
+        ("enclave", _enclave(status.enclave)),
         ("tasks", _tasks(status) or "none"),
         ("rules", f"{status.rules_file}{': NOT FOLLOWED: ' + status.rules_trouble if status.rules_trouble else ''}"),
     ]
@@ -46,6 +48,10 @@ def show_left(session: Session, status: WorkerStatus, taken: NRLC) -> None:
     document = {"worker": status.worker, "name": status.name, "stance": status.stance, "withdrawn": taken}
     words = f"left: {status.name} has nothing at stake any more, and has stopped"
     session.answer(document, lambda out: out.print(f"{words}; {format_amount(taken)} withdrawn" if taken else words, soft_wrap=True))
+
+
+def _enclave(kind: EnclaveKind) -> str:
+    return SIMULATED_WORDS if kind is EnclaveKind.SIMULATED else str(kind)
 
 
 def _tasks(status: WorkerStatus) -> str:

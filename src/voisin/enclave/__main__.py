@@ -17,9 +17,10 @@ def main() -> int:
     parser.add_argument("--simulated", action="store_true", help="only play one, which hides nothing")
     parser.add_argument("--report-folder", type=Path, default=REPORT_FOLDER, help="the kernel's folder of reports")
     parser.add_argument("--cache", type=Path, help="where simulated enclaves keep compiled modules")
+    parser.add_argument("--slots", type=int, default=1, help="how many enclaves this machine runs at a time, as workers are told")
     given = parser.parse_args()
     try:
-        settings = EnclaveSettings(is_simulated=given.simulated, report_folder=given.report_folder, cache=given.cache)
+        settings = EnclaveSettings(is_simulated=given.simulated, report_folder=given.report_folder, cache=given.cache, slots=given.slots)
         be_enclave(settings, sys.stdin.buffer, sys.stdout.buffer)
     except VoisinError as error:
         sys.stderr.write(f"{error}\n")

@@ -26,6 +26,8 @@ from voisin.enclave.words import (
     Begun,
     Finished,
     FromEnclave,
+    Introduce,
+    Introduced,
     Order,
     Output,
     Refused,
@@ -39,6 +41,7 @@ from voisin.protocol.codec import encode
 from voisin.protocol.data_terms import MAX_KEEPERS, EnclaveLevel
 from voisin.protocol.evidence import Evidence, SimulatedEvidence
 from voisin.protocol.ids import Hash32, from_hex
+from voisin.protocol.introduction import Introduction, introduction_binding
 from voisin.protocol.sessions import SessionKey, SessionWish, evidence_binding
 from voisin.protocol.wire_words import MachineFailure, Stream
 from voisin.sandbox import Sandbox
@@ -60,11 +63,13 @@ class EnclaveSettings:
         is_simulated: Whether it only plays one: its evidence says so, and it hides nothing from who runs it.
         report_folder: The kernel's folder of reports.
         cache: Where compiled modules are kept for the next enclave; simulated ones only, since what lies there is run unseen.
+        slots: How many enclaves this machine runs at a time, as workers are told.
     """
 
     is_simulated: bool = False
     report_folder: Path = REPORT_FOLDER
     cache: Path | None = None
+    slots: int = 1
 
     def __post_init__(self) -> None:
         if self.cache is not None and not self.is_simulated:
@@ -78,7 +83,8 @@ class EnclaveSettings:
     def arguments(self) -> tuple[str, ...]:
         """Spell them for `python -m voisin.enclave`."""
         cache = () if self.cache is None else ("--cache", str(self.cache))
-        return (*(("--simulated",) if self.is_simulated else ()), "--report-folder", str(self.report_folder), *cache)
+        simulated = ("--simulated",) if self.is_simulated else ()
+        return (*simulated, "--report-folder", str(self.report_folder), "--slots", str(self.slots), *cache)
 
     def attest(self, binding: Hash32) -> Evidence:
         """Get evidence over a binding; raises as `kernel_evidence`."""
@@ -201,12 +207,16 @@ def _do_one(settings: EnclaveSettings, worker: Worker, desk: Desk, place: Place)
 
 
 def _ordered(settings: EnclaveSettings, worker: Worker, key: SessionKey) -> Order | None:
-    """Show evidence for each vault that is asked for a part, until the order comes; None when the worker is gone."""
+    """Show evidence to the pool, or for each vault that is asked for a part, until the order comes; None when the worker is gone."""
     for _ in range(MAX_KEEPERS + 2):
-        message = worker.hear()
-        if not isinstance(message, Show):
-            return message
-        worker.say(Shown(settings.attest(_binding(message, key))))
+        match worker.hear():
+            case Show() as asked:
+                worker.say(Shown(settings.attest(_binding(asked, key))))
+            case Introduce() as asked:
+                binding = introduction_binding(asked.nonce, asked.workerpool, asked.chain_id, asked.worker)
+                worker.say(Introduced(Introduction(settings.attest(binding), settings.slots)))
+            case order:
+                return order
     raise InputError("the worker asks for too much evidence")
 
 

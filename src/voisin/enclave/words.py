@@ -3,6 +3,8 @@ What a worker and the enclave that does its task say to each other, over two pip
 
     enclave                              worker
     Begun        session key        ->
+                                    <-   Introduce    for which pool; no order follows
+    Introduced   evidence, slots    ->   or:
                                     <-   Show       for which task, and which vault, evidence is wanted
     Shown        evidence           ->   asks the vault for a session; the two again for each keeper of shares
                                     <-   Order      then the module and every input, byte for byte
@@ -24,6 +26,7 @@ from voisin.errors import InputError
 from voisin.protocol.consent import VaultId
 from voisin.protocol.evidence import Evidence
 from voisin.protocol.ids import Address, Hash32, TaskId
+from voisin.protocol.introduction import Introduction
 from voisin.protocol.results import GuestFailure
 from voisin.protocol.sessions import SealedSession, SessionRequest
 from voisin.protocol.wire_words import MachineFailure, Stream
@@ -49,6 +52,23 @@ class Show(msgspec.Struct, frozen=True, kw_only=True, tag="show"):
     worker: Address
     challenge: Address
     vault: VaultId
+
+
+class Introduce(msgspec.Struct, frozen=True, kw_only=True, tag="introduce"):
+    """
+    The worker wants evidence for its pool.
+
+    Attributes:
+        nonce: The pool's random number.
+        workerpool: The pool's workerpool.
+        chain_id: The chain that the pool works on.
+        worker: The worker.
+    """
+
+    nonce: Hash32
+    workerpool: Address
+    chain_id: int
+    worker: Address
 
 
 class KeeperShares(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,6 +150,12 @@ class Shown(msgspec.Struct, frozen=True, tag="shown"):
     evidence: Evidence
 
 
+class Introduced(msgspec.Struct, frozen=True, tag="introduced"):
+    """What the enclave shows to a pool, and how many tasks its machine does at a time."""
+
+    introduction: Introduction
+
+
 class Output(msgspec.Struct, frozen=True, tag="output"):
     """The app printed something; never said for a task whose result is sealed, or whose data has terms of use."""
 
@@ -167,8 +193,8 @@ class Refused(msgspec.Struct, frozen=True, tag="refused"):
     detail: str
 
 
-FromEnclave = Begun | Shown | Output | Finished | Refused
-ToEnclave = Show | Order
+FromEnclave = Begun | Shown | Introduced | Output | Finished | Refused
+ToEnclave = Show | Introduce | Order
 
 _from_enclave: msgspec.json.Decoder[FromEnclave] = msgspec.json.Decoder(FromEnclave)
 _to_enclave: msgspec.json.Decoder[ToEnclave] = msgspec.json.Decoder(ToEnclave)

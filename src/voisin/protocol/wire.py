@@ -15,6 +15,7 @@ import msgspec
 
 from voisin.protocol.bag_wire import BagFromPool, BagFromWorker
 from voisin.protocol.codec import decode
+from voisin.protocol.evidence import Evidence
 from voisin.protocol.ids import Address, DealId, Hash32, TaskId
 from voisin.protocol.wire_words import EnclaveKind, MachineFailure, ReplicaStage, Stream
 from voisin.units import NRLC, UnixSeconds
@@ -156,7 +157,11 @@ FromPool = Challenge | Welcome | Refused | Assign | AskReveal | AskUpload | Abor
 
 
 class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
-    """Who the worker is, what it offers, and what it still holds."""
+    """
+    Who the worker is, what it offers, and what it still holds.
+
+    A real enclave shows for itself `evidence` over the pool's challenge, see `voisin.protocol.introduction`.
+    """
 
     worker: Address
     signature: str
@@ -164,6 +169,7 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello"):
     name: str
     resources: Resources
     holding: tuple[Held, ...] = ()
+    evidence: Evidence | None = None
 
 
 class Heartbeat(msgspec.Struct, frozen=True, tag="heartbeat"):

@@ -18,11 +18,22 @@ class ReplicaStage(StrEnum):
 
 
 class EnclaveKind(StrEnum):
-    """What enclaves a machine has."""
+    """What enclaves a machine has, and what enclave a task asks for."""
 
     NONE = "none"
     SIMULATED = "simulated"
     """A plain process that plays one: it keeps the protocol, and no secret from whoever runs the machine."""
+    HARDWARE = "hardware"
+    """Asked for by a task: a real one, whoever made it."""
+    SGX = "intel-sgx"
+    TDX = "intel-tdx"
+    SNP = "amd-sev-snp"
+    NITRO = "aws-nitro"
+
+    @property
+    def is_hardware(self) -> bool:
+        """Whether it is a real one."""
+        return self not in (EnclaveKind.NONE, EnclaveKind.SIMULATED)
 
 
 class Stream(StrEnum):

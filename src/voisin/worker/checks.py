@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from voisin.errors import StateError, UnavailableError
 from voisin.policy.taking import objection, offer_of
 from voisin.protocol.ids import ZERO_ADDRESS, Address, task_id
+from voisin.protocol.introduction import enclave_tag
 from voisin.protocol.params import DealParams
 from voisin.protocol.records import AppInfo, ContributionStatus, Deal, Task, TaskStatus
 from voisin.protocol.results import authorization_digest
-from voisin.protocol.tags import NO_TAG, Tag, as_tag, missing_bits, needs_enclave, tag_bits, tag_from_bits
+from voisin.protocol.tags import Tag, as_tag, both_tags, missing_bits, needs_enclave
 from voisin.protocol.wire import Takes
-from voisin.protocol.wire_words import MachineFailure
+from voisin.protocol.wire_words import EnclaveKind, MachineFailure
 from voisin.sandbox import Limits
 from voisin.units import UnixSeconds
 from voisin.worker.content import Content, entry_content
@@ -22,8 +23,28 @@ from voisin.worker.refusal import RefusalError
 from voisin.worker.settings import WorkerSettings
 from voisin.worker.vocabulary import Replica
 
-SIMULATED = as_tag("tee,tdx,simulated")
-"""What a machine with simulated enclaves has."""
+
+@dataclass(frozen=True, kw_only=True)
+class Ability:
+    """
+    What this worker is and can do.
+
+    Attributes:
+        worker: Its address.
+        workerpool: The workerpool that it joined.
+        settings: What it was told.
+        enclave: What enclaves it has.
+    """
+
+    worker: Address
+    workerpool: Address
+    settings: WorkerSettings
+    enclave: EnclaveKind
+
+    @property
+    def tag(self) -> Tag:
+        """What of the bits that a task may ask for this machine has."""
+        return both_tags(enclave_tag(self.enclave), as_tag(self.settings.tag))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,27 +81,23 @@ class Terms:
         return self.deal.callback != ZERO_ADDRESS
 
 
-async def check_task(
-    replica: Replica, ledger: Ledger, settings: WorkerSettings, takes: Takes, *, worker: Address, workerpool: Address
-) -> Terms:
+async def check_task(replica: Replica, ledger: Ledger, ability: Ability, takes: Takes) -> Terms:
     """
     Find out from the chain whether a task is real, open, ours to do, and worth it. The stake is not looked at here.
 
     Args:
         replica: What the pool says of it.
         ledger: The chain.
-        settings: What this worker can do.
+        ability: What this worker can do.
         takes: What its owner wants it to do.
-        worker: Its address.
-        workerpool: The workerpool that it joined.
 
     Raises:
         RefusalError: It is not; says why.
     """
     try:
-        deal = await _check_deal(replica, ledger, settings, worker=worker, workerpool=workerpool)
+        deal = await _check_deal(replica, ledger, ability)
         seen = await ledger.glance(replica.task_id)
-        check_open(seen, settings.margin_s)
+        check_open(seen, ability.settings.margin_s)
         task = seen.task
         app = await ledger.app(deal.app.pointer)
         if problem := objection(takes, offer_of(deal, task.time_ref_s, app.checksum)):
@@ -90,7 +107,7 @@ async def check_task(
     except UnavailableError as error:
         raise RefusalError(MachineFailure.CHAIN_UNREACHABLE, error.message) from None
     deadlines = task.contribution_deadline, task.final_deadline
-    return terms_of(deal, app, settings, takes, time_ref_s=task.time_ref_s, deadlines=deadlines)
+    return terms_of(deal, app, ability.settings, takes, time_ref_s=task.time_ref_s, deadlines=deadlines)
 
 
 def require_active(task: Task) -> None:
@@ -124,35 +141,30 @@ def check_open(seen: Glance, margin_s: float) -> None:
         raise RefusalError(not_active, f"contributions end in {max(left_s, 0)} s, and {margin_s:g} s are wanted at least")
 
 
-async def _check_deal(replica: Replica, ledger: Ledger, settings: WorkerSettings, *, worker: Address, workerpool: Address) -> Deal:
+async def _check_deal(replica: Replica, ledger: Ledger, ability: Ability) -> Deal:
     if replica.task_id != task_id(replica.deal_id, replica.index):
         raise RefusalError(MachineFailure.TASK_NOT_ACTIVE, "the task's id does not belong to its deal and index")
     deal = await ledger.deal(replica.deal_id)
     if not deal.bot_first <= replica.index < deal.bot_first + deal.bot_size:
         raise RefusalError(MachineFailure.TASK_NOT_ACTIVE, f"the deal has no task {replica.index}")
-    if deal.workerpool.pointer != workerpool:
-        raise RefusalError(MachineFailure.CHAIN_REFUSED, f"the deal belongs to workerpool {deal.workerpool.pointer}, not {workerpool}")
-    _check_tag(deal, replica, settings)
-    digest = authorization_digest(worker, replica.task_id, replica.enclave_challenge)
+    if deal.workerpool.pointer != ability.workerpool:
+        detail = f"the deal belongs to workerpool {deal.workerpool.pointer}, not {ability.workerpool}"
+        raise RefusalError(MachineFailure.CHAIN_REFUSED, detail)
+    _check_tag(deal, replica, ability)
+    digest = authorization_digest(ability.worker, replica.task_id, replica.enclave_challenge)
     if not await ledger.is_signed_by(deal.workerpool.owner, digest, replica.authorization):
         detail = f"the authorisation is not signed by the deal's scheduler {deal.workerpool.owner}"
         raise RefusalError(MachineFailure.CHAIN_REFUSED, detail)
     return deal
 
 
-def has_tag(settings: WorkerSettings) -> Tag:
-    """Say what of the bits that a task may ask for this machine has."""
-    enclave = SIMULATED if settings.allow_simulated else NO_TAG
-    return tag_from_bits(tag_bits(enclave) | tag_bits(as_tag(settings.tag)))
-
-
-def _check_tag(deal: Deal, replica: Replica, settings: WorkerSettings) -> None:
+def _check_tag(deal: Deal, replica: Replica, ability: Ability) -> None:
     """See that this machine has what the deal asks for, and that an enclave is named if and only if it asks for one."""
-    missing = missing_bits(deal.tag, has_tag(settings))
+    missing = missing_bits(deal.tag, ability.tag)
     if missing:
         detail = f"the task needs {', '.join(missing)}, which this worker does not have"
-        if needs_enclave(deal.tag) and not settings.allow_simulated:
-            detail += "; simulated enclaves are not allowed here (setting allow_simulated)"
+        if needs_enclave(deal.tag) and ability.enclave is EnclaveKind.NONE:
+            detail += "; it has no enclave (settings enclave and allow_simulated)"
         raise RefusalError(MachineFailure.NO_RESOURCES, detail)
     if needs_enclave(deal.tag) is (replica.enclave_challenge == ZERO_ADDRESS):
         what = "no enclave, and the task needs one" if needs_enclave(deal.tag) else "an enclave, and the task needs none"

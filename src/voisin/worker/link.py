@@ -22,6 +22,7 @@ from websockets.exceptions import WebSocketException
 from voisin.errors import InputError, TrustError, UnavailableError, VoisinError
 from voisin.protocol.bag_wire import AskDigests, BagFromPool, GiveTasks, Receipts, Statement, TakeBack
 from voisin.protocol.codec import encode
+from voisin.protocol.evidence import Evidence
 from voisin.protocol.ids import DealId, TaskId, as_address, as_hash32, as_uint, from_hex
 from voisin.protocol.signatures import Signer, sign_message
 from voisin.protocol.wire import (
@@ -41,7 +42,9 @@ from voisin.protocol.wire import (
     decode_from_pool,
     login_message,
 )
+from voisin.protocol.wire_words import EnclaveKind
 from voisin.worker.pauses import Pauses
+from voisin.worker.settings import WorkerSettings
 
 MAX_MESSAGE_BYTES: Final = 1 << 20
 MAX_SIGNATURE_CHARACTERS: Final = 8_192
@@ -68,6 +71,7 @@ class Greeting:
         resources: What it offers.
         holding: Says which replicas it has, when asked.
         approve: Says whether this is the right pool, and remembers it; raises `TrustError` when it is not.
+        evidence: Has the worker's enclave answer a pool's challenge, if it has a real one.
     """
 
     signer: Signer
@@ -75,6 +79,7 @@ class Greeting:
     resources: Resources
     holding: Callable[[], tuple[Held, ...]]
     approve: Callable[[Challenge, Welcome | None], Awaitable[None]]
+    evidence: Callable[[Challenge], Awaitable[Evidence | None]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +98,19 @@ class Listener:
     heard: Callable[[FromPool], Awaitable[None]]
     lost: Callable[[str, float], None]
     asked: Callable[[], None] = lambda: None
+
+
+def resources_of(settings: WorkerSettings, enclave: EnclaveKind, content: tuple[str, ...]) -> Resources:
+    """Say what a worker offers: what it was told, the enclaves that it has, and some CIDs of what it holds."""
+    return Resources(
+        slots=settings.slots,
+        memory_bytes=settings.memory_bytes,
+        disk_bytes=settings.disk_bytes,
+        enclave=enclave,
+        tag=settings.tag,
+        region=settings.region,
+        content=content,
+    )
 
 
 def socket_url(pool_url: str) -> str:
@@ -264,6 +282,7 @@ class PoolLink:
             name=self._greeting.name,
             resources=self._greeting.resources,
             holding=self._greeting.holding(),
+            evidence=await self._greeting.evidence(challenge),
         )
         await socket.send(encode(hello).decode())
         answer = await self._hear(socket)

@@ -16,16 +16,18 @@ from msgspec.structs import replace
 
 from voisin.enclave.desk import Desk
 from voisin.enclave.inside import carry_out
-from voisin.enclave.words import Finished, Refused
+from voisin.enclave.words import Finished, Introduce, Refused
 from voisin.errors import InputError, StateError, TrustError, UnavailableError, VoisinError
 from voisin.protocol.cid import Cid, cid_of
 from voisin.protocol.consent import VaultId
 from voisin.protocol.data_terms import Keeper
-from voisin.protocol.evidence import SimulatedEvidence
+from voisin.protocol.data_use import level_of
+from voisin.protocol.evidence import Evidence, SimulatedEvidence
 from voisin.protocol.ids import ZERO_HASH, Address, Hash32, TaskId, to_hex
+from voisin.protocol.introduction import Introduction, kind_of
 from voisin.protocol.sessions import SessionKey, SessionWish, TaskSecrets, request_session, seal_secrets
 from voisin.protocol.signatures import KeySigner, Signer
-from voisin.protocol.wire_words import Stream
+from voisin.protocol.wire_words import EnclaveKind, Stream
 from voisin.sandbox import Job, OnOutput, Outcome, Series, ShortRun
 from voisin.service.vaults import Session
 from voisin.storage import ContentTooLargeError
@@ -227,16 +229,30 @@ class MemoryEnclaves:
     Attributes:
         runner: What runs apps.
         answers: What the next enclaves say instead of working, one each; an error is raised.
+        evidence: What they show.
+        introductions: To whom they introduced themselves.
     """
 
     runner: Runner
     answers: list[Refused | VoisinError] = field(default_factory=list)
+    evidence: Evidence = field(default_factory=SimulatedEvidence)
+    introductions: list[Introduce] = field(default_factory=list)
+
+    @property
+    def kind(self) -> EnclaveKind:
+        """What they are, by what they show."""
+        return kind_of(self.evidence)
+
+    async def introduce(self, wanted: Introduce) -> Introduction:
+        """Show what they are."""
+        self.introductions.append(wanted)
+        return Introduction(self.evidence, 1)
 
     async def run(self, errand: Errand, on_output: OnOutput) -> Finished | Refused:
         """Do a task."""
         key = SessionKey(secrets.token_bytes)
         wanted = await errand.show()
-        order, files = await errand.order(key.public, [SimulatedEvidence() for _ in wanted])
+        order, files = await errand.order(key.public, [self.evidence for _ in wanted])
         if self.answers:
             answer = self.answers.pop(0)
             if isinstance(answer, VoisinError):
@@ -247,7 +263,7 @@ class MemoryEnclaves:
             desk.inputs.mkdir()
             for source, (target, _) in zip(files, desk.places(order), strict=True):
                 shutil.copyfile(source, target)
-            done = await carry_out(order, key, desk, lambda: self.runner, on_output=on_output)
+            done = await carry_out(order, key, desk, lambda: self.runner, level=level_of(self.evidence), on_output=on_output)
             if isinstance(done, Finished):
                 shutil.copyfile(desk.result, errand.target)
             return done

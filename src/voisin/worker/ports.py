@@ -10,12 +10,14 @@ from typing import Protocol
 
 from voisin.chain import Admission
 from voisin.chain.bags import BagState, ShownLeaf, SignedReceipt
-from voisin.enclave.words import Finished, Refused
+from voisin.enclave.words import Finished, Introduce, Refused
 from voisin.protocol.bag_settlement import PostedBag
 from voisin.protocol.cid import Cid
 from voisin.protocol.eip712 import Domain
 from voisin.protocol.ids import Address, DealId, Hash32, TaskId
+from voisin.protocol.introduction import Introduction
 from voisin.protocol.records import Account, AppInfo, Contribution, DatasetInfo, Deal, Task
+from voisin.protocol.wire_words import EnclaveKind
 from voisin.sandbox import Job, OnOutput, Outcome, Series, ShortRun
 from voisin.service.vaults import Sessions
 from voisin.units import NRLC, UnixSeconds
@@ -235,6 +237,21 @@ OpenStorage = Callable[[str], AbstractAsyncContextManager[Storage]]
 class Enclaves(Protocol):
     """Where a worker's tasks with secrets run."""
 
+    @property
+    def kind(self) -> EnclaveKind:
+        """What they are; their own word."""
+        ...
+
+    async def introduce(self, wanted: Introduce) -> Introduction:
+        """
+        Have an enclave show to a pool what it is.
+
+        Raises:
+            StateError: It cannot, or is not what it was when the worker began.
+            UnavailableError: It is not there.
+        """
+        ...
+
     async def run(self, errand: Errand, on_output: OnOutput) -> Finished | Refused:
         """
         Do a task in a fresh enclave; cancelling it ends the enclave.
@@ -274,3 +291,8 @@ class Parts:
     enclaves: Enclaves | None
     web: Web
     random: Callable[[], float]
+
+    @property
+    def enclave_kind(self) -> EnclaveKind:
+        """What enclaves there are."""
+        return EnclaveKind.NONE if self.enclaves is None else self.enclaves.kind

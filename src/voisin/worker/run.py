@@ -20,7 +20,9 @@ from voisin.sandbox import Sandbox
 from voisin.service.vaults import HttpVault
 from voisin.storage import StorageClient
 from voisin.worker.bags.ledger import ChainBagLedger
+from voisin.worker.enclave.distant import find_enclaves
 from voisin.worker.enclave.outside import ProcessEnclaves
+from voisin.worker.enclave.reaching import read_place
 from voisin.worker.ledger import ChainLedger
 from voisin.worker.life.control import controlled
 from voisin.worker.life.machine_use import ThisMachine
@@ -28,7 +30,7 @@ from voisin.worker.life.steward import Steward
 from voisin.worker.link import socket_url
 from voisin.worker.membership import check_owner
 from voisin.worker.pauses import Pauses
-from voisin.worker.ports import Parts
+from voisin.worker.ports import Enclaves, Parts
 from voisin.worker.service import Worker
 from voisin.worker.settings import WorkerSettings
 from voisin.worker.store import WorkerFolder
@@ -99,7 +101,7 @@ async def open_worker(
 @asynccontextmanager
 async def open_parts(settings: WorkerSettings, wallet: KeySigner, *, folder: WorkerFolder, hub: Address) -> AsyncIterator[Parts]:
     """
-    Open the real world of a worker; waits for a node that does not answer yet.
+    Open the real world of a worker; waits for a node or an enclave that does not answer yet.
 
     Args:
         settings: What the worker is told.
@@ -109,10 +111,11 @@ async def open_parts(settings: WorkerSettings, wallet: KeySigner, *, folder: Wor
 
     Raises:
         InputError: There is no hub at the address.
+        StateError: The enclave shows no evidence.
+        TrustError: It is simulated, and none of those are allowed.
     """
-    if settings.allow_simulated:
-        log.warning("simulated_enclaves_allowed", worker=wallet.address)
     async with AsyncExitStack() as stack:
+        enclaves = await _open_enclaves(settings, folder, wallet.address)
         chain = await _open_chain(settings, hub, stack)
         sandbox = Sandbox(folder.cache / "apps", slots=settings.slots, scratch_dir=folder.folder / "scratch")
         runner = await stack.enter_async_context(sandbox)
@@ -124,10 +127,30 @@ async def open_parts(settings: WorkerSettings, wallet: KeySigner, *, folder: Wor
             runner=runner,
             open_storage=StorageClient,
             sessions=lambda url: HttpVault(http, url, chain.domain, wallet),
-            enclaves=ProcessEnclaves(folder.folder / "enclaves", folder.cache / "apps") if settings.allow_simulated else None,
+            enclaves=enclaves,
             web=PublicWeb(fetch_s=settings.web_s, allow_private=settings.allow_private_web),
             random=random.random,
         )
+
+
+async def _open_enclaves(settings: WorkerSettings, folder: WorkerFolder, worker: Address) -> Enclaves | None:
+    """Find the enclaves; waits for one that does not answer yet."""
+    if not settings.enclave:
+        if not settings.allow_simulated:
+            return None
+        log.warning("simulated_enclaves_allowed", worker=worker)
+        return ProcessEnclaves(folder.folder / "enclaves", folder.cache / "apps")
+    pauses = Pauses(settings.retry_s, settings.max_retry_s, random.random)
+    while True:
+        try:
+            found = await find_enclaves(read_place(settings.enclave), worker, allow_simulated=settings.allow_simulated)
+        except UnavailableError as error:
+            log.warning("enclave_not_there", enclave=settings.enclave, error=error.message)
+        else:
+            tell = log.info if found.kind.is_hardware else log.warning
+            tell("enclave_found", enclave=settings.enclave, kind=found.kind, slots=found.slots.total_tokens)
+            return found
+        await anyio.sleep(pauses.next_s())
 
 
 async def _open_chain(settings: WorkerSettings, hub: Address, stack: AsyncExitStack) -> Chain:

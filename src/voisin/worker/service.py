@@ -17,14 +17,15 @@ from voisin.errors import StateError, UnavailableError, VoisinError
 from voisin.protocol.bag_wire import BagFromPool
 from voisin.protocol.ids import TaskId
 from voisin.protocol.signatures import Signer
-from voisin.protocol.wire import FromPool, Heartbeat, Held, Resources, Takes
-from voisin.protocol.wire_words import EnclaveKind, MachineFailure
+from voisin.protocol.wire import FromPool, Heartbeat, Held, Takes
+from voisin.protocol.wire_words import MachineFailure
 from voisin.units import NRLC
 from voisin.worker.bags import Bags
+from voisin.worker.enclave.introducing import Introducer
 from voisin.worker.life.machine_use import ThisMachine
 from voisin.worker.life.steward import Steward
 from voisin.worker.life.words import Holding, Stance, WorkerStatus
-from voisin.worker.link import Greeting, Listener, PoolLink
+from voisin.worker.link import Greeting, Listener, PoolLink, resources_of
 from voisin.worker.links import PoolLinks
 from voisin.worker.machine import State, step
 from voisin.worker.membership import Membership, event_of
@@ -415,6 +416,7 @@ class Worker:
             ),
             rules_file=str(steward.rules_file),
             rules_trouble=steward.rules_trouble,
+            enclave=self._parts.enclave_kind,
         )
 
     async def withdraw(self, amount: NRLC | None) -> NRLC:
@@ -431,17 +433,14 @@ class Worker:
 
     def _make_link(self) -> PoolLinks:
         settings = self._settings
-        resources = Resources(
-            slots=settings.slots,
-            memory_bytes=settings.memory_bytes,
-            disk_bytes=settings.disk_bytes,
-            enclave=EnclaveKind.SIMULATED if settings.allow_simulated and self._parts.enclaves is not None else EnclaveKind.NONE,
-            tag=settings.tag,
-            region=settings.region,
-            content=self._work.cache.held(MAX_CONTENT),
-        )
+        resources = resources_of(settings, self._parts.enclave_kind, self._work.cache.held(MAX_CONTENT))
         greeting = Greeting(
-            signer=self._signer, name=settings.name, resources=resources, holding=self._holding, approve=self._membership.approve
+            signer=self._signer,
+            name=settings.name,
+            resources=resources,
+            holding=self._holding,
+            approve=self._membership.approve,
+            evidence=Introducer(self._parts.enclaves, self._signer.address).evidence,
         )
         listener = Listener(joined=self._joined, heard=self._heard, lost=self._lost, asked=lambda: self._bags.joined())
         return PoolLinks(settings.pool_url, greeting, listener, make=self._make_one, busy=self._busy)

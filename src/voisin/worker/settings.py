@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from voisin.errors import InputError
 from voisin.protocol.tags import ENCLAVE_BITS, as_tag, tag_bits
 from voisin.units import NRLC, NRLC_PER_RLC
+from voisin.worker.enclave.reaching import read_place
 
 PREFIX = "VOISIN_WORKER_"
 """Every setting can be given as a variable of the environment: this and its name in capitals."""
@@ -39,6 +40,8 @@ class WorkerSettings(BaseSettings):
         tag: What else this machine has that tasks may ask for, by names of tags: `gpu`.
         region: Where this machine is, from the large to the small, such as `eu-fr`; empty: not said.
         allow_simulated: Whether tasks that ask for an enclave are done in simulated ones, which hide nothing from who runs this machine.
+        enclave: Where an enclave listens that does such tasks: `unix:PATH`, `vsock:CID:PORT` or `tcp:HOST:PORT`; empty for none but
+            simulated ones of this machine, if they are allowed.
         vault_url: Where the secrets of tasks in enclaves are kept; empty: where the pool says.
         allow_private_web: Whether inputs with a web address may lie on this machine or in its own network.
         web_s: How long one input from the web may take [s].
@@ -74,6 +77,7 @@ class WorkerSettings(BaseSettings):
     tag: str = ""
     region: str = Field(default="", max_length=100, pattern=r"^[a-z0-9-]*$")
     allow_simulated: bool = False
+    enclave: str = ""
     vault_url: str = ""
     allow_private_web: bool = False
     web_s: float = Field(default=120.0, gt=0)
@@ -94,8 +98,17 @@ class WorkerSettings(BaseSettings):
     @classmethod
     def _no_enclave(cls, tag: str) -> str:
         if tag_bits(as_tag(tag)) & ENCLAVE_BITS:
-            raise InputError(f"an enclave is not offered by the tag {tag!r}", hint="a simulated one is allowed by allow_simulated")
+            raise InputError(
+                f"an enclave is not offered by the tag {tag!r}", hint="enclaves are offered by the settings enclave and allow_simulated"
+            )
         return tag
+
+    @field_validator("enclave")
+    @classmethod
+    def _is_place(cls, enclave: str) -> str:
+        if enclave:
+            read_place(enclave)
+        return enclave
 
     @field_validator("folder", "rules")
     @classmethod

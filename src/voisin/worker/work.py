@@ -19,12 +19,12 @@ from voisin.errors import StateError, UnavailableError, VoisinError
 from voisin.protocol.ids import Address, TaskId, to_hex
 from voisin.protocol.results import GuestFailure
 from voisin.protocol.wire import Printed, Takes
-from voisin.protocol.wire_words import MachineFailure
+from voisin.protocol.wire_words import EnclaveKind, MachineFailure
 from voisin.sandbox import Cause, Job, OnOutput, Outcome
 from voisin.sandbox.packing import Packed, pack_failure, pack_run
 from voisin.units import NRLC
 from voisin.worker.cache import ContentCache
-from voisin.worker.checks import Terms, check_task
+from voisin.worker.checks import Ability, Terms, check_task
 from voisin.worker.disk import Disk
 from voisin.worker.enclave.orders import EnclaveWork
 from voisin.worker.fetch import Fetcher, Prepared
@@ -89,6 +89,7 @@ class Work:
     ) -> None:
         self._settings = settings
         self._random = parts.random
+        self._enclave = parts.enclave_kind
         self._ledger = parts.ledger
         self._runner = parts.runner
         self._folder = folder
@@ -137,7 +138,8 @@ class Work:
         """
         takes = self._ties.takes()
         self.disk.quota_bytes = takes.disk_bytes
-        terms = await check_task(replica, self._ledger, self._settings, takes, worker=self._ties.worker, workerpool=workerpool)
+        ability = Ability(worker=self._ties.worker, workerpool=workerpool, settings=self._settings, enclave=self._enclave)
+        terms = await check_task(replica, self._ledger, ability, takes)
         self.disk.add(replica.task_id, 2 * terms.limits.output_bytes + BOOKKEEPING_BYTES)
         stake = NRLC(0) if replica.is_direct else terms.deal.worker_stake  # finishing at once locks nothing
         try:
@@ -206,7 +208,7 @@ class Work:
     async def _computed(self, replica: Replica, packed: Packed, signature: str) -> Computed:
         with anyio.CancelScope(shield=True):
             self.disk.settle(replica.task_id, await anyio.to_thread.run_sync(self._swept, replica.task_id))
-        enclave = "simulated" if self._terms[replica.task_id].in_enclave else "none"
+        enclave = self._enclave if self._terms[replica.task_id].in_enclave else EnclaveKind.NONE
         cause = packed.failure.cause if packed.failure else ""
         log.info("task_computed", task_id=replica.task_id, digest=packed.digest, cause=cause, enclave=enclave)
         return Computed(replica.task_id, packed.digest, to_hex(packed.callback_data), signature, packed.exit_code)

@@ -49,6 +49,8 @@ class Joined(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         disk_bytes: Disk for all of them.
         storage_url: Where storage is; empty where the pool says it.
         first_block: The chain's block when the worker joined first: all it earns comes later.
+        enclave: Where an enclave listens that does tasks with secrets; empty for none but simulated ones of this machine.
+        allow_simulated: Whether enclaves may be simulated, which hide nothing.
     """
 
     pool_url: str
@@ -64,6 +66,8 @@ class Joined(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     disk_bytes: int
     storage_url: str = ""
     first_block: int = 0
+    enclave: str = ""
+    allow_simulated: bool = False
 
 
 def load_joined(folder: Path) -> Joined | None:

@@ -9,6 +9,7 @@ import msgspec
 
 from voisin.protocol.codec import decode
 from voisin.protocol.ids import Address, TaskId
+from voisin.protocol.wire_words import EnclaveKind
 from voisin.units import NRLC, UnixSeconds
 
 
@@ -85,6 +86,7 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True, tag="is"):
         tasks: What it has.
         rules_file: Where its owner's rules are looked for.
         rules_trouble: Why that file is not followed; empty when it is, or there is none.
+        enclave: What enclaves it has.
     """
 
     worker: Address
@@ -103,6 +105,7 @@ class WorkerStatus(msgspec.Struct, frozen=True, kw_only=True, tag="is"):
     tasks: tuple[Holding, ...]
     rules_file: str
     rules_trouble: str
+    enclave: EnclaveKind = EnclaveKind.NONE
 
 
 class Withdrawn(msgspec.Struct, frozen=True, tag="withdrawn"):
