@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests.support.enclave_rig import EnclaveRig, open_enclave_rig
+from tests.support.listening_enclave import children_of, enclave_at_work
 from tests.support.pool_rig import DEADLINE_S, POLL_S
 from voisin.chain import Admission
 from voisin.errors import TrustError, VoisinError
@@ -30,28 +31,6 @@ pytestmark = pytest.mark.anyio
 
 SLOW = '{"voisin_limits": {"instructions": 6000000000}}'
 """For the app that never ends: it takes some seconds until it has used them."""
-
-
-def enclaves_of(pid: int) -> list[int]:
-    """The processes of enclaves that a process has started."""
-    return [child for child in _children(pid) if b"voisin.enclave" in Path(f"/proc/{child}/cmdline").read_bytes()]
-
-
-def _children(pid: int) -> list[int]:
-    try:
-        return [int(child) for thread in Path(f"/proc/{pid}/task").iterdir() for child in (thread / "children").read_text().split()]
-    except (FileNotFoundError, ProcessLookupError):  # a thread, or all of it, ended meanwhile
-        return []
-
-
-async def enclave_at_work(pid: int) -> int:
-    """Wait until a worker's enclave runs a guest: it has a process of its own by then."""
-    with anyio.fail_after(DEADLINE_S):
-        while True:
-            for enclave in enclaves_of(pid):
-                if _children(enclave):
-                    return enclave
-            await anyio.sleep(POLL_S)
 
 
 def is_running(pid: int) -> bool:
@@ -95,7 +74,7 @@ async def test_a_worker_that_is_killed_takes_its_enclave_along_and_begins_anew(t
         assert process.process is not None
         (task,) = await rig.deal("loop", params=SLOW)
         enclave = await enclave_at_work(process.process.pid)
-        guests = _children(enclave)
+        guests = children_of(enclave)
         await process.end(signal.SIGKILL)
         for orphan in (enclave, *guests):
             await gone(orphan)

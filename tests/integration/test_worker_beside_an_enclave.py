@@ -6,12 +6,10 @@ import os
 import signal
 from pathlib import Path
 
-import anyio
 import pytest
 
 from tests.support.enclave_rig import open_enclave_rig
-from tests.support.listening_enclave import listening_enclave
-from tests.support.pool_rig import DEADLINE_S, POLL_S
+from tests.support.listening_enclave import enclave_at_work, listening_enclave
 from voisin.enclave.words import Introduce
 from voisin.errors import InputError, StateError, TrustError, UnavailableError
 from voisin.protocol.evidence import SimulatedEvidence
@@ -29,7 +27,7 @@ SLOW = '{"voisin_limits": {"instructions": 6000000000}}'
 
 
 async def test_a_task_runs_in_the_enclave_beside(tmp_path: Path) -> None:
-    """Its content reaches the app, the result is sealed for its reader, and the worker has started no enclave of its own."""
+    """Its content reaches the app, the result is sealed for its reader, and everybody says that it was simulated."""
     with listening_enclave(f"unix:{tmp_path}/enclave.sock", slots=2) as enclave:
         async with open_enclave_rig(tmp_path) as rig, rig.worker(enclave=enclave.address):
             reader = await rig.reader()
@@ -42,17 +40,13 @@ async def test_a_task_runs_in_the_enclave_beside(tmp_path: Path) -> None:
             (session,) = (await rig.vault.service.sessions.evidence(task)).sessions
             assert "simulated" in session.kept
             assert [worker.record.enclave for worker in rig.pool.service.machine.book.workers.values()] == [EnclaveKind.SIMULATED]
-            assert not list((tmp_path).rglob("enclaves")), "the worker has none of its own"
 
 
 async def test_an_enclave_that_is_killed_in_the_middle_is_replaced(tmp_path: Path) -> None:
     with listening_enclave(f"unix:{tmp_path}/enclave.sock") as enclave:
         async with open_enclave_rig(tmp_path) as rig, rig.worker(enclave=enclave.address):
             (task,) = await rig.deal("loop", params=SLOW)
-            with anyio.fail_after(DEADLINE_S):
-                while not (working := [each for each in enclave.enclaves if Path(f"/proc/{each}/task/{each}/children").read_text()]):
-                    await anyio.sleep(POLL_S)
-            os.kill(working[0], signal.SIGKILL)
+            os.kill(await enclave_at_work(enclave.process.pid), signal.SIGKILL)
             failure = (await rig.result(task)).failure()
             assert failure is not None
             assert failure.cause == "instruction-limit"

@@ -10,6 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import anyio
+
+from tests.support.pool_rig import DEADLINE_S, POLL_S
+
 PATIENCE_S = 60.0
 
 
@@ -26,11 +30,28 @@ class ListeningEnclave:
     address: str
     process: subprocess.Popen[str]
 
-    @property
-    def enclaves(self) -> list[int]:
-        """The enclaves that are there now."""
-        listed = Path(f"/proc/{self.process.pid}/task").glob("*/children")
-        return [int(child) for thread in listed for child in thread.read_text().split()]
+
+def enclaves_of(pid: int) -> list[int]:
+    """The processes of enclaves that a process has started."""
+    return [child for child in children_of(pid) if b"voisin.enclave" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    try:
+        return [int(child) for thread in Path(f"/proc/{pid}/task").iterdir() for child in (thread / "children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):  # a thread, or all of it, ended meanwhile
+        return []
+
+
+async def enclave_at_work(pid: int) -> int:
+    """Wait until an enclave that a process has started runs a guest: it has a process of its own by then."""
+    with anyio.fail_after(DEADLINE_S):
+        while True:
+            for enclave in enclaves_of(pid):
+                if children_of(enclave):
+                    return enclave
+            await anyio.sleep(POLL_S)
 
 
 @contextmanager
