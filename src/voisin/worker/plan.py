@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from voisin.errors import InputError
 from voisin.protocol.archive import check_path
@@ -51,6 +51,8 @@ MAX_INPUT_FILES: Final = 500
 MAX_TEXT_BYTES: Final = 100_000
 _WEB: Final = ("http://", "https://")
 _GATEWAY: Final = "/ipfs/"
+_MANNERS: Final = frozenset({"filename", "download"})
+"""What a gateway is asked about how a browser keeps a file, never about which bytes it gets."""
 
 
 class RequestError(InputError):
@@ -275,9 +277,10 @@ def _own_content(url: str) -> str:
         parts = urlsplit(url)
     except ValueError:
         return url
-    if not url.startswith(_WEB) or not parts.path.startswith(_GATEWAY) or parts.query or parts.fragment:
+    asked = {name for name, _ in parse_qsl(parts.query, keep_blank_values=True)}
+    if not url.startswith(_WEB) or not parts.path.startswith(_GATEWAY) or asked - _MANNERS or parts.fragment:
         return url
-    return parts.path if _is_near(parts.hostname or "") else url
+    return parts.path.removesuffix("/") if _is_near(parts.hostname or "") else url
 
 
 def _is_near(host: str) -> bool:

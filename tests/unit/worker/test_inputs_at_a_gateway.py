@@ -27,6 +27,14 @@ def test_near_gateway_names_content(host: str, allow_web: bool) -> None:
     assert (inputs.files, inputs.web, inputs.listed) == ({name_of(url): blob(CID)}, {}, (name_of(url),))
 
 
+@pytest.mark.parametrize("tail", ["/", "?filename=a.txt", "?download=true&filename=b%20c.txt", "/?filename=a.txt", "?"])
+@pytest.mark.parametrize("allow_web", [True, False])
+def test_what_only_names_the_download_does_not_change_the_content(tail: str, allow_web: bool) -> None:
+    url = f"http://127.0.0.1:8548/ipfs/{CID}{tail}"
+    inputs = plan_inputs(DealParams(iexec_input_files=(url,)), BagEntry(), allow_web=allow_web)
+    assert (inputs.files, inputs.web) == ({name_of(url): blob(CID)}, {})
+
+
 def test_file_in_several_blocks_has_the_name_of_its_root() -> None:
     root = "QmW2WQi7j6c7UgJTarActp7tDNikE4B2qXtFCfLPdsgaTQ"
     url = f"http://127.0.0.1:8548/ipfs/{root}"
@@ -48,8 +56,12 @@ def test_broken_address_is_the_requesters_fault(url: str) -> None:
         plan_inputs(DealParams(iexec_input_files=(url,)), BagEntry())
 
 
-def test_near_address_that_is_no_content_stays_an_address() -> None:
-    url = f"http://127.0.0.1:8548/ipfs/{CID}?format=raw"
+@pytest.mark.parametrize("tail", ["?format=raw", "?filename=a&format=car", "#part", "/?dag-scope=block"])
+def test_near_address_that_is_no_content_stays_an_address(tail: str) -> None:
+    url = f"http://127.0.0.1:8548/ipfs/{CID}{tail}"
     assert plan_inputs(DealParams(iexec_input_files=(url,)), BagEntry(), allow_web=True).web == {name_of(url): url}
+
+
+def test_near_gateway_without_a_name_of_content_is_malformed() -> None:
     with pytest.raises(RequestError, match="malformed"):
         plan_inputs(DealParams(iexec_input_files=("http://127.0.0.1/ipfs/nonsense",)), BagEntry(), allow_web=True)
