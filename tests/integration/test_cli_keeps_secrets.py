@@ -5,10 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import json
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -16,6 +14,7 @@ import pytest
 
 from tests.integration.client_rig import WASM, Rig, running_rig
 from tests.integration.vault_rig import vault_beside
+from tests.support.terminal import Terminal
 from voisin import connect
 from voisin.cli import main
 from voisin.client.keys import ReaderKeys
@@ -27,27 +26,6 @@ from voisin.protocol.sealed_result import PRIVATE_MARK, new_reader_pair
 from voisin.protocol.secrets import RESULT_KEY
 
 SECRET = "swordfish under the bridge"
-
-
-@dataclass
-class Terminal:
-    """Types commands and reads what they print."""
-
-    home: Path
-    capsys: pytest.CaptureFixture[str]
-
-    def run(self, *words: str) -> tuple[int, str, str]:
-        """Run a command as the requester."""
-        code = main([*words, "--home", str(self.home)])
-        printed = self.capsys.readouterr()
-        assert SECRET not in printed.out + printed.err
-        return code, printed.out, printed.err
-
-    def json(self, *words: str) -> object:
-        """Run a command and read its document."""
-        code, out, err = self.run(*words, "--json")
-        assert code == 0, err
-        return json.loads(out)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +40,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 @pytest.fixture
 def terminal(market: Rig, capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(market.home, capsys)
+    return Terminal(market.home, capsys, (SECRET,))
 
 
 def test_from_a_file_and_from_standard_input(terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -13,7 +11,7 @@ from eth_utils import keccak
 
 from tests.integration.client_rig import WASM, Rig, running_rig
 from tests.integration.vault_rig import vault_beside
-from voisin.cli import main
+from tests.support.terminal import Terminal
 from voisin.client.network import save_network
 from voisin.protocol.data_terms import DataTerms, encode_terms
 from voisin.protocol.ids import ZERO_ADDRESS, as_address
@@ -21,28 +19,6 @@ from voisin.protocol.ids import ZERO_ADDRESS, as_address
 TABLE = "name,age,city\nSwordfish Ann,41,Lyon\nSwordfish Bob,37,\n"
 MARK = "Swordfish"
 STRANGER, OTHER = "0x" + "12" * 20, "0x" + "34" * 20
-
-
-@dataclass
-class Terminal:
-    """Types commands and reads what they print; no value of the data may be in it."""
-
-    home: Path
-    capsys: pytest.CaptureFixture[str]
-
-    def run(self, *words: str) -> tuple[int, str, str]:
-        """Run a command as the owner."""
-        code = main([*words, "--home", str(self.home)])
-        printed = self.capsys.readouterr()
-        assert MARK not in printed.out + printed.err
-        return code, printed.out, printed.err
-
-    def json(self, *words: str) -> dict[str, object]:
-        """Run a command and read its document."""
-        code, out, err = self.run(*words, "--json")
-        assert code == 0, err
-        found = json.loads(out)
-        return found if isinstance(found, dict) else {"listed": found}
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +33,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
 
 @pytest.fixture
 def terminal(market: Rig, capsys: pytest.CaptureFixture[str]) -> Terminal:
-    return Terminal(market.home, capsys)
+    return Terminal(market.home, capsys, (MARK,))
 
 
 @pytest.fixture
@@ -76,7 +52,7 @@ def listed(found: dict[str, object], name: str) -> list[dict[str, object]]:
 
 def test_protected_shown_granted_revoked_and_given_away(terminal: Terminal, table: Path, market: Rig) -> None:
     words = ("data", "protect", str(table), "--price", "0.1 RLC", "--uses", "5", "--for", f"{STRANGER},{OTHER}", "--max-output", "1MB")
-    mine = terminal.json(*words, "--purpose", "research", "--no-network")
+    mine = terminal.record(*words, "--purpose", "research", "--no-network")
     dataset = str(mine["dataset"])
     schema = mine["schema"]
     assert isinstance(schema, dict)
@@ -85,7 +61,7 @@ def test_protected_shown_granted_revoked_and_given_away(terminal: Terminal, tabl
     terms = msgspec.convert(offer["terms"], DataTerms)
     assert (offer["price"], offer["volume"], offer["requester"]) == (100_000_000, 5, terms.gate)
     assert (terms.uses, terms.max_output_bytes, terms.purposes) == (5, 1_000_000, ("research",))
-    order = terminal.json("order", "show", str(offer["order"]))["order"]
+    order = terminal.record("order", "show", str(offer["order"]))["order"]
     assert isinstance(order, dict)
     assert order["salt"] == "0x" + keccak(encode_terms(terms)).hex()
 
@@ -93,28 +69,28 @@ def test_protected_shown_granted_revoked_and_given_away(terminal: Terminal, tabl
     assert (code, err.count("(done before)")) == (0, 4), "the key, the file, the entry and the offer"
     assert dataset in out
 
-    assert terminal.json("data", "show", dataset)["schema"] == schema
+    assert terminal.record("data", "show", dataset)["schema"] == schema
     code, out, _ = terminal.run("data", "show", dataset)
     assert [word in out for word in ("age", "int64", "0.1 RLC", "'research'", "1000000 bytes")] == [True] * 5
     assert str(market.home) not in out
 
-    more = terminal.json("data", "grant", dataset, "--uses", "2", "--for", OTHER, "--enclave", "simulated")
+    more = terminal.record("data", "grant", dataset, "--uses", "2", "--for", OTHER, "--enclave", "simulated")
     assert (more["price"], more["requester"], more["volume"]) == (0, as_address(OTHER), 2)
-    assert len(listed(terminal.json("data", "granted", dataset), "listed")) == 2
-    assert terminal.json("data", "revoke", dataset, "--order", str(more["order"])) == {"orders": [more["order"]]}
-    assert [each["order"] for each in listed(terminal.json("data", "granted", dataset), "listed")] == [offer["order"]]
-    every = listed(terminal.json("data", "granted", dataset, "--all"), "listed")
+    assert len(terminal.records("data", "granted", dataset)) == 2
+    assert terminal.record("data", "revoke", dataset, "--order", str(more["order"])) == {"orders": [more["order"]]}
+    assert [each["order"] for each in terminal.records("data", "granted", dataset)] == [offer["order"]]
+    every = terminal.records("data", "granted", dataset, "--all")
     assert {each["order"]: bool(each["revoked_at"]) for each in every} == {offer["order"]: False, more["order"]: True}
 
-    assert terminal.json("data", "admit", dataset, STRANGER, "--until", "30d")["gates"] == [terms.gate]
-    assert terminal.json("data", "revoke", dataset, "--from", OTHER) == {"orders": [offer["order"]]}
-    assert terminal.json("data", "revoke", dataset, "--all") == {"orders": [offer["order"]]}
+    assert terminal.record("data", "admit", dataset, STRANGER, "--until", "30d")["gates"] == [terms.gate]
+    assert terminal.record("data", "revoke", dataset, "--from", OTHER) == {"orders": [offer["order"]]}
+    assert terminal.record("data", "revoke", dataset, "--all") == {"orders": [offer["order"]]}
     assert terminal.run("data", "revoke", dataset, "--all")[:2] == (0, "nothing to revoke\n")
-    assert listed(terminal.json("data", "uses", dataset), "listed") == []
+    assert terminal.records("data", "uses", dataset) == []
     assert terminal.run("data", "uses", "--csv")[1].startswith("time,id,at,dataset,order_hash")
 
-    assert dataset in [each["dataset"] for each in listed(terminal.json("data", "list"), "listed")]
-    assert terminal.json("data", "transfer", dataset, OTHER)["owner"] == as_address(OTHER)
+    assert dataset in [each["dataset"] for each in terminal.records("data", "list")]
+    assert terminal.record("data", "transfer", dataset, OTHER)["owner"] == as_address(OTHER)
     code, _, err = terminal.run("data", "grant", dataset, "--uses", "1")
     assert (code, "is owned by" in err) == (1, True)
 
@@ -137,26 +113,26 @@ def test_what_broke_off_goes_on(market: Rig, terminal: Terminal, table: Path) ->
 
 
 def test_a_changed_file_is_other_data(terminal: Terminal, table: Path) -> None:
-    one = terminal.json("data", "protect", str(table))
+    one = terminal.record("data", "protect", str(table))
     assert listed(one, "granted") == []
     table.write_text(TABLE * 2)
-    assert terminal.json("data", "protect", str(table))["dataset"] != one["dataset"]
+    assert terminal.record("data", "protect", str(table))["dataset"] != one["dataset"]
 
 
 def test_folders_and_files_without_schema(terminal: Terminal, tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "weights.bin").write_bytes(b"x" * 1_000)
-    found = terminal.json("data", "protect", str(tmp_path / "model"), "--uses", "1")["schema"]
+    found = terminal.record("data", "protect", str(tmp_path / "model"), "--uses", "1")["schema"]
     assert isinstance(found, dict)
     assert (found["form"], found["files"]) == ("folder", [{"path": "weights.bin", "size_bytes": 1_000}])
-    hidden = terminal.json("data", "protect", str(tmp_path / "model"), "--uses", "1", "--no-schema", "--name", "a model")
+    hidden = terminal.record("data", "protect", str(tmp_path / "model"), "--uses", "1", "--no-schema", "--name", "a model")
     assert (hidden["schema"], hidden["name"]) == (None, "a model")
 
 
 def test_without_enclaves_nothing_is_bought(market: Rig, terminal: Terminal, table: Path, tmp_path: Path) -> None:
     app = tmp_path / "app.wasm"
     app.write_bytes(WASM)
-    mine = terminal.json("data", "protect", str(table), "--price", "0.2 RLC", "--enclave", "simulated")
+    mine = terminal.record("data", "protect", str(table), "--price", "0.2 RLC", "--enclave", "simulated")
     code, _, err = terminal.run("data", "process", str(mine["dataset"]), str(app))
     assert (code, "no workerpool offers an enclave" in err) == (1, True), "the scripted pool has none"
 
@@ -165,7 +141,7 @@ def test_an_allowed_app_and_who_is_refused(terminal: Terminal, table: Path, tmp_
     app, other = tmp_path / "app.wasm", tmp_path / "other.wasm"
     app.write_bytes(WASM + b"\0\4\3one")
     other.write_bytes(WASM + b"\0\4\3two")
-    mine = terminal.json(
+    mine = terminal.record(
         "data", "protect", str(table), "--uses", "2", "--apps", str(app), "--purpose", "research", "--enclave", "simulated"
     )
     (offer,) = listed(mine, "granted")

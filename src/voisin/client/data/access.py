@@ -17,13 +17,12 @@ from voisin.chain import calls, gates
 from voisin.chain.gates import ALWAYS, MAX_GRANTS
 from voisin.client.apps import find_app
 from voisin.client.data.conditions import AppLike, Conditions, DataConditions, read_conditions
-from voisin.client.data.drafts import Diary, OfferNote
+from voisin.client.data.drafts import OfferNote
 from voisin.client.data.offering import AllowedApp, GatePlan, Gates, make_order, make_terms, plan_gate, plan_roster
+from voisin.client.data.owner import Owner
 from voisin.client.data.protecting import require_owner
-from voisin.client.data.steps import Step, Tell, Told
+from voisin.client.data.steps import Step, Told
 from voisin.client.data.vaults import terms_desk
-from voisin.client.links import Links
-from voisin.client.requester import Requester
 from voisin.errors import InputError, StateError
 from voisin.protocol.api import OrderStatus, PublishedDatasetOrder
 from voisin.protocol.codec import encode
@@ -69,18 +68,13 @@ class Granted:
 class Access:
     """Who may use the datasets of one wallet."""
 
-    def __init__(self, links: Links, requester: Requester, diary: Diary, tell: Tell) -> None:
+    def __init__(self, owner: Owner) -> None:
         """
         Args:
-            links: The network.
-            requester: The owner's wallet.
-            diary: What is done already.
-            tell: Is told of each step.
+            owner: The owner.
         """
-        self._links = links
-        self._owner = requester
-        self._diary = diary
-        self._tell = tell
+        self._owner = owner
+        self._links, self._diary, self._tell = owner.links, owner.diary, owner.tell
 
     async def grant(self, dataset: Address, given: DataConditions, *, key: str, schema: DataSchema | None, now: UnixSeconds) -> Granted:
         """
@@ -147,7 +141,7 @@ class Access:
         """
         await gates.read_gate(self._links.chain.rpc, gate)
         for first in range(0, len(accounts), MAX_GRANTS):
-            await self._owner.sender.send(gates.grant(gate, accounts[first : first + MAX_GRANTS], begins, ends))
+            await self._owner.wallet.sender.send(gates.grant(gate, accounts[first : first + MAX_GRANTS], begins, ends))
 
     async def revoke(self, dataset: Address, granted: Granted) -> None:
         """
@@ -162,7 +156,7 @@ class Access:
         chain = self._links.chain
         (consumed,) = await chain.hub.consumptions([granted.order_hash])
         if consumed < granted.order.volume:
-            await self._owner.sender.send(calls.manage_order(chain.hub_address, granted.order, Operation.CLOSE))
+            await self._owner.wallet.sender.send(calls.manage_order(chain.hub_address, granted.order, Operation.CLOSE))
 
     async def shut_out(self, granted: Granted, renter: Address) -> bool:
         """
@@ -178,7 +172,7 @@ class Access:
         terms, _ = await gates.read_gate(chain.rpc, gate)
         member = await gates.read_member(chain.rpc, gate, renter)
         if not member.is_revoked:
-            await self._owner.sender.send(gates.revoke(gate, renter, token=terms.token, refund=member.refund))
+            await self._owner.wallet.sender.send(gates.revoke(gate, renter, token=terms.token, refund=member.refund))
         return True
 
     async def granted(self, dataset: Address, *, is_open: bool = True) -> list[Granted]:
@@ -221,7 +215,7 @@ class Access:
     async def _deploy(self, plan: GatePlan | None) -> Address:
         if plan is None:
             return ZERO_ADDRESS
-        receipt = await self._owner.sender.send(gates.deploy_gate(plan.terms))
+        receipt = await self._owner.wallet.sender.send(gates.deploy_gate(plan.terms))
         if receipt.contract is None:
             raise StateError(f"the transaction {receipt.tx_hash} deployed no gate", hint="look at it on the chain")
         if plan.members:

@@ -22,6 +22,7 @@ from voisin.client.apps import AppReference
 from voisin.client.data.access import Access, Granted
 from voisin.client.data.conditions import DataConditions, TimeLike, read_time
 from voisin.client.data.drafts import DATA_FOLDER, Diary, open_key
+from voisin.client.data.owner import Owner
 from voisin.client.data.protecting import ECOSYSTEM, VOISIN, Protector, Wrapping, require_owner
 from voisin.client.data.reviews import results_that_wait
 from voisin.client.data.steps import Step, Tell, Told, silent
@@ -110,14 +111,14 @@ class AsyncData:
             StateError: The file changed meanwhile.
             UnavailableError: A service does not answer; the same call goes on where this one broke off.
         """
-        owner = await self._requester()
-        protector = Protector(self._links, owner, self._diary, tell)
+        owner = await self._owner(tell)
+        protector = Protector(owner)
         draft = await protector.protect(Path(path), Wrapping(name=name, form=form, has_schema=has_schema, is_table=is_table))
         assert draft.entry is not None
         if conditions:
             await self._grant(draft.entry, conditions, tell)
         elif form == ECOSYSTEM:
-            await self._push_plain(owner, draft.entry, protector.key(draft), tell)
+            await self._push_plain(owner, draft.entry, protector.key(draft))
         return await self.show(draft.entry)
 
     async def grant(self, dataset: str, *, tell: Tell = silent, **conditions: Unpack[DataConditions]) -> Granted:
@@ -160,7 +161,7 @@ class AsyncData:
         doors = list(dict.fromkeys(each.terms.gate for each in found if each.terms is not None and each.terms.gate != ZERO_ADDRESS))
         if not doors:
             raise StateError(f"no open offer of {dataset} has a gate", hint="make one with `voisin data grant --revocable`")
-        access = await self._access(silent)
+        access = await self._access()
         for gate in doors:
             await access.admit(gate, [as_address(renter) for renter in renters], begins=begins, ends=ends)
         return doors
@@ -177,7 +178,7 @@ class AsyncData:
             StateError: There is no such access, or the wallet does not own the dataset.
         """
         entry, name = as_address(dataset), as_hash32(order)
-        access = await self._access(silent)
+        access = await self._access()
         found = next((each for each in await access.granted(entry, is_open=False) if each.order_hash == name), None)
         if found is None:
             raise StateError(f"dataset {entry} has no order {name} in the market's book", hint="see `voisin data granted`")
@@ -197,7 +198,7 @@ class AsyncData:
         Raises:
             StateError: The wallet does not own the dataset.
         """
-        entry, access = as_address(dataset), await self._access(silent)
+        entry, access = as_address(dataset), await self._access()
         await require_owner(self._links, entry, (await self._requester()).address)
         found = await access.granted(entry)
         for each in found:
@@ -218,7 +219,7 @@ class AsyncData:
         Raises:
             StateError: The wallet does not own the dataset, or an order without gate is open to everybody.
         """
-        entry, who, access = as_address(dataset), as_address(renter), await self._access(silent)
+        entry, who, access = as_address(dataset), as_address(renter), await self._access()
         done: list[OrderHash] = []
         for each in await access.granted(entry):
             if await access.shut_out(each, who):
@@ -239,7 +240,7 @@ class AsyncData:
             dataset: The dataset.
             is_open: Only those that can still be used.
         """
-        return await (await self._access(silent)).granted(as_address(dataset), is_open=is_open)
+        return await (await self._access()).granted(as_address(dataset), is_open=is_open)
 
     async def process(self, data: str, app: AppReference, args: Sequence[str | int | float] = (), **terms: Unpack[RunTerms]) -> Result:
         """
@@ -430,16 +431,19 @@ class AsyncData:
         entries = await terms_desk(self._links).of_dataset(dataset)
         return next((entry.terms.schema for entry in reversed(entries) if entry.terms.schema is not None), None)
 
-    async def _push_plain(self, owner: Requester, dataset: Address, key: str, tell: Tell) -> None:
+    async def _push_plain(self, owner: Owner, dataset: Address, key: str) -> None:
         """Give the vault a key without terms, as the protocol's other clients do."""
         ref, desk = SecretRef(SecretKind.DATASET, dataset), require_vault(self._links)
         is_there = await desk.find(ref) is not None
         if not is_there:
             await desk.push(owner.signer, ref, SecretValue(key))
-        tell(Told(Step.ENTRUSTED, dataset, is_new=not is_there))
+        owner.tell(Told(Step.ENTRUSTED, dataset, is_new=not is_there))
 
-    async def _access(self, tell: Tell) -> Access:
-        return Access(self._links, await self._requester(), self._diary, tell)
+    async def _owner(self, tell: Tell) -> Owner:
+        return Owner(self._links, await self._requester(), self._diary, tell)
+
+    async def _access(self, tell: Tell = silent) -> Access:
+        return Access(await self._owner(tell))
 
     @property
     def _diary(self) -> Diary:

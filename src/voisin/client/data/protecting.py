@@ -16,12 +16,12 @@ import anyio.to_thread
 import msgspec
 
 from voisin.chain import calls
-from voisin.client.data.drafts import Diary, Draft, draft_id, open_key, seal_key
+from voisin.client.data.drafts import Draft, draft_id, open_key, seal_key
+from voisin.client.data.owner import Owner
 from voisin.client.data.sources import Source, look_at, open_source
-from voisin.client.data.steps import Step, Tell, Told
+from voisin.client.data.steps import Step, Told
 from voisin.client.data.tables import schema_of
 from voisin.client.links import Links
-from voisin.client.requester import Requester
 from voisin.errors import InputError, StateError
 from voisin.protocol.datasets import encrypt_dataset, new_dataset_key, seal_dataset
 from voisin.protocol.digests import BackgroundSha256
@@ -62,18 +62,13 @@ class Wrapping:
 class Protector:
     """Protects the data of one wallet."""
 
-    def __init__(self, links: Links, requester: Requester, diary: Diary, tell: Tell) -> None:
+    def __init__(self, owner: Owner) -> None:
         """
         Args:
-            links: The network.
-            requester: The owner's wallet.
-            diary: What is done already.
-            tell: Is told of each step.
+            owner: The owner.
         """
-        self._links = links
-        self._owner = requester
-        self._diary = diary
-        self._tell = tell
+        self._owner = owner
+        self._links, self._diary, self._tell = owner.links, owner.diary, owner.tell
 
     async def protect(self, path: Path, wrapping: Wrapping) -> Draft:
         """
@@ -158,7 +153,7 @@ class Protector:
         entry = draft.entry or await chain.registries.predict_dataset(info.owner, info.name, info.multiaddr, info.checksum)
         is_there = await chain.registries.is_dataset(entry)
         if not is_there:
-            await self._owner.sender.send(calls.create_dataset(chain.dataset_registry, info))
+            await self._owner.wallet.sender.send(calls.create_dataset(chain.dataset_registry, info))
         if draft.entry is None:
             draft = self._diary.keep(msgspec.structs.replace(draft, entry=entry))
         self._tell(Told(Step.REGISTERED, entry, is_new=not is_there))
