@@ -9,6 +9,7 @@ Source: pool-semantics.md 2.7, 3.3; client-surface.md 5.
 
 from __future__ import annotations
 
+import hashlib
 import secrets as random
 import shutil
 from collections.abc import Callable
@@ -28,7 +29,7 @@ from voisin.errors import InputError, TrustError, UnavailableError, VoisinError
 from voisin.protocol.archive import open_archive
 from voisin.protocol.data_terms import EnclaveLevel
 from voisin.protocol.datasets import decrypt_dataset
-from voisin.protocol.ids import from_hex, hash32_of
+from voisin.protocol.ids import from_hex, hash32_of, to_hex
 from voisin.protocol.results import SALT_FILE, GuestFailure, sign_enclave
 from voisin.protocol.sealed_result import hold_result, is_reader_key, seal_result
 from voisin.protocol.sealing import seal_archive
@@ -245,35 +246,49 @@ def _leaving_bytes(archive: Path) -> int:
 
 
 def _decrypt(task: Task) -> GuestFailure | None:
-    """Decrypt datasets in their places; says in words that every enclave finds why the deal's own cannot be."""
+    """
+    Decrypt datasets in their places; says in words that every enclave finds why the deal's own cannot be.
+
+    A file is held against the chain's checksum before its key touches it: whether a changed one can be decrypted would tell a worker that
+    tries again and again what is in it (the form of the protocol's own clients has padding, and no authentication).
+    """
     order, opened, desk = task.order, task.opened, task.desk
     if order.dataset:
-        checksum = _decrypt_file(desk.input(order.dataset), opened.dataset_key)
-        if opened.dataset_checksum and checksum not in ("", opened.dataset_checksum):
+        path = desk.input(order.dataset)
+        if not _is_file(path, opened.dataset_checksum):
             raise TrustError("the worker brings another dataset than the chain names")
-        if not checksum and task.is_shared:
+        is_clear = _decrypt_file(path, opened.dataset_key)
+        if not is_clear and task.is_shared:
             raise TrustError("the shares of several vaults give no key of this dataset")
-        if not checksum:
+        if not is_clear:
             return GuestFailure(BAD_DATASET, "the dataset cannot be decrypted with the key that its owner gave to the vault")
     for entry in order.bulk:
         path, key = desk.input(entry), opened.bulk_keys.get(entry, "")
-        if path.exists() and not (key and _decrypt_file(path, key)):
+        if path.exists() and not (key and _is_file(path, opened.bulk_checksums.get(entry, "")) and _decrypt_file(path, key)):
             path.unlink()
     return None
 
 
-def _decrypt_file(path: Path, key: str) -> str:
-    """Decrypt a file in its place; answers the checksum of what it was, or nothing when the key does not fit."""
+def _is_file(path: Path, checksum: str) -> bool:
+    """Tell whether a file is the one that the chain names; empty where nobody knows."""
+    if not path.exists():
+        return False
+    with path.open("rb") as file:
+        return not checksum or to_hex(hashlib.file_digest(file, "sha256").digest()) == checksum
+
+
+def _decrypt_file(path: Path, key: str) -> bool:
+    """Decrypt a file in its place; tells whether the key fits."""
     clear = path.with_name(f"{path.name}.clear")
     try:
         with path.open("rb") as source, clear.open("xb") as target:
-            checksum = decrypt_dataset(source, target, key)
+            decrypt_dataset(source, target, key)
         clear.replace(path)
-    except (InputError, TrustError, FileNotFoundError):
-        return ""
+    except (InputError, TrustError):
+        return False
     finally:
         clear.unlink(missing_ok=True)
-    return checksum
+    return True
 
 
 def _seal(desk: Desk, opened: TaskSecrets, order: Order) -> None:

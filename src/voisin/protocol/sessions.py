@@ -112,6 +112,7 @@ class TaskSecrets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         app_checksum: SHA-256 of the app's code, as the chain has it; the enclave runs no other. Empty where the vault does not know.
         dataset_checksum: SHA-256 of the encrypted dataset, likewise.
         bulk_terms: The terms of use of datasets of the list, by entry; those that have none are left out.
+        bulk_checksums: SHA-256 of the encrypted datasets of the list, by entry.
         hold_key: Hex of a key for this task's result, when it waits for a release: the vault gives it to the reader then, and not
             before; empty when nothing is held. Where the terms let a rule release it, the enclave judges the rule, and seals for the
             reader at once what it lets pass.
@@ -128,6 +129,7 @@ class TaskSecrets(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     app_checksum: str = ""
     dataset_checksum: str = ""
     bulk_terms: dict[Address, DataTerms] = {}
+    bulk_checksums: dict[Address, str] = {}
     hold_key: str = ""
 
     def challenge_signer(self) -> KeySigner:

@@ -122,11 +122,12 @@ class Sessions:
         secrets = replace(
             secrets,
             bulk_keys={entry: unbound(held) for entry, held in bulk.items()},
+            bulk_checksums={entry: await self._dataset_checksum(entry) for entry in bulk},
             bulk_terms={each.entry.terms.dataset: each.entry.terms for each in listed},
             terms=None if granted is None else granted.entry.terms,
             purpose=parse_params(deal.params).voisin_purpose,
             app_checksum=await self._app_checksum(deal),
-            dataset_checksum=await self._dataset_checksum(deal),
+            dataset_checksum=await self._dataset_checksum(deal.dataset.pointer),
             hold_key=self._hold_key(request.task_id, granted),
         )
         used += bulk.values()
@@ -159,7 +160,7 @@ class Sessions:
             shares={dataset: unbound(held)},
             terms={dataset: granted.entry.terms},
             app_checksum=await self._app_checksum(admitted.deal),
-            dataset_checksum=await self._dataset_checksum(admitted.deal),
+            dataset_checksum=await self._dataset_checksum(dataset),
             purpose=parse_params(admitted.deal.params).voisin_purpose,
         )
         return seal_shares(shares, request, self._consents.vault)
@@ -224,10 +225,8 @@ class Sessions:
     async def _app_checksum(self, deal: Deal) -> str:
         return await self._ledger.checksum_of(OrderKind.APP, deal.app.pointer) or ""
 
-    async def _dataset_checksum(self, deal: Deal) -> str:
-        if deal.dataset.pointer == ZERO_ADDRESS:
-            return ""
-        return await self._ledger.checksum_of(OrderKind.DATASET, deal.dataset.pointer) or ""
+    async def _dataset_checksum(self, dataset: Address) -> str:
+        return "" if dataset == ZERO_ADDRESS else await self._ledger.checksum_of(OrderKind.DATASET, dataset) or ""
 
     def _hold_key(self, task_id: TaskId, granted: Granted | None) -> str:
         if granted is None or granted.entry.terms.review is Review.NONE:

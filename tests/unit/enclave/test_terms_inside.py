@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -10,10 +12,12 @@ import pytest
 from msgspec.structs import replace
 
 from tests.support.enclave_bench import APP, CONTENT, DATASET, READER, TASK, EnclaveBench, terms
+from voisin.enclave.inside import carry_out
 from voisin.enclave.words import Refused
 from voisin.protocol.archive import open_archive
 from voisin.protocol.consent import VaultId
 from voisin.protocol.data_terms import EnclaveLevel, Privacy, Review
+from voisin.protocol.datasets import encrypt_dataset
 from voisin.protocol.ids import Hash32, as_address
 from voisin.protocol.release_rules import FileRule, NumbersRule, ReleaseRule
 from voisin.protocol.sealed_result import is_held_result, open_held_result, open_sealed_result
@@ -21,6 +25,7 @@ from voisin.protocol.shamir import split_key
 from voisin.protocol.signatures import KeySigner
 from voisin.protocol.wire_words import MachineFailure, Stream
 from voisin.sandbox import Cause, Job, Outcome
+from voisin.worker.memory_world import ScriptedRunner
 
 pytestmark = pytest.mark.anyio
 OTHER = as_address("0x" + "d2" * 20)
@@ -90,6 +95,41 @@ async def test_another_file_than_the_chains_is_refused(tmp_path: Path) -> None:
     refused = await enclave.do(enclave.secrets(dataset_checksum=Hash32("0x" + "cd" * 32)))
     assert isinstance(refused, Refused)
     assert (refused.failure, "another dataset" in refused.detail) == (MachineFailure.WRONG_HASH, True)
+
+
+@pytest.mark.parametrize("is_bulk", [False, True], ids=["own", "listed"])
+async def test_whether_a_changed_file_can_be_decrypted_is_not_told(tmp_path: Path, is_bulk: bool) -> None:
+    """The protocol's own form has padding: who may try which changes decrypt finds out the content (Vaudenay, EUROCRYPT 2002)."""
+
+    async def lists(job: Job) -> Mapping[str, bytes]:
+        assert job.input_dir is not None
+        return {"seen": str(len(list(job.input_dir.iterdir()))).encode()}
+
+    enclave, file = bench(tmp_path, lists), io.BytesIO()
+    checksum = encrypt_dataset(io.BytesIO(CONTENT), file, enclave.data_key, os.urandom)
+    given = {"bulk_keys": {DATASET: enclave.data_key}, "bulk_checksums": {DATASET: checksum}} if is_bulk else {"dataset_checksum": checksum}
+    placed = {"dataset": "", "bulk": (DATASET,)} if is_bulk else {}
+    secrets = enclave.secrets(**given)
+    answers = []
+    for changed_at in (None, 0, 1, -17, -32, -1):  # in the first block, and in what shows up as padding
+        bent = bytearray(file.getvalue())
+        if changed_at is not None:
+            bent[changed_at] ^= 1
+        order = enclave.order(secrets, **placed)
+        enclave.desk.input(DATASET).write_bytes(bent)
+        done = await carry_out(order, enclave.key, enclave.desk, lambda: ScriptedRunner(lists))
+        answers.append((done.failure, done.detail) if isinstance(done, Refused) else enclave.archive.read("seen").decode())
+    wrong = "0" if is_bulk else (MachineFailure.WRONG_HASH, "the worker brings another dataset than the chain names")
+    assert answers == ["1", *[wrong] * 5]
+
+
+async def test_a_file_that_is_missing_is_no_failure_of_the_app(tmp_path: Path) -> None:
+    enclave = bench(tmp_path)
+    order = enclave.order(enclave.secrets())
+    enclave.desk.input(DATASET).unlink()
+    done = await carry_out(order, enclave.key, enclave.desk, lambda: ScriptedRunner(counts))
+    assert isinstance(done, Refused)
+    assert done.failure is MachineFailure.WRONG_HASH
 
 
 async def test_more_than_the_cap_does_not_leave(tmp_path: Path) -> None:
