@@ -244,7 +244,8 @@ class Sessions:
             return {}, []
         found, listed = {}, []
         for order in request.bulk:
-            is_allowed = order.volume >= MIN_BULK_VOLUME and await self._ledger.may_open(order, task.deal_id)
+            is_free = order.volume >= MIN_BULK_VOLUME and not order.datasetprice  # the hub looks at neither
+            is_allowed = is_free and await self._ledger.may_open(order, task.deal_id)
             held = await self._cabinet.secret(SecretRef(SecretKind.DATASET, order.dataset)) if is_allowed else None
             if held is None or order.dataset in found:
                 continue

@@ -18,7 +18,7 @@ from tests.support.vault_scene import APP, DATASET, Scene, fresh_nonce, wallet
 from voisin.attestation import EnclavePolicy, TcbStatus
 from voisin.attestation.verify import Collateral
 from voisin.errors import StateError, TrustError
-from voisin.protocol.data_terms import EnclaveLevel, Privacy
+from voisin.protocol.data_terms import DataTerms, EnclaveLevel, Privacy, Review
 from voisin.protocol.datasets import decrypt_dataset, seal_dataset
 from voisin.protocol.eip712 import order_hash
 from voisin.protocol.evidence import Evidence
@@ -27,7 +27,7 @@ from voisin.protocol.orders import OrderKind
 from voisin.protocol.params import DealParams
 from voisin.protocol.records import Resource
 from voisin.protocol.results import sign_authorization
-from voisin.protocol.sessions import MIN_BULK_VOLUME, SessionKey, SessionWish, evidence_binding, request_session
+from voisin.protocol.sessions import MIN_BULK_VOLUME, SessionKey, SessionWish, TaskSecrets, evidence_binding, request_session
 from voisin.protocol.vault_terms import TermsPush
 from voisin.units import NRLC, UnixSeconds
 from voisin.vault.collateral import Collector, Sources
@@ -124,26 +124,40 @@ async def test_colluders_with_workers_and_app_of_their_own() -> None:
         await given.open(task)
 
 
+async def listed(given: TermsScene, terms: DataTerms, *, price: NRLC = NRLC(0), volume: int = MIN_BULK_VOLUME) -> TaskSecrets:
+    """Open the session of a task that lists a dataset under these terms."""
+    order = msgspec.structs.replace(given.order(terms), datasetprice=price, volume=volume, sign="0x")
+    pushed = TermsPush(order=order, terms=terms, key=KEY)
+    entry = await given.scene.vault.terms.push(DATASET, pushed, given.consent_to(pushed))
+    assert entry.order_hash == order_hash(order, given.scene.ledger.domain)
+    bare = Resource(ZERO_ADDRESS, ZERO_ADDRESS, NRLC(0))
+    (task,) = given.deal(None, dataset=bare, params=DealParams(bulk_cid="bafkqaaa"))
+    given.scene.ledger.openable.add((DATASET, given.scene.ledger.tasks[task].deal_id))
+    key = SessionKey(secrets.token_bytes)
+    request = msgspec.structs.replace(await given.request(task, key), bulk=(order,))
+    wish = SessionWish(**{name: getattr(request, name) for name in SessionWish.__struct_fields__})
+    until = UnixSeconds(int(given.scene.now[0]) + 60)
+    signed = request_session(given.scene.worker, given.scene.vault.id, wish, nonce=fresh_nonce(), until=until)
+    return key.open(await given.scene.vault.sessions.open(signed), signed, given.scene.vault.id)
+
+
 async def test_colluders_who_list_data_that_counts_its_uses() -> None:
     """Uses out of a list have no number on the chain: data whose uses are counted is left out, and other data comes."""
     given = await make_terms_scene()
-    for changes, comes in (({}, True), ({"uses": 5}, False), ({"privacy": Privacy(query_micro=1, renter_micro=9)}, False)):
-        terms = terms_of(**changes)
-        order = msgspec.structs.replace(given.order(terms), volume=MIN_BULK_VOLUME, sign="0x")
-        pushed = TermsPush(order=order, terms=terms, key=KEY)
-        entry = await given.scene.vault.terms.push(DATASET, pushed, given.consent_to(pushed))
-        bare = Resource(ZERO_ADDRESS, ZERO_ADDRESS, NRLC(0))
-        (task,) = given.deal(None, dataset=bare, params=DealParams(bulk_cid="bafkqaaa"))
-        given.scene.ledger.openable.add((DATASET, given.scene.ledger.tasks[task].deal_id))
-        key = SessionKey(secrets.token_bytes)
-        request = msgspec.structs.replace(await given.request(task, key), bulk=(order,))
-        wish = SessionWish(**{name: getattr(request, name) for name in SessionWish.__struct_fields__})
-        until = UnixSeconds(int(given.scene.now[0]) + 60)
-        signed = request_session(given.scene.worker, given.scene.vault.id, wish, nonce=fresh_nonce(), until=until)
-        opened = key.open(await given.scene.vault.sessions.open(signed), signed, given.scene.vault.id)
-        assert opened.bulk_keys == ({DATASET: KEY} if comes else {})
-        assert opened.bulk_terms == ({DATASET: terms} if comes else {})
-        assert entry.order_hash == order_hash(order, given.scene.ledger.domain)
+    opened = await listed(given, terms := terms_of())
+    assert (opened.bulk_keys, opened.bulk_terms) == ({DATASET: KEY}, {DATASET: terms})
+    assert opened.bulk_checksums == {DATASET: given.scene.ledger.checksums[OrderKind.DATASET, DATASET]}
+    for changes in ({"uses": 5}, {"uses_per_renter": 5}, {"privacy": Privacy(query_micro=1, renter_micro=9)}, {"review": Review.OWNER}):
+        opened = await listed(given, terms_of(**changes))
+        assert (opened.bulk_keys, opened.bulk_terms, opened.bulk_checksums) == ({}, {}, {}), changes
+
+
+async def test_colluders_who_list_data_that_has_a_price_or_an_end_of_uses() -> None:
+    """The hub takes no money for what a list names, and counts no uses of it: only what is free and without end comes out of one."""
+    given = await make_terms_scene()
+    assert (await listed(given, terms_of(), price=NRLC(1))).bulk_keys == {}
+    assert (await listed(given, terms_of(), volume=MIN_BULK_VOLUME - 1)).bulk_keys == {}
+    assert (await listed(given, terms_of())).bulk_keys == {DATASET: KEY}
 
 
 async def test_renter_who_revokes_or_reads_the_owners_ledger() -> None:
