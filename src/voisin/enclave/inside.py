@@ -23,7 +23,7 @@ import anyio.to_thread
 from voisin.enclave.desk import Desk
 from voisin.enclave.noise import BAD_ANSWERS, make_private
 from voisin.enclave.shares import join_shares
-from voisin.enclave.terms import FAILED, TOO_LARGE, Rules, after_review, require_app, rules_of
+from voisin.enclave.terms import FAILED, TOO_LARGE, Rules, after_review, require_app, require_no_callback, rules_of
 from voisin.enclave.words import Finished, Order, Program, Refused
 from voisin.errors import InputError, TrustError, UnavailableError, VoisinError
 from voisin.protocol.archive import open_archive
@@ -105,6 +105,7 @@ async def carry_out(
         given = key.open(order.sealed, order.request, order.vault)
         opened = join_shares(given, order, key)
         require_app(opened, order)
+        require_no_callback(opened, order)
         rules, opened = rules_of(opened, order, level)
     except VoisinError as error:
         return Refused(MachineFailure.VAULT_REFUSED, error.message)

@@ -41,6 +41,17 @@ def require_app(opened: TaskSecrets, order: Order) -> None:
         raise TrustError("the worker brings another app than the deal names", hint="have another worker do the task")
 
 
+def require_no_callback(opened: TaskSecrets, order: Order) -> None:
+    """
+    Require that nothing of a sealed result is handed out as a callback's data: deals with a callback have none sealed.
+
+    Raises:
+        TrustError: The worker asks for it.
+    """
+    if opened.beneficiary_key and order.has_callback:
+        raise TrustError("the worker asks for a callback's data, and the result is for its reader alone", hint="have another worker do it")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rules:
     """

@@ -16,7 +16,7 @@ from voisin.enclave.inside import carry_out
 from voisin.enclave.words import Refused
 from voisin.protocol.archive import open_archive
 from voisin.protocol.consent import VaultId
-from voisin.protocol.data_terms import EnclaveLevel, Privacy, Review
+from voisin.protocol.data_terms import DataTerms, EnclaveLevel, Privacy, Review
 from voisin.protocol.datasets import encrypt_dataset
 from voisin.protocol.ids import Hash32, as_address
 from voisin.protocol.release_rules import FileRule, NumbersRule, ReleaseRule
@@ -179,6 +179,21 @@ async def test_callback_data_count_too(tmp_path: Path) -> None:
     roomy.folder.mkdir()
     done = await roomy.finished(roomy.secrets(terms=terms(max_output_bytes=2_000)), has_callback=True)
     assert (done.cause, len(done.callback_data)) == ("", 300)
+
+
+@pytest.mark.parametrize("agreed", [None, terms()], ids=["no-terms", "terms"])
+async def test_a_worker_gets_nothing_of_a_sealed_result_by_claiming_a_callback(tmp_path: Path, agreed: DataTerms | None) -> None:
+    """The callback's data leave in clear: with a sealed result there are none, whatever the worker says of the deal."""
+
+    async def calls_back(_job: Job) -> Mapping[str, bytes]:
+        return {"computed.json": json.dumps({"callback-data": "0x" + CONTENT[:32].hex()}).encode()}
+
+    enclave = bench(tmp_path, calls_back)
+    secrets = enclave.secrets(terms=agreed, beneficiary_key=READER.public)
+    refused = await enclave.do(secrets, has_callback=True)
+    assert isinstance(refused, Refused)
+    assert not enclave.desk.result.exists()
+    assert (await enclave.finished(secrets)).callback_data == b""
 
 
 async def test_what_the_app_prints_stays_inside(tmp_path: Path) -> None:
