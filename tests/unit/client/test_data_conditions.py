@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
@@ -10,8 +11,8 @@ import pytest
 
 from voisin.chain.gates import GateTerms
 from voisin.client.data.conditions import Conditions, DataConditions, read_conditions, read_size, read_time
-from voisin.client.data.offering import AllowedApp, GatePlan, Gates, make_order, make_terms, plan_gate, plan_roster
-from voisin.errors import InputError
+from voisin.client.data.offering import AllowedApp, GatePlan, Gates, make_order, make_terms, plan_gate, plan_roster, require_gate
+from voisin.errors import InputError, StateError
 from voisin.protocol.data_terms import DataTerms, EnclaveLevel, Privacy, Review, Subscription, require_commitment
 from voisin.protocol.ids import ZERO_ADDRESS, Address, Hash32
 from voisin.protocol.release_rules import FileRule, ReleaseRule
@@ -195,3 +196,27 @@ def test_the_rule_of_the_how_to_is_one(tmp_path: Path) -> None:
     rule = read(release_rule=tmp_path / "rule.toml").release_rule
     assert rule is not None
     assert [file.path for file in rule.files] == ["answer.json", "groups.csv", "scores.txt"]
+
+
+@pytest.mark.parametrize(
+    "bent",
+    [
+        {"entry": ONE},
+        {"token": TWO},
+        {"begins": NOW + 9},
+        {"ends": NOW + 9},
+        {"price": NRLC(2_000_000_001)},
+        {"period_s": 1},
+        {"renewals": 1},
+    ],
+    ids=lambda bent: next(iter(bent)),
+)
+def test_nothing_is_paid_at_a_gate_that_sells_something_else(bent: dict[str, object]) -> None:
+    """The terms say a month, and the gate that they name sells seconds: what is paid there is the gate's to say."""
+    conditions = read(subscription="2 RLC", period="30d", renewals=3)
+    plan = plan_gate(conditions, DATASET, TOKEN)
+    assert plan is not None
+    terms = make_terms(conditions, DATASET, apps=(), gates=Gates(requesters=GATE), schema=None, nonce=NONCE)
+    require_gate(terms, plan.terms, TOKEN)
+    with pytest.raises(StateError, match="something else than the terms"):
+        require_gate(terms, replace(plan.terms, **bent), TOKEN)  # type: ignore[arg-type]

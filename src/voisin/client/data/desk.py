@@ -22,6 +22,7 @@ from voisin.client.apps import AppReference
 from voisin.client.data.access import Access, Granted
 from voisin.client.data.conditions import DataConditions, TimeLike, read_time
 from voisin.client.data.drafts import DATA_FOLDER, Diary, open_key
+from voisin.client.data.offering import require_gate
 from voisin.client.data.owner import Owner
 from voisin.client.data.protecting import ECOSYSTEM, VOISIN, Protector, Wrapping, require_owner
 from voisin.client.data.reviews import results_that_wait
@@ -306,8 +307,7 @@ class AsyncData:
             raise StateError(f"no open offer of {dataset} sells a subscription", hint="see `voisin data show`")
         wanted = min(sold, key=lambda terms: terms.subscription.price if terms.subscription is not None else 0)
         found, _ = await gates.read_gate(chain.rpc, wanted.gate)
-        if found.token != chain.token_address or wanted.subscription is None or found.price != wanted.subscription.price:
-            raise StateError(f"the gate {wanted.gate} asks for something else than the terms of use say", hint="do not pay there")
+        require_gate(wanted, found, chain.token_address)
         await me.sender.send(gates.subscribe(wanted.gate, found, periods))
         return await gates.read_member(chain.rpc, wanted.gate, me.address)
 

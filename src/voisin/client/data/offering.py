@@ -11,6 +11,7 @@ from typing import Final
 
 from voisin.chain.gates import GateTerms
 from voisin.client.data.conditions import Conditions
+from voisin.errors import StateError
 from voisin.protocol.data_schema import DataSchema
 from voisin.protocol.data_terms import DataTerms
 from voisin.protocol.ids import ZERO_ADDRESS, Address, Hash32
@@ -76,6 +77,24 @@ def plan_roster(conditions: Conditions, apps: tuple[AllowedApp, ...], dataset: A
     if not listed:
         return None
     return GatePlan(GateTerms(entry=dataset, token=token), tuple(dict.fromkeys(entry for entries in listed for entry in entries)))
+
+
+def require_gate(terms: DataTerms, found: GateTerms, token: Address) -> None:
+    """
+    See that a gate sells what the terms of use that name it say, before anything is paid there.
+
+    Args:
+        terms: The terms of use.
+        found: What the gate is.
+        token: What this market pays in.
+
+    Raises:
+        StateError: It sells something else: less time for the price, for example.
+    """
+    paid = terms.subscription
+    said = None if paid is None else (terms.dataset, token, terms.not_before, terms.until, paid.price, paid.period_s, paid.renewals)
+    if said != (found.entry, found.token, found.begins, found.ends, found.price, found.period_s, found.renewals):
+        raise StateError(f"the gate {terms.gate} asks for something else than the terms of use say", hint="do not pay there")
 
 
 def make_terms(
