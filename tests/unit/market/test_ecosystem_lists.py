@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.ecosystem import ECOSYSTEM_ROUTES, Client
-from tests.support.order_book import Desk, Trade, somewhere
+from tests.support.order_book import Desk, Trade, open_desk, somewhere
 from voisin.errors import UnavailableError
 from voisin.protocol.ids import ZERO_ADDRESS
 from voisin.protocol.orders import OrderKind
@@ -70,6 +70,25 @@ async def test_tags(client: Client, desk: Desk, trade: Trade, asked: dict[str, s
     for path, about in (("/apporders", {"app": "any"}), ("/workerpoolorders", {})):
         shown = await client.get(path, **about, **asked)
         assert {order["order"]["tag"] for order in shown["orders"]} == {tags[name] for name in expected}
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        ({"maxTag": tag_of(["tee", "tdx"])}, {"tee,tdx,simulated", "tee,tdx", "simulated"}),
+        ({"minTag": tag_of(["tee", "tdx"]), "maxTag": tag_of(["tee", "tdx"])}, {"tee,tdx,simulated", "tee,tdx"}),
+        ({"maxTag": NO_TAG}, {"simulated"}),
+        ({"minTag": tag_of(["simulated"]), "maxTag": tag_of(["tee", "tdx"])}, {"tee,tdx,simulated", "simulated"}),
+    ],
+)
+async def test_offer_is_found_whether_or_not_its_enclaves_are_simulated(trade: Trade, asked: dict[str, str], expected: set[str]) -> None:
+    desk = open_desk(trade, allow_simulated=True)
+    tags = {name: tag_of(name.split(",")) for name in ("tee,tdx,simulated", "tee,tdx", "simulated", "tee,tdx,gpu,simulated")}
+    for tag in tags.values():
+        await desk.service.publish(trade.pool_order(tag=tag))
+    async with desk.http() as http:
+        shown = await Client(http, trade.ledger.domain.chain_id).get("/workerpoolorders", **asked)
+    assert {order["order"]["tag"] for order in shown["orders"]} == {tags[name] for name in expected}
 
 
 async def test_trust_and_volume(client: Client, desk: Desk, trade: Trade) -> None:

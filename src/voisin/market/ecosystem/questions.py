@@ -18,7 +18,7 @@ from voisin.market.ecosystem.fields import ANY, Fields
 from voisin.market.query import RESTRICTED, DealQuery, OrderQuery
 from voisin.protocol.ids import OrderHash
 from voisin.protocol.orders import OrderKind
-from voisin.protocol.tags import NO_TAG
+from voisin.protocol.tags import NO_TAG, Tag, as_tag, both_tags, tag_of
 
 DEFAULT_SIZE = 20
 LEAST_SIZE = 10
@@ -72,7 +72,7 @@ def read_order_query(fields: Fields, kind: OrderKind, limit: int) -> OrderQuery:
         strict=tuple(name for name in RESTRICTED[kind] if fields.flag(f"is{name.capitalize()}Strict")),
         category=fields.number("category") if has_category else None,
         min_tag=None if least_tag == NO_TAG else least_tag,
-        max_tag=fields.bytes32("maxTag"),
+        max_tag=_greatest_tag(fields, kind),
         min_trust=trusts[0],
         max_trust=trusts[1],
         min_volume=fields.number("minVolume", least=1),
@@ -101,6 +101,14 @@ def read_order_hash(fields: Fields) -> OrderHash:
     found = fields.bytes32("orderHash", is_required=True)
     assert found is not None
     return OrderHash(found)
+
+
+def _greatest_tag(fields: Fields, kind: OrderKind) -> Tag | None:
+    """Read the greatest tag; that an offer's enclaves are simulated is our own mark, which nobody who asks here can know to allow."""
+    asked = fields.bytes32("maxTag")
+    if asked is None or kind is not OrderKind.WORKERPOOL:
+        return None if asked is None else as_tag(asked)
+    return both_tags(as_tag(asked), tag_of(["simulated"]))
 
 
 def _trusts(fields: Fields, kind: OrderKind) -> tuple[int | None, int | None]:
