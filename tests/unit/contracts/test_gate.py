@@ -210,6 +210,37 @@ def test_who_revokes_a_subscriber_gives_back_what_is_not_used(market: Market, ro
     assert gate.read("refundOf", renter.address) == 0
 
 
+def test_who_buys_more_before_a_revocation_is_revoked_once_the_sale_is_closed(market: Market, roles: Roles) -> None:
+    """Who sees the revocation come buys more, so that what the owner lets the gate give back does not suffice."""
+    gate, renter, owner = deploy_gate(market, SOLD), roles.requester, roles.dataset_owner
+    give(market, renter, 3 * PRICE, gate.address)
+    data = bytes.fromhex(renter.address[2:]).rjust(32, b"\0")
+    gate.send("subscribe", 1, by=renter.address)
+    gate.send("subscribe", 1, by=renter.address)
+    with reverts():
+        market.token.send("approveAndCall", gate.address, PRICE, data, by=owner.address)
+    gate.send("setSelling", False, by=owner.address)
+    with reverts("not-selling"):
+        gate.send("subscribe", 1, by=renter.address)
+    market.token.send("approveAndCall", gate.address, gate.read("refundOf", renter.address), data, by=owner.address)
+    assert not is_member(gate, renter.address)
+    assert paid(market, gate.address) == 0
+
+
+def test_who_takes_a_gate_over_owes_what_is_not_used(market: Market, roles: Roles) -> None:
+    gate, renter, owner, heir = deploy_gate(market, SOLD), roles.requester, roles.dataset_owner, roles.stranger
+    give(market, renter, 2 * PRICE, gate.address)
+    gate.send("subscribe", 2, by=renter.address)
+    market.dataset_registry.send("transferFrom", owner.address, heir.address, int(market.dataset, 16), by=owner.address)
+    market.token.send("approve", gate.address, 2 * PRICE, by=owner.address)
+    with reverts():
+        gate.send("revoke", renter.address, by=heir.address)
+    give(market, heir, 2 * PRICE, gate.address)
+    gate.send("revoke", renter.address, by=heir.address)
+    assert paid(market, renter.address) + paid(market, heir.address) == 2 * PRICE
+    assert paid(market, owner.address) == 2 * PRICE
+
+
 def test_a_subscription_before_the_beginning_is_given_back_whole(market: Market, roles: Roles) -> None:
     begins = market.evm.time + 10 * HOUR
     gate = deploy_gate(market, GateTerms(begins=begins, price=PRICE, period=HOUR))
