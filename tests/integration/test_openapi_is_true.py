@@ -11,7 +11,7 @@ from tests.support.nights import examples
 from tests.support.openapi_driver import drive
 from tests.support.services import STRANGE, open_services
 
-REQUESTS_EACH = 8
+REQUESTS_EACH = 3
 
 
 @pytest.mark.slow

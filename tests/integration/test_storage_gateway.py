@@ -187,7 +187,7 @@ async def test_wrong_requests_get_problems(http: httpx.AsyncClient, method: str,
         assert json.loads(response.content)["status"] == status
 
 
-@settings(max_examples=examples(50), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     method=st.sampled_from(["GET", "HEAD", "POST", "OPTIONS", "PATCH"]),
     path=st.lists(st.sampled_from(["ipfs", "v1", "blobs", "health", CID, "..", "%2e%2e", "%00", "%ff", "é", ""]), max_size=4),

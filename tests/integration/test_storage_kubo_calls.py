@@ -211,7 +211,7 @@ pieces = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=examples(50), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     body=st.lists(pieces | st.binary(max_size=20), max_size=12).map(b"".join),
     kind=st.sampled_from(["multipart/form-data; boundary=x", "multipart/form-data; boundary=", "multipart/form-data", "text/plain", ""]),
@@ -231,7 +231,7 @@ def test_no_form_breaks_it(app: Litestar, body: bytes, kind: str, call: str) -> 
         assert response.json()["Type"] == "error"
 
 
-@settings(max_examples=examples(30), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=examples(15), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     block=st.binary(max_size=60) | st.lists(st.builds(field_number, st.integers(1, 6), st.integers(0, 300))).map(b"".join),
     is_data=st.booleans(),

@@ -370,4 +370,4 @@ class BagMachine(RuleBasedStateMachine):
 
 
 TestBags = pytest.mark.timeout(240)(BagMachine.TestCase)
-TestBags.settings = settings(max_examples=examples(40), stateful_step_count=30, deadline=None)
+TestBags.settings = settings(max_examples=examples(20), stateful_step_count=30, deadline=None)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.support.bag_stage import PRICE
+from tests.support.nights import examples
 from tests.unit.pool.bags.conftest import DEAL, LOCATION, NAMES, Scene, digest_of, said_of, wallet
 from voisin.pool.bags.commands import BagCommand, CheckArchives, GiveBackBag, GiveReceipts, GiveStatement, PostBag, Say
 from voisin.pool.bags.facts import ArchivesChecked
@@ -167,4 +168,4 @@ class Bags(RuleBasedStateMachine):
 
 
 TestBags = Bags.TestCase
-TestBags.settings = settings(max_examples=60, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck))
+TestBags.settings = settings(max_examples=examples(30), stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck))

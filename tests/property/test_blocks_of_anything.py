@@ -40,7 +40,7 @@ def test_nodes_come_back(node: Node) -> None:
     assert decode_node(encode_node(node)) == node
 
 
-@settings(max_examples=examples(100))
+@settings(max_examples=examples(50))
 @given(st.binary(max_size=80) | messages | messages.map(lambda data: field_bytes(1, data)))
 def test_any_block_is_a_part_of_a_file_or_refused(block: bytes) -> None:
     try:

@@ -64,7 +64,7 @@ def assert_goes_on(answer: Answer) -> None:
     assert alive == {"jsonrpc": "2.0", "id": 1, "result": "0x7a69"}
 
 
-@settings(max_examples=examples(100))
+@settings(max_examples=examples(50))
 @given(body=st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
 def test_bytes(answer: Answer, body: bytes) -> None:
     answered = json.loads(answer(body) or b"null")
@@ -72,7 +72,7 @@ def test_bytes(answer: Answer, body: bytes) -> None:
         assert_is_answer(answered)
 
 
-@settings(max_examples=examples(250))
+@settings(max_examples=examples(125))
 @given(request=requests | mangled)
 def test_requests(answer: Answer, request: dict[str, object]) -> None:
     answered = json.loads(answer(json.dumps(request).encode()) or b"null")
@@ -82,7 +82,7 @@ def test_requests(answer: Answer, request: dict[str, object]) -> None:
         assert_is_answer(answered)
 
 
-@settings(max_examples=examples(50))
+@settings(max_examples=examples(25))
 @given(batch=st.lists(requests | mangled | anything, max_size=6))
 def test_batches(answer: Answer, batch: list[object]) -> None:
     answered = json.loads(answer(json.dumps(batch).encode()) or b"null")

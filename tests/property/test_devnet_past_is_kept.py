@@ -107,4 +107,4 @@ class StoreKeepsThePast(RuleBasedStateMachine):
 
 
 TestStoreKeepsThePast = StoreKeepsThePast.TestCase
-TestStoreKeepsThePast.settings = settings(max_examples=examples(25), stateful_step_count=20, deadline=None)
+TestStoreKeepsThePast.settings = settings(max_examples=examples(13), stateful_step_count=20, deadline=None)

@@ -28,7 +28,7 @@ def refuse(sample: Sample) -> None:
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-@settings(max_examples=examples(60))
+@settings(max_examples=examples(30))
 @given(place=st.integers(0, 2**20), bit=st.integers(0, 7))
 def test_evidence_with_a_bit_turned_over_is_refused(name: str, place: int, bit: int) -> None:
     sample = SAMPLES[name]
@@ -38,7 +38,7 @@ def test_evidence_with_a_bit_turned_over_is_refused(name: str, place: int, bit: 
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-@settings(max_examples=examples(20))
+@settings(max_examples=examples(10))
 @given(length=st.integers(0, 2**20))
 def test_evidence_that_ends_early_is_refused(name: str, length: int) -> None:
     sample = SAMPLES[name]
@@ -50,7 +50,7 @@ def test_evidence_that_ends_early_is_refused(name: str, length: int) -> None:
 
 @pytest.mark.parametrize("member", IntelCollateral.__struct_fields__)
 @pytest.mark.parametrize("name", ["sgx", "tdx"])
-@settings(max_examples=examples(10))
+@settings(max_examples=examples(5))
 @given(place=st.integers(0, 2**20), bit=st.integers(0, 6))
 def test_intel_collateral_with_a_bit_turned_over_is_refused(name: str, member: str, place: int, bit: int) -> None:
     sample = SAMPLES[name]
@@ -60,7 +60,7 @@ def test_intel_collateral_with_a_bit_turned_over_is_refused(name: str, member: s
     refuse(replace(sample, collateral=msgspec.structs.replace(sample.collateral, **{member: changed})))
 
 
-@settings(max_examples=examples(60))
+@settings(max_examples=examples(30))
 @given(place=st.integers(0, 2**20), bit=st.integers(0, 7))
 def test_a_chip_certificate_with_a_bit_turned_over_is_refused(place: int, bit: int) -> None:
     sample = SAMPLES["snp"]

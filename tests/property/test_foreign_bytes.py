@@ -24,7 +24,7 @@ def test_samples_are_taken(name: str) -> None:
 def test_nothing_breaks_it(name: str) -> None:
     reader = readers()[name]
 
-    @settings(max_examples=examples(40))
+    @settings(max_examples=examples(20))
     @given(SEEDS)
     def read(seed: int) -> None:
         dice = Random(seed)

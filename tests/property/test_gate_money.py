@@ -218,4 +218,4 @@ class Gates(RuleBasedStateMachine):
 
 
 TestGates = Gates.TestCase
-TestGates.settings = settings(max_examples=examples(30), stateful_step_count=25, deadline=None)
+TestGates.settings = settings(max_examples=examples(15), stateful_step_count=25, deadline=None)

@@ -23,7 +23,7 @@ def _market() -> Market:
     return open_market(QuickEvm())
 
 
-@settings(max_examples=examples(30), deadline=None)
+@settings(max_examples=examples(15), deadline=None)
 @given(voices=st.lists(st.tuples(SCORES, st.integers(0, 2)), min_size=1, max_size=5), trust=st.integers(0, 40) | st.integers(0, 2**40))
 def test_consensus(voices: list[tuple[int, int]], trust: int) -> None:
     """P > (1 + O)(trust - 1), with P and O taken anew from all contributions each time."""

@@ -66,6 +66,6 @@ class OurNativeHub(OurHub):
 
 
 TestOurHub = pytest.mark.timeout(240)(OurHub.TestCase)
-TestOurHub.settings = settings(max_examples=examples(24), stateful_step_count=30, deadline=None)
+TestOurHub.settings = settings(max_examples=examples(12), stateful_step_count=30, deadline=None)
 TestOurNativeHub = pytest.mark.timeout(240)(OurNativeHub.TestCase)
-TestOurNativeHub.settings = settings(max_examples=examples(8), stateful_step_count=30, deadline=None)
+TestOurNativeHub.settings = settings(max_examples=examples(4), stateful_step_count=30, deadline=None)

@@ -45,7 +45,7 @@ def _market() -> Market:
     return market
 
 
-@settings(max_examples=examples(40), deadline=None)
+@settings(max_examples=examples(20), deadline=None)
 @given(terms=PAID | WITHOUT_DATASET | LARGE, is_sponsored=st.booleans(), policy=st.tuples(st.integers(0, 255), st.integers(0, 100)))
 def test_a_deal(terms: Terms, is_sponsored: bool, policy: tuple[int, int]) -> None:
     """Every field is as in the orders; the size or flag of one does not show in another."""
@@ -68,7 +68,7 @@ def test_a_deal(terms: Terms, is_sponsored: bool, policy: tuple[int, int]) -> No
     assert found[13:] == (terms.price * policy[0] // 100, policy[1], payer.address)
 
 
-@settings(max_examples=examples(15), deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(name=TEXTS.filter(lambda text: len(text.encode()) <= 256), description=TEXTS, time_ref=st.integers(0, 2**36))
 def test_a_category(name: str, description: str, time_ref: int) -> None:
     """Texts of every length, and none in the place of the other."""
@@ -81,7 +81,7 @@ def test_a_category(name: str, description: str, time_ref: int) -> None:
         assert market.hub.read("countCategory") == 8
 
 
-@settings(max_examples=examples(15), deadline=None)
+@settings(max_examples=examples(8), deadline=None)
 @given(results=st.binary(max_size=300), value=st.binary(max_size=300))
 def test_results(results: bytes, value: bytes) -> None:
     """Results and the pushed value of a task."""

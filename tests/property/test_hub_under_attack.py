@@ -18,7 +18,7 @@ VALUE = b"the right result"
 @pytest.mark.timeout(0)
 def test_any_life_among_enemies() -> None:
     """Random lives, audited after every step."""
-    chosen = settings(max_examples=examples(25), stateful_step_count=10, deadline=None)
+    chosen = settings(max_examples=examples(13), stateful_step_count=10, deadline=None)
     run_state_machine_as_test(AttackMachine, settings=chosen)  # type: ignore[no-untyped-call]
 
 

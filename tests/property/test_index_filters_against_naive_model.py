@@ -392,7 +392,7 @@ def test_lists_are_what_the_conventions_say(database_url: str) -> None:
             await begin(store)
             graph = GraphQL(POCO, store, IndexSettings(), "test")
 
-            @settings(max_examples=examples(8))
+            @settings(max_examples=examples(4))
             @given(worlds(), st.lists(questions(), min_size=5, max_size=10))
             def one_example(world: World, asked: list[Question]) -> None:
                 from_thread.run(compare_all, store, graph, world, asked)

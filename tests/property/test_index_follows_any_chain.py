@@ -308,7 +308,7 @@ def test_the_records_follow_any_chain(database_url: str) -> None:
     async def all_examples() -> None:
         async with open_store(database_url, DOMAIN, 0) as store:
 
-            @settings(max_examples=examples(5))
+            @settings(max_examples=examples(3))
             @given(CHOICES, CHOICES, CHOICES, st.lists(st.integers(1, 5), min_size=1, max_size=4))
             def one_example(shared: list[Choice], old: list[Choice], new: list[Choice], steps: list[int]) -> None:
                 from_thread.run(live, store, shared, old, new, steps)

@@ -123,7 +123,7 @@ def assert_same(ours: Outcome, theirs: Outcome) -> None:
 
 
 @given(st.lists(BLOCKS, min_size=3, max_size=3), st.booleans(), st.binary(max_size=70), st.lists(st.integers(0, 999), max_size=4))
-@settings(max_examples=examples(120), deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_any_program_with_any_gas(programs: list[list[list[bytes | Jump]]], is_creation: bool, data: bytes, parts: list[int]) -> None:
     codes = [link(program) for program in programs]
     engines = [JitEngine(CodeBook(entries_until_hot=1, budget=float("inf"))), JitEngine(CodeBook(entries_until_hot=2)), PyEvmEngine()]

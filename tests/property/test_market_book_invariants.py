@@ -262,7 +262,7 @@ def price(found: PublishedOrder) -> int:
 
 
 Book.TestCase.settings = settings(
-    max_examples=examples(12),
+    max_examples=examples(6),
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

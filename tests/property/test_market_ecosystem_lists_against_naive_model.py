@@ -247,7 +247,7 @@ def test_lists_of_orders(database_url: str) -> None:
     async def all_examples() -> None:
         async with open_database(database_url, TWIN_DOMAIN, 0) as database:
 
-            @settings(max_examples=examples(5), deadline=None)
+            @settings(max_examples=examples(3), deadline=None)
             @given(books(), st.lists(queries(), min_size=5, max_size=10), st.sampled_from([10, 11, 1000]))
             def one_example(book: list[tuple[Entry, Line]], asked: list[dict[str, Any]], size: int) -> None:
                 from_thread.run(compare, database, book, asked, size)
@@ -344,7 +344,7 @@ def test_lists_of_deals(database_url: str) -> None:
     async def all_examples() -> None:
         async with open_database(database_url, TWIN_DOMAIN, 0) as database:
 
-            @settings(max_examples=examples(4), deadline=None)
+            @settings(max_examples=examples(2), deadline=None)
             @given(some_deals(), st.lists(deal_queries(), min_size=4, max_size=8))
             def one_example(made: list[DealEntry], asked: list[dict[str, Any]]) -> None:
                 from_thread.run(compare_deals, database, made, asked)

@@ -232,7 +232,7 @@ def test_lists_are_sound_complete_and_in_order(database_url: str) -> None:
     async def all_examples() -> None:
         async with open_database(database_url, TWIN_DOMAIN, 0) as database:
 
-            @settings(max_examples=examples(10))
+            @settings(max_examples=examples(5))
             @given(books(), st.lists(queries(), min_size=5, max_size=10), st.integers(1, 7))
             def one_example(book: list[tuple[Entry, Naive]], asked: list[dict[str, object]], limit: int) -> None:
                 from_thread.run(compare, database, book, asked, limit)

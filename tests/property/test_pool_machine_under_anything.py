@@ -447,5 +447,5 @@ class PoolUnderAnything(RuleBasedStateMachine):
         assert set(phases) <= ENDS
 
 
-PoolUnderAnything.TestCase.settings = settings(max_examples=examples(40), stateful_step_count=60)
+PoolUnderAnything.TestCase.settings = settings(max_examples=examples(20), stateful_step_count=60)
 TestPoolUnderAnything = pytest.mark.slow(PoolUnderAnything.TestCase)

@@ -17,7 +17,7 @@ FEES = st.tuples(UINT64, UINT64).map(sorted)
 LENGTHS = st.sampled_from([0, 1, 2, 54, 55, 56, 57, 200, 255, 256, 257, 70_000])
 
 
-@settings(max_examples=examples(60))
+@settings(max_examples=examples(30))
 @given(
     key=st.integers(1, 2**255).map(lambda number: number.to_bytes(32, "big")),
     chain_id=st.integers(1, 2**53),

@@ -1,4 +1,4 @@
-"""How much a random test tries: the usual number, or ten times that at night (`make night`)."""
+"""How much a random test tries: the usual number, or twenty times that at night (`make night`)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Final
 
 from hypothesis import settings
 
-NIGHT_FACTOR: Final = 10
+NIGHT_FACTOR: Final = 20
 
 
 def is_night() -> bool:

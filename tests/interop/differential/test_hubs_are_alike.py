@@ -63,10 +63,10 @@ class Boost(BoostSteps):
 
 
 MACHINES = [
-    pytest.param(Trade, 70, ("matchOrders", "sponsorMatchOrders"), id="trade"),
-    pytest.param(Work, 70, ("initialize", "contribute", "reveal", "finalize", "claim"), id="work"),
-    pytest.param(Boost, 40, ("matchOrdersBoost", "pushResultBoost", "claimBoost"), id="boost"),
-    pytest.param(Everything, 70, (), id="everything"),
+    pytest.param(Trade, 35, ("matchOrders", "sponsorMatchOrders"), id="trade"),
+    pytest.param(Work, 35, ("initialize", "contribute", "reveal", "finalize", "claim"), id="work"),
+    pytest.param(Boost, 20, ("matchOrdersBoost", "pushResultBoost", "claimBoost"), id="boost"),
+    pytest.param(Everything, 35, (), id="everything"),
 ]
 
 

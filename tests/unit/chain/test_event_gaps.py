@@ -167,7 +167,7 @@ async def test_events_of_a_stretch_at_once(node: NodeTwin, chain: Chain) -> None
 FAULTS = st.lists(st.sampled_from(["", "", "refused", "lost", "busy", "garbage", "short", "shuffled", "slow"]), max_size=30)
 
 
-@settings(max_examples=examples(50))
+@settings(max_examples=examples(25))
 @given(
     faults=FAULTS, blocks=st.lists(st.integers(0, 3), min_size=1, max_size=30), span=st.integers(1, 8), restarts=st.sets(st.integers(0, 30))
 )

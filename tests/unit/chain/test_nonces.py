@@ -167,7 +167,7 @@ async def test_a_full_sky_waits_for_a_landing(node: NodeTwin, chain: Chain, wall
 FAULTS = st.lists(st.sampled_from(["", "", "refused", "lost", "twice", "busy", "garbage", "short", "slow", "shuffled"]), max_size=40)
 
 
-@settings(max_examples=examples(60))
+@settings(max_examples=examples(30))
 @given(faults=FAULTS, mines_at_once=st.booleans(), count=st.integers(1, 12), seed=st.integers(0, 2**16))
 async def test_whatever_breaks_each_call_is_carried_out_once(faults: list[str], mines_at_once: bool, count: int, seed: int) -> None:
     node, dice = NodeTwin(mines_at_once=mines_at_once), random.Random(seed)

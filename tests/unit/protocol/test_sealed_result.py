@@ -49,7 +49,7 @@ def test_another_key_or_task_does_not_open_it() -> None:
 
 
 def test_no_byte_of_it_may_differ() -> None:
-    whole = sealed()
+    whole = sealed(b"PK and little more")
     for at in range(len(whole)):
         changed = bytearray(whole)
         changed[at] ^= 1
