@@ -84,7 +84,8 @@ def combine(shares: Sequence[Share]) -> bytes:
         raise TrustError("a share is there twice", hint=hint)
     if len({(share.threshold, share.set_id, len(share.data)) for share in chosen}) != 1:
         raise TrustError("the shares are of different keys", hint=hint)
-    return bytes(_at_zero([share.number for share in chosen], column) for column in zip(*(share.data for share in chosen), strict=True))
+    weights = _weights_at_zero([share.number for share in chosen])
+    return bytes(_weighed(weights, column) for column in zip(*(share.data for share in chosen), strict=True))
 
 
 def split_key(key: str, *, shares: int, threshold: int, random_bytes: Callable[[int], bytes]) -> tuple[str, ...]:
@@ -154,14 +155,22 @@ def _values(secret: bytes, higher: Sequence[bytes], x: int) -> bytes:
     return bytes(found)
 
 
-def _at_zero(numbers: Sequence[int], values: Sequence[int]) -> int:
-    """Interpolate at 0 (Lagrange); in this field minus is plus, which is exclusive or."""
-    total = 0
-    for number, value in zip(numbers, values, strict=True):
-        weight = 1
+def _weights_at_zero(numbers: Sequence[int]) -> list[int]:
+    """What each number's value counts at 0 (Lagrange); in this field minus is plus, which is exclusive or."""
+    weights = []
+    for number in numbers:
+        above = below = 1
         for other in numbers:
             if other != number:
-                weight = _times(weight, _times(other, _inverse(other ^ number)))
+                above, below = _times(above, other), _times(below, other ^ number)
+        weights.append(_times(above, _inverse(below)))
+    return weights
+
+
+def _weighed(weights: Sequence[int], values: Sequence[int]) -> int:
+    """Add values up, each times its weight."""
+    total = 0
+    for weight, value in zip(weights, values, strict=True):
         total ^= _times(value, weight)
     return total
 
@@ -175,8 +184,9 @@ def _times(left: int, right: int) -> int:
 
 
 def _inverse(value: int) -> int:
-    """Give 1 / value as value^254."""
-    found = 1
-    for _ in range(254):
-        found = _times(found, value)
+    """Give 1 / value as value^254, which is value^2 * value^4 * ... * value^128."""
+    found, power = 1, value
+    for _ in range(7):
+        power = _times(power, power)
+        found = _times(found, power)
     return found
