@@ -8,34 +8,22 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
-
-import anyio
-from pydantic import ValidationError
 
 from voisin.broker.opening import serve_broker
 from voisin.broker.settings import BrokerSettings
 from voisin.chain.keystore import open_wallet
-from voisin.errors import InputError, VoisinError
+from voisin.errors import InputError
 from voisin.protocol.signatures import KeySigner
 from voisin.service.logs import configure_logs
+from voisin.service.program import run_service
 
 
 def main() -> int:
     """Serve; answers the exit code."""
     configure_logs()
-    try:
-        settings = BrokerSettings()
-        wallet = _wallet()
-    except (ValidationError, VoisinError) as error:
-        sys.stderr.write(f"the settings are wrong: {error}\n")
-        return 2
-    try:
-        anyio.run(serve_broker, settings, wallet)
-    except VoisinError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
+    return run_service(lambda: partial(serve_broker, BrokerSettings(), _wallet()))
 
 
 def _wallet() -> KeySigner:

@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 
-import anyio
-from pydantic import ValidationError
-
-from voisin.errors import VoisinError
 from voisin.index.opening import serve_index
 from voisin.index.settings import IndexSettings
+from voisin.service.program import run_service
 
 
 def main() -> int:
     """Serve; answers the exit code."""
-    try:
-        settings = IndexSettings()
-    except (ValidationError, VoisinError) as error:
-        sys.stderr.write(f"the settings are wrong: {error}\n")
-        return 2
-    try:
-        anyio.run(serve_index, settings)
-    except VoisinError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
+    return run_service(lambda: partial(serve_index, IndexSettings()))
 
 
 if __name__ == "__main__":

@@ -9,29 +9,17 @@ from __future__ import annotations
 
 import os
 import sys
-
-import anyio
-from pydantic import ValidationError
+from functools import partial
 
 from voisin.chain.keystore import wallet_from_environment
-from voisin.errors import VoisinError
 from voisin.pool.opening import serve_pool
 from voisin.pool.settings import PoolSettings
+from voisin.service.program import run_service
 
 
 def main() -> int:
-    """Serve until a signal comes; 2 when what it was told cannot be used, 1 when it cannot go on."""
-    try:
-        settings, wallet = PoolSettings(), wallet_from_environment(os.environ, "VOISIN_POOL_")
-    except (ValidationError, VoisinError) as error:
-        sys.stderr.write(f"the settings are wrong: {error}\n")
-        return 2
-    try:
-        anyio.run(serve_pool, settings, wallet)
-    except VoisinError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
+    """Serve until a signal comes; answers the exit code."""
+    return run_service(lambda: partial(serve_pool, PoolSettings(), wallet_from_environment(os.environ, "VOISIN_POOL_")))
 
 
 if __name__ == "__main__":

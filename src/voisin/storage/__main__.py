@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 
-import anyio
-from pydantic import ValidationError
-
-from voisin.errors import VoisinError
+from voisin.service.program import run_service
 from voisin.storage.opening import serve_storage
 from voisin.storage.settings import StorageSettings
 
 
 def main() -> int:
     """Serve; answers the exit code."""
-    try:
-        settings = StorageSettings()
-    except (ValidationError, VoisinError) as error:
-        sys.stderr.write(f"the settings are wrong: {error}\n")
-        return 2
-    try:
-        anyio.run(serve_storage, settings)
-    except VoisinError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
+    return run_service(lambda: partial(serve_storage, StorageSettings()))
 
 
 if __name__ == "__main__":

@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 
-import anyio
-from pydantic import ValidationError
-
-from voisin.errors import VoisinError
+from voisin.service.program import run_service
 from voisin.vault.opening import serve_vault
 from voisin.vault.settings import VaultSettings
 
 
 def main() -> int:
     """Serve; answers the exit code."""
-    try:
-        settings = VaultSettings()
-    except (ValidationError, VoisinError) as error:
-        sys.stderr.write(f"the settings are wrong: {error}\n")
-        return 2
-    try:
-        anyio.run(serve_vault, settings)
-    except VoisinError as error:
-        sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
+    return run_service(lambda: partial(serve_vault, VaultSettings()))
 
 
 if __name__ == "__main__":
