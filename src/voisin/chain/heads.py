@@ -75,6 +75,11 @@ class HeadFeed:
         self.height = -1
         self._is_subscribed = False
 
+    @property
+    def is_told(self) -> bool:
+        """Whether the node tells of its blocks at present: then `height` is the last one, or is about to be."""
+        return self._near is not None or self._is_subscribed
+
     async def wait(self, beyond: int, *, poll_s: float) -> bool:
         """
         Return when there may be a block above `beyond`.
