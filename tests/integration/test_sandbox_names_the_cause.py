@@ -76,11 +76,13 @@ async def test_what_a_guest_printed_is_kept_whatever_its_end(bench: Bench) -> No
     assert (outcome.stdout, outcome.stderr) == (b"to standard output\n", b"to standard error\n")
     outcome = await bench.run("chatter", limits=tighter(time_s=0.2, instructions=10**15))
     assert outcome.stdout.startswith(b"line 0\nline 1\n")
+    first, last = (part.split(b"\n") for part in re.split(rb"\n\[.* bytes left out .*\]\n", outcome.stdout))
+    assert int(last[-2].removeprefix(b"line ")) > int(first[-2].removeprefix(b"line ")) + 1_000, "one that is killed leaves its end, too"
 
 
 async def test_a_chatty_guest_fills_its_log_and_no_more(bench: Bench) -> None:
     outcome = await bench.run("chatter", limits=tighter(instructions=200_000_000, log_bytes=1_000))
-    assert len(outcome.stdout) == 1_000
+    assert re.fullmatch(rb"line 0\n.{493}\n\[\.\.\. \d+ bytes left out \.\.\.\]\n.{436}", outcome.stdout, re.DOTALL), outcome.stdout
     outcome = await bench.run("exit_code", "0", limits=tighter(log_bytes=7))
     assert (outcome.cause, outcome.stdout, outcome.stderr) == (None, b"to stan", b"to stan")
     outcome = await bench.run("exit_code", "0", limits=tighter(log_bytes=0))

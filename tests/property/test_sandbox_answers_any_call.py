@@ -18,11 +18,11 @@ from wasmtime import Instance as WasmInstance
 
 from tests.support.nights import examples
 from voisin.sandbox.abi import CallError
-from voisin.sandbox.descriptors import Log
 from voisin.sandbox.files import Quota, QuotaError, walk
 from voisin.sandbox.guest import SIGNATURES, Guest
 from voisin.sandbox.memory import MemoryPlan
 from voisin.sandbox.meter import Meter, StopError
+from voisin.sandbox.streams import FileStream
 
 PAGE = 65_536
 NAMES = [b"a", b"b", b"a/b", b"../a", b".", b"a/", b"given.txt", b"folder", b"folder/deep", b"/etc/passwd", b"\xff", b"", b"a\0"]
@@ -50,7 +50,7 @@ class World:
         self.contents.mkdir()
         (folder / "input").write_bytes(b"given")
         self.input = os.open(folder / "input", os.O_RDONLY)
-        log = Log(self.log, 100)
+        log = FileStream(self.log, self.log, 400)
         self.guest = Guest(meter, streams=(log, log), contents=self.contents, quota=Quota(10_000, 20), clock_unix_ns=0)
         self.guest.give(("x",), {"A": "b"}, seed=b"")
         self.guest.add_input("folder/deep/given.txt", self.input)
@@ -142,4 +142,4 @@ class AnyCalls(RuleBasedStateMachine):
 
 
 TestAnyCalls = AnyCalls.TestCase
-TestAnyCalls.settings = settings(max_examples=examples(40))
+TestAnyCalls.settings = settings(max_examples=examples(20))

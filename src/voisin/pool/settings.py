@@ -94,7 +94,9 @@ class PoolSettings(BaseSettings):
     resend_s: float = Field(60.0, gt=0, description="Wait for the effect of a transaction before the chain is asked again [s].")
     step_pause_s: float = Field(1.0, gt=0, description="Pause after a refused transaction [s]; doubles up to sixty times this.")
     steps_at_once: int = Field(64, ge=1, description="Transactions in flight at a time.")
-    log_chars: int = Field(100_000, ge=0, description="What is kept of each stream that an app prints: its end [characters].")
+    log_chars: int = Field(
+        100_000, ge=0, description="What is kept of each stream that an app prints, of which workers tell 64 KiB [characters]."
+    )
     logs_days: float = Field(3.0, gt=0, description="How long that is kept after a task's final deadline [days].")
     log_challenge_s: float = Field(3600.0, gt=0, description="How long a challenge for reading logs may be answered [s].")
     save_s: float = Field(0.2, ge=0, description="How long changes are gathered before they are written together [s].")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 from voisin.sandbox.abi import (
@@ -24,58 +23,11 @@ from voisin.sandbox.abi import (
 from voisin.sandbox.files import File, Folder, Node
 from voisin.sandbox.memory import GuestMemory
 from voisin.sandbox.meter import Meter
+from voisin.sandbox.streams import Stream
 
 MAX_DESCRIPTORS = 512
 MAX_IOVECS = 1_024
 _SIGNED_64 = 1 << 63
-
-
-class Log:
-    """
-    Where a standard stream goes: a host file that stops growing at a limit.
-
-    Args:
-        descriptor: The host file, open for writing.
-        max_bytes: What is kept.
-    """
-
-    def __init__(self, descriptor: int, max_bytes: int) -> None:
-        self._descriptor = descriptor
-        self._left = max_bytes
-
-    def write(self, view: memoryview) -> None:
-        """
-        Keep what still fits.
-
-        Args:
-            view: The guest's bytes.
-        """
-        kept = view[: self._left]
-        self._left -= len(kept)
-        self._keep(kept)
-
-    def _keep(self, kept: memoryview) -> None:
-        while len(kept):
-            kept = kept[os.write(self._descriptor, kept) :]
-
-
-class MemoryLog(Log):
-    """
-    Where a standard stream of a short run goes: into memory.
-
-    Args:
-        max_bytes: What is kept.
-
-    Attributes:
-        data: What was kept.
-    """
-
-    def __init__(self, max_bytes: int) -> None:
-        super().__init__(-1, max_bytes)
-        self.data = bytearray()
-
-    def _keep(self, kept: memoryview) -> None:
-        self.data += kept
 
 
 class Descriptor:
@@ -97,7 +49,7 @@ class Descriptor:
         rights: Right = Right.ALL,
         flags: FdFlag = FdFlag.NONE,
         preopened_as: str = "",
-        log: Log | None = None,
+        log: Stream | None = None,
     ) -> None:
         self.node, self.rights, self.flags, self.preopened_as, self.log = node, rights, flags, preopened_as, log
         self.offset = 0
@@ -122,7 +74,7 @@ class DescriptorCalls:
         clock_unix_ns: What its clock shows at instruction 0 [Unix ns].
     """
 
-    def __init__(self, meter: Meter, *, streams: tuple[Log, Log], roots: dict[str, Folder], clock_unix_ns: int) -> None:
+    def __init__(self, meter: Meter, *, streams: tuple[Stream, Stream], roots: dict[str, Folder], clock_unix_ns: int) -> None:
         self.meter = meter
         self.memory: GuestMemory | None = None
         self._clock_unix_ns = clock_unix_ns

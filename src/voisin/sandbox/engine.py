@@ -9,13 +9,13 @@ from pathlib import Path
 from wasmtime import Config, Engine, FuncType, InstancePre, Linker, MemoryType, Module, Store, Trap, TrapCode, WasmtimeError
 
 from voisin.sandbox.calls import SystemCalls
-from voisin.sandbox.descriptors import Log, MemoryLog
 from voisin.sandbox.files import File, Folder, Quota, read_outputs, remove_outputs, walk
 from voisin.sandbox.guest import Guest
 from voisin.sandbox.instance import Instance
 from voisin.sandbox.job import Cause
 from voisin.sandbox.memory import MemoryPlan
 from voisin.sandbox.meter import Meter, StopError, out_of_instructions
+from voisin.sandbox.streams import END_SUFFIX, FileStream, Stream
 from voisin.sandbox.wire import CONTENTS, SHORT_BYTES, Done, Run, Short, one_line
 
 MAX_LOADED_MODULES = 16
@@ -137,7 +137,7 @@ class Machine:
         Args:
             run: What to run; its inputs' names belong to `inputs`.
             inputs: Open host files, in the same order.
-            scratch: Host folder; `stdout`, `stderr` and, after a success, the folder `out` are made in it.
+            scratch: Host folder; two files for each standard stream and, after a success, the folder `out` are made in it.
             on_start: Called right before the guest's first instruction.
 
         Returns:
@@ -150,11 +150,12 @@ class Machine:
         module = self.load(run.compiled)
         self._plan.reset(run.memory_bytes)
         store = Store(self._engine)
-        streams = [os.open(scratch / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600) for name in ("stdout", "stderr")]
+        names = [f"{stream}{suffix}" for stream in ("stdout", "stderr") for suffix in ("", END_SUFFIX)]
+        files = [os.open(scratch / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600) for name in names]
         try:
             contents = scratch / CONTENTS
             contents.mkdir()
-            stdout, stderr = (Log(stream, run.log_bytes) for stream in streams)
+            stdout, stderr = (FileStream(start, end, run.log_bytes) for start, end in (files[:2], files[2:]))
             guest = self._welcome(run, store, inputs, streams=(stdout, stderr), contents=contents)
             try:
                 on_start()
@@ -173,8 +174,8 @@ class Machine:
         finally:
             self._calls.guest = None
             store.close()
-            for stream in streams:
-                os.close(stream)
+            for file in files:
+                os.close(file)
 
     def run_short(self, run: Run, inputs: Sequence[int], contents: Path) -> Short:
         """
@@ -195,7 +196,7 @@ class Machine:
         module = self.load(run.compiled)
         self._plan.reset(run.memory_bytes)
         store = Store(self._engine)
-        stdout, stderr = MemoryLog(run.log_bytes), MemoryLog(run.log_bytes)
+        stdout, stderr = Stream(run.log_bytes), Stream(run.log_bytes)
         try:
             guest = self._welcome(run, store, inputs, streams=(stdout, stderr), contents=contents)
             try:
@@ -210,8 +211,8 @@ class Machine:
                 exit_code=stop.exit_code,
                 instructions=guest.meter.used(),
                 peak_memory_bytes=self._plan.peak_bytes,
-                stdout=bytes(stdout.data),
-                stderr=bytes(stderr.data),
+                stdout=stdout.kept,
+                stderr=stderr.kept,
                 entries=guest.entries if stop.cause is None else 0,
                 files=files or {},
                 is_whole=files is not None,
@@ -220,7 +221,7 @@ class Machine:
             self._calls.guest = None
             store.close()
 
-    def _welcome(self, run: Run, store: Store, inputs: Sequence[int], *, streams: tuple[Log, Log], contents: Path) -> Guest:
+    def _welcome(self, run: Run, store: Store, inputs: Sequence[int], *, streams: tuple[Stream, Stream], contents: Path) -> Guest:
         store.set_limits(table_elements=MAX_TABLE_ELEMENTS, instances=1, tables=MAX_TABLES, memories=1)
         guest = Guest(
             Meter(store, instructions=run.instructions, time_s=run.time_s),

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from voisin.errors import InputError, UnavailableError
 from voisin.sandbox.job import Job, Limits
+from voisin.sandbox.streams import COUNT_BYTES, END_SUFFIX, join
 
 MAX_INPUT_FILES = 500
 MAX_TEXT_BYTES = 128 << 10
@@ -93,18 +94,17 @@ def input_files(folder: Path | None) -> dict[str, Path]:
     return found
 
 
-def read_start(path: Path, max_bytes: int) -> bytes:
+def read_stream(work: Path, name: str, max_bytes: int) -> bytes:
     """
-    Read the start of a log that a guest wrote.
+    Read what is kept of what a guest printed.
 
     Args:
-        path: The file; a missing one reads as empty, anything but a regular file too.
-        max_bytes: How much to read.
-
-    Returns:
-        The bytes.
+        work: The folder of the sandbox process.
+        name: The stream's name.
+        max_bytes: How much of it is kept.
     """
-    return read_from(path, 0, max_bytes)
+    start, end = (read_from(work / f"{name}{suffix}", 0, max_bytes + COUNT_BYTES) for suffix in ("", END_SUFFIX))
+    return join(start, end[COUNT_BYTES:], int.from_bytes(end[:COUNT_BYTES], "little"), max_bytes)
 
 
 def read_from(path: Path, start: int, max_bytes: int = 64 << 10) -> bytes:
@@ -168,7 +168,7 @@ def harvest(work: Path, job: Job, *, is_success: bool) -> Harvest:
     Raises:
         OutputRefusedError: As `collect`.
     """
-    stdout, stderr = (read_start(work / name, job.limits.log_bytes) for name in ("stdout", "stderr"))
+    stdout, stderr = (read_stream(work, name, job.limits.log_bytes) for name in ("stdout", "stderr"))
     size, files = collect(work / "out", job.output_dir, job.limits) if is_success else (0, 0)
     clear(work)
     return Harvest(stdout, stderr, size, files)

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from voisin.sandbox.abi import CLOCK_IS_ABSOLUTE, EVENT, SUBSCRIPTION_SIZE, U32, U64, CallError, Clock, Errno, EventType
-from voisin.sandbox.descriptors import Log
 from voisin.sandbox.files import Quota
 from voisin.sandbox.job import Cause
 from voisin.sandbox.meter import Meter, StopError
 from voisin.sandbox.paths import PathCalls
+from voisin.sandbox.streams import Stream
 
 PROGRAM_NAME = "app"
 MAX_SUBSCRIPTIONS = 1_024
@@ -82,7 +82,7 @@ class Guest(PathCalls):
         clock_unix_ns: What its clock shows at instruction 0 [Unix ns].
     """
 
-    def __init__(self, meter: Meter, *, streams: tuple[Log, Log], contents: Path, quota: Quota, clock_unix_ns: int) -> None:
+    def __init__(self, meter: Meter, *, streams: tuple[Stream, Stream], contents: Path, quota: Quota, clock_unix_ns: int) -> None:
         super().__init__(meter, streams=streams, contents=contents, quota=quota, clock_unix_ns=clock_unix_ns)
         self._args: list[bytes] = []
         self._env: list[bytes] = []

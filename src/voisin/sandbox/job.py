@@ -23,7 +23,8 @@ class Limits:
         memory_bytes: Linear memory.
         output_bytes: All files below `/iexec_out` together.
         output_files: Files and folders below `/iexec_out`.
-        log_bytes: What is kept of each of standard output and standard error; the rest is dropped, without failing the run.
+        log_bytes: What is kept of each of standard output and standard error: its start and its end, half each; what is between is left
+            out, without failing the run.
     """
 
     time_s: float = 60.0
@@ -121,7 +122,7 @@ class Outcome:
         instructions: What it used of `Limits.instructions`; 0 when it was killed.
         wall_s: How long it took on this machine [s].
         peak_memory_bytes: The most linear memory it held; None when it was killed.
-        stdout: The start of what it printed, at most `Limits.log_bytes`.
+        stdout: What it printed, at most `Limits.log_bytes` of it: start and end.
         stderr: The same for standard error.
         output_bytes: Size of all files in the output folder.
         output_files: Number of files and folders in the output folder.

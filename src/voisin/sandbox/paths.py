@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from voisin.sandbox.abi import U32, CallError, Errno, FdFlag, OpenFlag, Right
-from voisin.sandbox.descriptors import Descriptor, DescriptorCalls, Log
+from voisin.sandbox.descriptors import Descriptor, DescriptorCalls
 from voisin.sandbox.files import File, Folder, Node, Place, Quota, find
 from voisin.sandbox.meter import Meter
+from voisin.sandbox.streams import Stream
 
 INPUT_ROOT = "/iexec_in"
 OUTPUT_ROOT = "/iexec_out"
@@ -25,7 +26,7 @@ class PathCalls(DescriptorCalls):
         clock_unix_ns: What its clock shows at instruction 0 [Unix ns].
     """
 
-    def __init__(self, meter: Meter, *, streams: tuple[Log, Log], contents: Path, quota: Quota, clock_unix_ns: int) -> None:
+    def __init__(self, meter: Meter, *, streams: tuple[Stream, Stream], contents: Path, quota: Quota, clock_unix_ns: int) -> None:
         self._next_inode = 3
         self._contents = contents
         self._quota = quota

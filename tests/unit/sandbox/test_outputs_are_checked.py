@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from voisin.sandbox import Limits
-from voisin.sandbox.folders import OutputRefusedError, Scratch, clear, collect, input_files, read_start
+from voisin.sandbox.folders import OutputRefusedError, Scratch, clear, collect, input_files, read_stream
 
 LIMITS = Limits(output_bytes=10, output_files=3)
 
@@ -72,12 +72,11 @@ def test_an_output_folder_that_is_a_link_is_refused(out: Path, tmp_path: Path) -
 def test_logs_are_read_only_from_regular_files(tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes(b"0123456789")
     (tmp_path / "link").symlink_to("/etc/passwd")
+    (tmp_path / "folder").mkdir()
     os.mkfifo(tmp_path / "pipe")
-    assert read_start(tmp_path / "log", 4) == b"0123"
-    assert read_start(tmp_path / "none", 4) == b""
-    assert read_start(tmp_path / "link", 4) == b""
-    assert read_start(tmp_path / "pipe", 4) == b""
-    assert read_start(tmp_path, 4) == b""
+    assert read_stream(tmp_path, "log", 4) == b"0123"
+    for name in ("none", "link", "pipe", "folder"):
+        assert read_stream(tmp_path, name, 4) == b""
 
 
 def test_inputs_are_regular_files_in_order(tmp_path: Path) -> None:
