@@ -11,19 +11,23 @@ from pathlib import Path
 
 import anyio
 import pytest
-from sqlalchemy import text
+from msgspec.structs import replace
+from sqlalchemy import text, update
 
 from tests.support.terms_scene import KEY, TermsScene, terms_of, with_terms
 from tests.support.vault_scene import APP, DATASET, START, Scene, wallet
-from voisin.errors import InputError, StateError
+from voisin.errors import InputError, StateError, TrustError
+from voisin.protocol.codec import encode
 from voisin.protocol.ids import TaskId
 from voisin.protocol.orders import OrderKind
+from voisin.protocol.records import TaskStatus
 from voisin.protocol.sessions import SealedSession, SessionKey
 from voisin.protocol.vault_terms import TermsEntry
 from voisin.service.databases import writing
 from voisin.vault import create_key_file
 from voisin.vault.keys import open_keyring
 from voisin.vault.machine import TermsError
+from voisin.vault.schema import orders
 from voisin.vault.service import open_service
 from voisin.vault.settings import VaultSettings
 from voisin.vault.store import open_store
@@ -247,6 +251,32 @@ async def test_mark_that_is_gone_counts_as_a_restore(tmp_path: Path) -> None:
             pass
 
 
+async def test_mark_that_is_brought_back_with_the_records(tmp_path: Path) -> None:
+    """
+    Who puts both back hides the restore. What the chain knows still counts: the number of uses, and which tasks have their result. What is
+    left is a task under way, which another enclave can be given once more.
+    """
+    vault, mark = Backed(tmp_path), tmp_path / "keys" / "vault.key.mark"
+    async with vault.open() as given:
+        entry = await given.push(terms_of(uses=2))
+        done, underway = given.deal(entry.order_hash, size=2)
+    vault.back_up()
+    marked = mark.read_bytes()
+    async with vault.open() as given:
+        await given.open(done)
+        await given.open(underway)
+        vault.ledger.tasks[done] = replace(vault.ledger.tasks[done], status=TaskStatus.COMPLETED)
+    vault.restore()
+    mark.write_bytes(marked)
+    async with vault.open() as given:
+        with pytest.raises(StateError, match="takes no contributions any more"):
+            await given.open(done, worker=given.scene.stranger)
+        (beyond,) = given.deal(entry.order_hash)
+        with pytest.raises(TermsError, match="all 2 uses are taken"):
+            await given.open(beyond)
+        assert (await given.open(underway, worker=given.scene.stranger)).dataset_key == KEY
+
+
 async def test_records_put_back_under_a_running_vault(database_url: str, keys: Path) -> None:
     now = [float(START)]
     settings, ledger = settings_of(database_url, keys), chain(now)
@@ -277,3 +307,18 @@ async def test_terms_that_are_changed_or_taken_away_in_the_database(database_url
                 await connection.execute(text(statement.replace(":9", r"\:9").replace(":1", r"\:1")))
             with pytest.raises(Exception, match=words):
                 await given.open(second)
+
+
+async def test_order_and_terms_that_are_changed_together_in_the_database(database_url: str, keys: Path) -> None:
+    """They belong together, and not to the order that the chain names."""
+    now = [float(START)]
+    settings, ledger = settings_of(database_url, keys), chain(now)
+    async with opened(settings, ledger, now) as given, open_store(settings.database_url, ledger.domain) as store:
+        entry = await given.push(terms_of(uses=1))
+        first, _ = given.deal(entry.order_hash, size=2)
+        loose = terms_of(uses=9)
+        changed = {"order": encode(replace(given.order(loose), sign="0x")).decode(), "terms": encode(loose).decode()}
+        async with writing(store.database.engine) as connection:
+            await connection.execute(update(orders).values(changed))
+        with pytest.raises(TrustError, match="was changed"):
+            await given.open(first)

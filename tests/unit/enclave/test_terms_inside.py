@@ -156,6 +156,15 @@ async def test_more_than_the_cap_does_not_leave(tmp_path: Path) -> None:
         assert set(enclave.archive.sizes) == {"error.json"}
 
 
+async def test_the_cap_is_met_to_the_byte(tmp_path: Path) -> None:
+    enclave = bench(tmp_path)
+    size = (await enclave.finished(enclave.secrets(terms=terms()))).size
+    for most, cause in ((size, ""), (size - 1, "output-limit")):
+        again = bench(tmp_path / str(most))
+        again.folder.mkdir()
+        assert (await again.finished(again.secrets(terms=terms(max_output_bytes=most)))).cause == cause
+
+
 async def test_the_cap_is_the_sandboxs_limit_too(tmp_path: Path) -> None:
     limits = []
 
