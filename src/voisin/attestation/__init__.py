@@ -16,6 +16,19 @@ Real evidence has been verified here; none was ever made here (docs/explanation/
 from voisin.attestation.again import Verdict, judge_again
 from voisin.attestation.claims import Claims, TcbStatus, Technology
 from voisin.attestation.policy import EnclavePolicy, Measurements, judge
+from voisin.attestation.receipts import ReceiptVerdict, check_receipt
 from voisin.attestation.verify import verify
 
-__all__ = ["Claims", "EnclavePolicy", "Measurements", "TcbStatus", "Technology", "Verdict", "judge", "judge_again", "verify"]
+__all__ = [
+    "Claims",
+    "EnclavePolicy",
+    "Measurements",
+    "ReceiptVerdict",
+    "TcbStatus",
+    "Technology",
+    "Verdict",
+    "check_receipt",
+    "judge",
+    "judge_again",
+    "verify",
+]

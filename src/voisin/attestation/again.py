@@ -12,7 +12,7 @@ from voisin.attestation.verify import Collateral, verify
 from voisin.errors import InputError, TrustError
 from voisin.protocol.codec import decode
 from voisin.protocol.consent import VaultId
-from voisin.protocol.evidence import IntelQuote, KeptEvidence, SimulatedEvidence, SnpReport, read_kept
+from voisin.protocol.evidence import IntelQuote, KeptEvidence, SimulatedEvidence, SnpReport, read_kept, technology_of
 from voisin.protocol.ids import Address, Hash32, TaskId, from_hex
 from voisin.protocol.sessions import SessionWish, evidence_binding
 from voisin.protocol.signatures import message_digest, signed_by
@@ -45,14 +45,15 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...]
 
 
-def judge_again(found: TaskEvidence, policy: EnclavePolicy | None = None) -> tuple[Verdict, ...]:
+def judge_again(found: TaskEvidence, policy: EnclavePolicy | None = None, *, at: UnixSeconds | None = None) -> tuple[Verdict, ...]:
     """
-    Verify the evidence of a task again, at its time.
+    Verify the evidence of a task again.
 
     Args:
         found: What the vault shows.
         policy: What is asked of enclaves; None asks that evidence is genuine, was made for this very session, and hides what is in it,
             whatever program runs there.
+        at: The time of verification; when the vault judged each enclave unless given.
 
     Returns:
         A verdict for each session.
@@ -62,13 +63,24 @@ def judge_again(found: TaskEvidence, policy: EnclavePolicy | None = None) -> tup
         StateError: A library is missing that this kind of evidence needs.
     """
     vault = VaultId(vault=found.vault, chain_id=found.chain_id, hub=found.hub)
-    return tuple(_verdict(vault, found.task_id, session, policy) for session in found.sessions)
+    return tuple(_verdict(vault, found.task_id, session, policy, at) for session in found.sessions)
 
 
-def _verdict(vault: VaultId, task: TaskId, session: SessionEvidence, policy: EnclavePolicy | None) -> Verdict:
+def technologies_of(found: TaskEvidence) -> tuple[str, ...]:
+    """
+    Say whose hardware the enclaves of a task say that they are; `simulated` for none.
+
+    Raises:
+        InputError: What is kept is malformed.
+    """
+    kept = (read_kept(session.kept) for session in found.sessions)
+    return tuple(dict.fromkeys(technology_of(each.evidence if isinstance(each, KeptEvidence) else each) for each in kept))
+
+
+def _verdict(vault: VaultId, task: TaskId, session: SessionEvidence, policy: EnclavePolicy | None, at: UnixSeconds | None) -> Verdict:
     digest = message_digest(from_hex(evidence_digest(vault, task, session)))
     kept = read_kept(session.kept)
-    claims, reasons = _simulated() if isinstance(kept, SimulatedEvidence) else _claims(vault, task, session, kept, policy)
+    claims, reasons = _simulated() if isinstance(kept, SimulatedEvidence) else _claims(vault, task, session, kept, policy=policy, at=at)
     return Verdict(
         worker=session.worker,
         at=session.at,
@@ -85,16 +97,17 @@ def _simulated() -> tuple[Claims, tuple[str, ...]]:
 
 
 def _claims(
-    vault: VaultId, task: TaskId, session: SessionEvidence, kept: KeptEvidence, policy: EnclavePolicy | None
+    vault: VaultId, task: TaskId, session: SessionEvidence, kept: KeptEvidence, *, policy: EnclavePolicy | None, at: UnixSeconds | None
 ) -> tuple[Claims | None, tuple[str, ...]]:
     wish = SessionWish(task_id=task, enclave=session.enclave, session_key=session.session_key, authorization="0x")
     binding = evidence_binding(wish, vault, session.worker)
+    now = kept.verified_at if at is None else at
     try:
-        claims = verify(kept.evidence, _collateral(kept), kept.verified_at)
+        claims = verify(kept.evidence, _collateral(kept), now)
     except TrustError as error:
         return None, (error.message,)
     asked = policy or _anything(claims)
-    reasons = judge(claims, asked, from_hex(binding), kept.verified_at)
+    reasons = judge(claims, asked, from_hex(binding), now)
     return claims, reasons + _kept_otherwise(kept, binding, session)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from voisin.cli.reading import hash32
+from voisin.cli.receipt_commands import check_receipt, receipt
 from voisin.cli.session import Session, command
 
 if TYPE_CHECKING:
@@ -184,4 +185,6 @@ command(tasks, "show", example="voisin task show 0x…")(show_task)
 command(tasks, "callback", example="voisin task callback 0x… --retry")(task_callback)
 command(tasks, "logs", example="voisin task logs 0x… --follow")(task_logs)
 command(tasks, "result", example="voisin task result 0x… --out result")(task_result)
+command(tasks, "receipt", example="voisin task receipt 0x… --save receipt.json")(receipt)
+command(tasks, "check-receipt", example="voisin task check-receipt receipt.json")(check_receipt)
 command(tasks, "prove", example="voisin task prove 0x…")(task_prove)

@@ -73,20 +73,22 @@ def check_evidence(
     found = anyio.run(_ask_evidence, task, vault or session.network.vault_url) if is_id else _read_evidence(Path(task))
     if save is not None:
         save.write_bytes(encode(found))
-    verdicts = judge_again(found, None if policy is None else _policy(policy))
-    session.answer(verdicts, lambda out: _show_verdicts(out, verdicts))
+    verdicts = judge_again(found, None if policy is None else read_policy(policy))
+    session.answer(verdicts, lambda out: show_verdicts(out, verdicts))
     if not verdicts or any(verdict.reasons or not verdict.is_signed for verdict in verdicts):
         raise typer.Exit(1)
 
 
-def _policy(file: Path) -> EnclavePolicy:
+def read_policy(file: Path) -> EnclavePolicy:
+    """Read what is asked of enclaves; raises `InputError` when that cannot be read."""
     from voisin.attestation import EnclavePolicy
     from voisin.protocol.codec import decode
 
-    return decode(_bytes(file), EnclavePolicy, f"the policy {file}")
+    return decode(read_bytes(file), EnclavePolicy, f"the policy {file}")
 
 
-def _bytes(file: Path) -> bytes:
+def read_bytes(file: Path) -> bytes:
+    """Read a file; raises `InputError` when that is not possible."""
     from voisin.errors import InputError
 
     try:
@@ -99,7 +101,7 @@ def _read_evidence(file: Path) -> TaskEvidence:
     from voisin.protocol.codec import decode
     from voisin.protocol.vault_terms import TaskEvidence
 
-    return decode(_bytes(file), TaskEvidence, f"the evidence in {file}")
+    return decode(read_bytes(file), TaskEvidence, f"the evidence in {file}")
 
 
 async def _ask_evidence(task: str, vault_url: str) -> TaskEvidence:
@@ -115,7 +117,8 @@ async def _ask_evidence(task: str, vault_url: str) -> TaskEvidence:
         return await service.read(f"/v1/tasks/{name}/evidence", TaskEvidence)
 
 
-def _show_verdicts(out: Console, verdicts: tuple[Verdict, ...]) -> None:
+def show_verdicts(out: Console, verdicts: tuple[Verdict, ...]) -> None:
+    """Print what the evidence of each enclave of a task is worth."""
     if not verdicts:
         out.print("no enclave got secrets of this task here")
     for verdict in verdicts:

@@ -9,7 +9,7 @@ The asynchronous face of Voisin: run apps on other people's machines, and get ve
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TypeVar, Unpack
@@ -18,9 +18,9 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
+from voisin.client.alongside import do_beside, guard_job
 from voisin.client.apps import AppReference, find_app
 from voisin.client.bags.desk import AsyncBags
-from voisin.client.bags.guard import Guard
 from voisin.client.callbacks import Callback, find_callback, retry_callback
 from voisin.client.data.desk import AsyncData
 from voisin.client.feed import follow_feed, read_topics
@@ -34,25 +34,25 @@ from voisin.client.links import Links, open_links
 from voisin.client.logs import LogDesk, require_pool
 from voisin.client.network import Network, home_folder, load_network, named_network
 from voisin.client.quote import Quote, make_quote
+from voisin.client.receipts import fetch_receipt
 from voisin.client.requester import Requester
 from voisin.client.results import Result
 from voisin.client.secrets import AsyncSecrets
 from voisin.client.terms import Progress, RunTerms, TaskLike, TaskSpec, read_tasks, read_terms
 from voisin.client.wallets import PasswordPrompt, find_wallet, open_wallet
 from voisin.client.watch import Watch
-from voisin.errors import StateError, UnavailableError, VoisinError
+from voisin.errors import StateError, VoisinError
 from voisin.protocol.api import PrintedText, TaskLogs
 from voisin.protocol.feed import FeedEvent
 from voisin.protocol.ids import Address, DealId, TaskId, as_address, as_hash32
 from voisin.protocol.records import Account
 from voisin.protocol.signatures import KeySigner
+from voisin.protocol.task_receipt import TaskReceipt
 from voisin.units import NRLC, parse_amount
 
 T = TypeVar("T")
 WalletReference = str | Path | KeySigner | None
 """A wallet: its name in the home folder, the path of its keystore, or an open one; None for the home's requester."""
-
-_RETRY_S = 5.0
 
 
 class AsyncCloud:
@@ -210,6 +210,20 @@ class AsyncCloud:
                 async for piece in pieces:
                     tell(piece)
         return await desk.read(task)
+
+    async def receipt(self, task_id: str, *, vault_url: str = "") -> TaskReceipt:
+        """
+        Put together the receipt of a finished task that ran in an enclave: `write_receipt` makes a file of it that proves itself.
+
+        Args:
+            task_id: The task's id.
+            vault_url: The vault that served it; the network's unless given.
+
+        Raises:
+            InputError: It asked for no enclave, or no vault is known.
+            StateError: It is unknown, or not finished.
+        """
+        return await fetch_receipt(self.links.chain, TaskId(as_hash32(task_id)), vault_url=vault_url or self.links.network.vault_url)
 
     async def callback(self, task_id: str) -> Callback:
         """
@@ -383,7 +397,7 @@ class AsyncCloud:
         for bag in job.bags:
             self._background.start_soon(bag.follow)
         if requester is not None and all(part.deal.requester == requester.address for part in job.deals):
-            self._background.start_soon(_guard, job, requester)
+            self._background.start_soon(guard_job, job, requester)
         return job
 
     async def _watched(self, job: AsyncJob, progress: Callable[[Progress], None] | None, timeout_s: float | None) -> list[Result]:
@@ -399,53 +413,7 @@ class AsyncCloud:
 async def _with_progress(job: AsyncJob, progress: Callable[[Progress], None] | None) -> list[Result]:
     if progress is None:
         return await job.results()
-    return await _beside(lambda: job.report(progress), job.results)
-
-
-async def _beside(aside: Callable[[], Awaitable[None]], main: Callable[[], Awaitable[T]]) -> T:
-    """Do one thing while another goes on beside it; errors come out as they are."""
-    errors: list[Exception] = []
-    answers: list[T] = []
-    async with anyio.create_task_group() as tasks:
-
-        async def guarded() -> None:
-            try:
-                await aside()
-            except Exception as error:  # noqa: BLE001  the caller's own callback may raise anything, and the caller gets it
-                errors.append(error)
-                tasks.cancel_scope.cancel()
-
-        tasks.start_soon(guarded)
-        try:
-            answers.append(await main())
-        except VoisinError as error:
-            errors.append(error)
-        if errors:
-            tasks.cancel_scope.cancel()
-    if errors:
-        raise errors[0]
-    return answers[0]
-
-
-async def _guard(job: AsyncJob, requester: Requester) -> None:
-    """Guard the bags and claim what is late; while the chain is out of reach, wait. What cannot be had is told to those who wait."""
-
-    async def guarded(work: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            try:
-                return await work()
-            except UnavailableError:
-                await anyio.sleep(_RETRY_S)
-            except VoisinError as error:
-                for watched in job.watched.values():
-                    watched.give_up(error)
-                return None
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(guarded, lambda: job.claim_late(requester.sender))
-        for part in job.deals:
-            if part.bag is not None:
-                tasks.start_soon(guarded, Guard(part.bag, requester, part.deadline).keep)
+    return await do_beside(lambda: job.report(progress), job.results)
 
 
 def _amount(amount: int | str) -> NRLC:

@@ -22,7 +22,7 @@ FACES = {
         "cloud.py",
         "CloudFace",
         (
-            *("run", "map", "quote", "invoice", "callback", "retry_callback", "deploy", "logs"),
+            *("run", "map", "quote", "invoice", "receipt", "callback", "retry_callback", "deploy", "logs"),
             *("account", "wallet_balance", "deposit", "withdraw", "balances"),
             *("ask_index", "pool_url", "announce_pool"),
         ),
@@ -71,6 +71,7 @@ from voisin.protocol.api import PrintedText, TaskLogs
 from voisin.protocol.ids import Address
 from voisin.protocol.records import Account
 from voisin.protocol.secrets import Release, SecretEntry
+from voisin.protocol.task_receipt import TaskReceipt
 from voisin.units import NRLC
 '''
 

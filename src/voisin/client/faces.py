@@ -25,6 +25,7 @@ from voisin.protocol.api import PrintedText, TaskLogs
 from voisin.protocol.ids import Address
 from voisin.protocol.records import Account
 from voisin.protocol.secrets import Release, SecretEntry
+from voisin.protocol.task_receipt import TaskReceipt
 from voisin.units import NRLC
 
 
@@ -146,6 +147,20 @@ class CloudFace(Face[AsyncCloud]):
             TrustError: The sums do not add up.
         """
         return self._wait(self._inner.invoice, deal_id)
+
+    def receipt(self, task_id: str, *, vault_url: str = "") -> TaskReceipt:
+        """
+        Put together the receipt of a finished task that ran in an enclave: `write_receipt` makes a file of it that proves itself.
+
+        Args:
+            task_id: The task's id.
+            vault_url: The vault that served it; the network's unless given.
+
+        Raises:
+            InputError: It asked for no enclave, or no vault is known.
+            StateError: It is unknown, or not finished.
+        """
+        return self._wait(self._inner.receipt, task_id, vault_url=vault_url)
 
     def callback(self, task_id: str) -> Callback:
         """

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+from voisin.enclave.interfaces import ROOT, advice
 from voisin.errors import StateError, TrustError, UnavailableError
 from voisin.protocol.evidence import IntelQuote, SnpReport
 
@@ -78,16 +79,19 @@ class KernelEntries:
         (self.folder / name).rmdir()
 
 
-def require_reports(folder: Path) -> None:
+def require_reports(folder: Path, root: Path = ROOT) -> None:
     """
     Require that the kernel gives evidence.
+
+    Args:
+        folder: The kernel's folder of reports.
+        root: Where devices are looked for, to say what to do.
 
     Raises:
         StateError: It does not: this is no confidential machine, or its kernel is older than Linux 6.7.
     """
     if not folder.is_dir():
-        hint = "run it inside a TDX or SEV-SNP machine; `voisin enclave check` says what this one has, --simulated plays an enclave"
-        raise StateError(f"this machine gives no evidence: there is no {folder}", hint=hint)
+        raise StateError(f"this machine gives no evidence that this program can ask for: there is no {folder}", hint=advice(root))
 
 
 def kernel_evidence(

@@ -29,6 +29,7 @@ from voisin.pool.settings import PoolSettings
 from voisin.pool.wire.api import create_app
 from voisin.protocol.ids import ZERO_ADDRESS
 from voisin.protocol.signatures import KeySigner, Signer
+from voisin.service.enclaves import open_real_enclaves
 from voisin.service.serving import serve_app, until_stopped
 from voisin.service.vaults import HttpVault
 
@@ -75,6 +76,7 @@ async def open_pool(settings: PoolSettings, scheduler: KeySigner) -> AsyncIterat
         open_chain(settings.rpc_url, settings.hub) as chain,
         httpx.AsyncClient(timeout=HTTP_TIMEOUT_S) as http,
         open_store(settings.database_url, chain.domain, settings.workerpool, settings.start_block) as store,
+        open_real_enclaves(settings) as enclaves,
     ):
         await _require_owner(chain, settings, scheduler)
         sender = Sender(chain, scheduler, turns=store.turns(scheduler.address))
@@ -85,6 +87,7 @@ async def open_pool(settings: PoolSettings, scheduler: KeySigner) -> AsyncIterat
             results=HttpResults(http, settings.storage_url),
             wall=time.time,
             vault=HttpVault(http, settings.vault_url, chain.domain, scheduler) if settings.vault_url else None,
+            enclaves=enclaves,
         )
         market = HttpMarket(http, settings.market_url, scheduler) if settings.market_url else None
         async with run_pool(settings, scheduler, around, market) as pool:

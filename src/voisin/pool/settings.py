@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from voisin.errors import InputError
 from voisin.protocol.ids import ZERO_ADDRESS, Address, as_address
 from voisin.protocol.tags import NO_TAG, Tag, as_tag
+from voisin.protocol.wire_words import EnclaveKind
 from voisin.units import NRLC
 
 
@@ -15,7 +20,7 @@ class PoolSettings(BaseSettings):
     Settings of a pool; each may come from an environment variable `VOISIN_POOL_<NAME>`, arguments come first.
 
     Raises:
-        InputError: An address or a tag is malformed.
+        InputError: An address or a tag is malformed, or real enclaves and simulated ones are wanted in one pool.
     """
 
     model_config = SettingsConfigDict(env_prefix="VOISIN_POOL_", frozen=True, extra="forbid")
@@ -37,6 +42,16 @@ class PoolSettings(BaseSettings):
         False,
         description="Whether what asks for an enclave may run in simulated ones, which hide nothing from who runs the worker.",
     )
+    enclave_policy_file: Path | None = Field(
+        None, description="File with what is asked of workers' real enclaves (JSON), as for a vault; without it, there are none."
+    )
+    intel_url: str = Field("https://api.trustedservices.intel.com", description="Intel's provisioning service, or a cache of it.")
+    intel_root_crl_url: str = Field(
+        "https://certificates.trustedservices.intel.com/IntelSGXRootCA.der",
+        description="Where the list of what Intel's root has revoked is.",
+    )
+    amd_url: str = Field("https://kdsintf.amd.com", description="AMD's service for certificates of chips, or a cache of it.")
+    collateral_keep_s: int = Field(3_600, ge=0, description="How long what makers publish is used before it is fetched anew [s].")
     scheduler: str = Field(
         "main",
         min_length=1,
@@ -116,6 +131,20 @@ class PoolSettings(BaseSettings):
     @classmethod
     def _canonical_tag(cls, tag: str) -> Tag:
         return as_tag(tag)
+
+    @model_validator(mode="after")
+    def _of_one_level(self) -> Self:
+        if self.allow_simulated and self.enclave_policy_file is not None:
+            hint = "leave out allow_simulated or enclave_policy_file; another workerpool may have the other kind"
+            raise InputError("a pool has real enclaves or simulated ones, so that nobody gets one for the other", hint=hint)
+        return self
+
+    @property
+    def enclave(self) -> EnclaveKind:
+        """What enclaves the tasks of this pool get that ask for one."""
+        if self.enclave_policy_file is not None:
+            return EnclaveKind.HARDWARE
+        return EnclaveKind.SIMULATED if self.allow_simulated else EnclaveKind.NONE
 
     @property
     def silence_s(self) -> float:

@@ -13,7 +13,7 @@ import msgspec
 
 from voisin.protocol.evidence import Evidence, technology_of
 from voisin.protocol.ids import Address, Hash32, from_hex, hash32_of, uint_bytes
-from voisin.protocol.tags import NO_TAG, Tag, as_tag
+from voisin.protocol.tags import ENCLAVE_BITS, NO_TAG, Tag, as_tag, tag_bits
 from voisin.protocol.wire_words import EnclaveKind
 
 _INFO: Final = b"voisin enclave introduction 1"
@@ -58,6 +58,16 @@ def enclave_tag(kind: EnclaveKind) -> Tag:
     return {EnclaveKind.SIMULATED: _SIMULATED, EnclaveKind.TDX: _TDX}.get(kind, _TEE)
 
 
-def suffices(kind: EnclaveKind, wanted: EnclaveKind) -> bool:
-    """Tell whether a machine's enclaves are what a task asks for: a real one never stands in for a played one, nor the other way."""
-    return kind.is_hardware if wanted is EnclaveKind.HARDWARE else wanted in (EnclaveKind.NONE, kind)
+def suffices(kind: EnclaveKind, wanted: EnclaveKind, tag: Tag = NO_TAG) -> bool:
+    """
+    Tell whether a machine's enclaves are what a task asks for: a real one never stands in for a played one, nor the other way.
+
+    Args:
+        kind: What enclaves the machine has.
+        wanted: What the task asks for.
+        tag: The deal's tag, which may name whose hardware is meant.
+    """
+    if wanted is EnclaveKind.NONE:
+        return True
+    is_level = kind.is_hardware if wanted is EnclaveKind.HARDWARE else kind is wanted
+    return is_level and not tag_bits(tag) & ENCLAVE_BITS & ~tag_bits(enclave_tag(kind))

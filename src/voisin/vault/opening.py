@@ -17,9 +17,9 @@ from voisin.chain import open_chain
 from voisin.errors import InputError, UnavailableError
 from voisin.protocol.ids import ZERO_ADDRESS
 from voisin.service.background import beside
+from voisin.service.enclaves import open_real_enclaves
 from voisin.service.serving import serve_app, until_stopped
 from voisin.vault.api import create_app
-from voisin.vault.evidence import open_real_enclaves
 from voisin.vault.keys import open_keyring
 from voisin.vault.ledger import ChainLedger, Ledger
 from voisin.vault.service import VaultService, open_service

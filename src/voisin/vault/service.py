@@ -12,11 +12,12 @@ from voisin.errors import UnavailableError
 from voisin.protocol.consent import VaultId
 from voisin.protocol.ids import Address
 from voisin.protocol.secrets import VaultView
+from voisin.service.enclaves import RealEnclaves
 from voisin.vault.book import Book
 from voisin.vault.cabinet import Cabinet
 from voisin.vault.conditions import Conditions
 from voisin.vault.consents import Consents
-from voisin.vault.evidence import Attestor, RealEnclaves
+from voisin.vault.evidence import Attestor
 from voisin.vault.held import HeldResults
 from voisin.vault.keyring import Keyring
 from voisin.vault.ledger import Ledger

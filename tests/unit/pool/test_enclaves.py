@@ -10,13 +10,14 @@ from voisin.pool.selling.offers import line_of, new_offer, offered_trust, wanted
 from voisin.pool.settings import PoolSettings
 from voisin.pool.wire.words import why_open
 from voisin.protocol.ids import ZERO_ADDRESS, TaskId, as_address
-from voisin.protocol.tags import as_tag, tag_names
+from voisin.protocol.tags import as_tag, tag_bits, tag_names
 from voisin.protocol.wire_words import EnclaveKind, MachineFailure
 
 TEE = as_tag("tee,tdx")
 CHALLENGE = as_address("0x" + "c4" * 20)
 ALLOWED = {"allow_simulated": True, "vault_url": "http://vault"}
 SIMULATED = EnclaveKind.SIMULATED
+PLAYED = tag_bits(as_tag("tee,tdx,simulated"))
 
 
 def why(scene: Scene, task: TaskId) -> str:
@@ -119,24 +120,24 @@ def test_a_task_finished_in_one_transaction_ends_well() -> None:
 def test_the_second_offer_stands_as_long_as_machines_have_enclaves() -> None:
     settings = PoolSettings(categories=(0, 2), **ALLOWED)  # type: ignore[arg-type]
     scene = Scene(**settings.model_dump())
-    assert {terms.line for terms in wanted_terms(scene.machine.book, settings, 10, scene.wall)} == {(0, False), (2, False)}
+    assert {terms.line for terms in wanted_terms(scene.machine.book, settings, 10, scene.wall)} == {(0, 0), (2, 0)}
     scene.join("alice", enclave=SIMULATED)
     scene.join("bob")
     terms = wanted_terms(scene.machine.book, settings, 10, scene.wall)
     assert [(each.line, each.trust, tag_names(each.tag)) for each in terms] == [
-        ((0, False), 4, []),
-        ((0, True), 2, ["tee", "tdx", "simulated"]),
-        ((2, False), 4, []),
-        ((2, True), 2, ["tee", "tdx", "simulated"]),
+        ((0, 0), 4, []),
+        ((0, PLAYED), 2, ["tee", "tdx", "simulated"]),
+        ((2, 0), 4, []),
+        ((2, PLAYED), 2, ["tee", "tdx", "simulated"]),
     ]
-    assert line_of(new_offer(settings, terms[1])) == (0, True)
-    assert offered_trust(scene.machine.book, settings, scene.wall, enclave=SIMULATED) == 2
+    assert line_of(new_offer(settings, terms[1])) == (0, PLAYED)
+    assert offered_trust(scene.machine.book, settings, scene.wall, enclaves=as_tag("tee,tdx,simulated")) == 2
 
 
 def test_without_leave_no_second_offer_and_no_enclave_is_believed() -> None:
     scene = Scene()
     scene.join("alice", enclave=SIMULATED)
-    assert {terms.line for terms in wanted_terms(scene.machine.book, scene.settings, 10, scene.wall)} == {(0, False)}
+    assert {terms.line for terms in wanted_terms(scene.machine.book, scene.settings, 10, scene.wall)} == {(0, 0)}
     assert scene.machine.book.workers[wallet("alice")].record.enclave is EnclaveKind.NONE
 
 

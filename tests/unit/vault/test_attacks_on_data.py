@@ -29,9 +29,9 @@ from voisin.protocol.records import Resource
 from voisin.protocol.results import sign_authorization
 from voisin.protocol.sessions import MIN_BULK_VOLUME, SessionKey, SessionWish, TaskSecrets, evidence_binding, request_session
 from voisin.protocol.vault_terms import TermsPush
+from voisin.service.collateral import Collector, Sources
+from voisin.service.enclaves import RealEnclaves
 from voisin.units import NRLC, UnixSeconds
-from voisin.vault.collateral import Collector, Sources
-from voisin.vault.evidence import RealEnclaves
 from voisin.vault.keyring import Keyring
 from voisin.vault.machine import TermsError
 from voisin.vault.memory import MemoryStore

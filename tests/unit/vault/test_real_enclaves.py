@@ -14,10 +14,11 @@ from voisin.attestation.amd import SnpCollateral
 from voisin.attestation.intel import IntelCollateral
 from voisin.attestation.verify import Collateral
 from voisin.errors import TrustError, UnavailableError
+from voisin.protocol.evidence import KeptEvidence
 from voisin.protocol.ids import as_hash32, to_hex
+from voisin.service.collateral import Collector, Sources
+from voisin.service.enclaves import RealEnclaves
 from voisin.units import UnixSeconds
-from voisin.vault.collateral import Collector, Sources
-from voisin.vault.evidence import KeptEvidence, RealEnclaves
 
 SOURCES = Sources("https://intel.example", "https://intel.example/root.der", "https://amd.example")
 KEEP_S = 600

@@ -52,7 +52,7 @@ def deal_found(book: Book, fact: DealFound, at: Instant) -> None:
 def make_tasks(book: Book, deal: DealState, at: Instant, indexes: Iterable[int]) -> None:
     """Begin tasks of a deal of which nothing is known yet."""
     refusal, terms = _refusal(book, deal.record), deal.record.deal
-    enclave = EnclaveKind.SIMULATED if deal.needs_enclave else EnclaveKind.NONE
+    enclave = book.settings.enclave if deal.needs_enclave else EnclaveKind.NONE
     for index in indexes:
         record = TaskRecord(task_id=task_id(deal.record.deal_id, index), deal_id=deal.record.deal_id, index=index, enclave=enclave)
         task = TaskState(record, deal)
@@ -77,8 +77,8 @@ def _refusal(book: Book, record: DealRecord) -> str:
     deal = record.deal
     if deal.workerpool.owner != book.scheduler:
         return f"the deal belongs to the workerpool's owner of that time, {deal.workerpool.owner}, and only that wallet may finalise it"
-    if needs_enclave(deal.tag) and not book.settings.allow_simulated:
-        return "the deal asks for an enclave, and this pool has none; simulated ones are not allowed here (setting allow_simulated)"
+    if needs_enclave(deal.tag) and book.settings.enclave is EnclaveKind.NONE:
+        return "the deal asks for an enclave, and this pool has none (settings enclave_policy_file and allow_simulated)"
     if needs_enclave(deal.tag) and not book.settings.vault_url:
         return "the deal asks for an enclave, and this pool has no vault for its secrets (setting vault_url)"
     return ""

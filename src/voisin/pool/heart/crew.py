@@ -26,6 +26,7 @@ from voisin.pool.heart.facts import (
 from voisin.pool.heart.fitting import needs_of
 from voisin.pool.heart.records import Outcome, Phase, ReplicaRecord
 from voisin.protocol.ids import Address, Hash32, TaskId, from_hex, hash32_of
+from voisin.protocol.introduction import suffices
 from voisin.protocol.wire import Abort, Held, Release
 from voisin.protocol.wire_words import EnclaveKind, MachineFailure, ReplicaStage
 from voisin.units import UnixSeconds
@@ -57,7 +58,8 @@ def worker_joined(book: Book, fact: WorkerJoined, at: Instant) -> None:
     worker.stake = fact.stake
     book.present[fact.worker] = worker
     seen = UnixSeconds(int(at.wall))
-    enclave = fact.enclave if book.settings.allow_simulated else EnclaveKind.NONE
+    sold = book.settings.enclave
+    enclave = fact.enclave if sold is not EnclaveKind.NONE and suffices(fact.enclave, sold) else EnclaveKind.NONE
     record = replace(worker.record, name=fact.name, slots=fact.slots, score=fact.score, last_seen=seen, enclave=enclave)
     book.write_worker(worker, record)
     held = {item.task_id: item for item in fact.holding}

@@ -8,6 +8,7 @@ from voisin.policy.placement import Machine, Needs, is_steady, misfit, survival
 from voisin.policy.taking import objection, offer_of
 from voisin.pool.heart.book import Book, DealState, WorkerState
 from voisin.pool.heart.facts import Instant
+from voisin.protocol.introduction import suffices
 from voisin.protocol.params import DEFAULT_MEMORY_BYTES, DEFAULT_OUTPUT_BYTES, MAX_MEMORY_BYTES, DealParams
 from voisin.protocol.tags import ENCLAVE_BITS, NO_TAG, as_tag, without
 from voisin.protocol.wire_words import EnclaveKind
@@ -58,11 +59,15 @@ def machine_of(worker: WorkerState, at: Instant) -> Machine:
 def why_not(deal: DealState, worker: WorkerState, at: Instant) -> str:
     """Say why a worker never does a task of a deal, however idle it is; empty when it may."""
     record = deal.record
-    if deal.needs_enclave and worker.record.enclave is EnclaveKind.NONE:
-        return "the task needs an enclave, which the machine does not have"
+    if deal.needs_enclave and not suffices(worker.record.enclave, _level(worker.record.enclave), record.deal.tag):
+        return "the task needs an enclave that the machine does not have"
     if worker.resources is not None and (lack := misfit(needs_of(deal), machine_of(worker, at))):
         return lack
     return "" if worker.takes is None else objection(worker.takes, offer_of(record.deal, record.time_ref_s))
+
+
+def _level(kind: EnclaveKind) -> EnclaveKind:
+    return EnclaveKind.HARDWARE if kind.is_hardware else EnclaveKind.SIMULATED
 
 
 def steady(book: Book, deal: DealState, workers: list[WorkerState], at: Instant) -> list[WorkerState]:

@@ -17,7 +17,8 @@ from voisin.pool.heart.fitting import has_room, machine_of, needs_of, steady, wh
 from voisin.pool.heart.records import Outcome, Phase, ReplicaRecord
 from voisin.pool.heart.standing import known_first
 from voisin.protocol.ids import Address
-from voisin.protocol.wire_words import EnclaveKind, ReplicaStage
+from voisin.protocol.introduction import suffices
+from voisin.protocol.wire_words import ReplicaStage
 
 STRAGGLES_AT_LEAST_S = 2.0
 """No task is copied that takes less, however quick the others were [s]."""
@@ -111,7 +112,7 @@ def _one_for_each_owner(book: Book, task: TaskState, workers: list[WorkerState],
 def _may_take(book: Book, task: TaskState, worker: WorkerState, at: Instant) -> bool:
     """Tell whether a worker may be given a task: it has no part in it, or its last attempt ended without a contribution."""
     address = worker.record.address
-    if task.record.enclave is not EnclaveKind.NONE and worker.record.enclave is not task.record.enclave:
+    if not suffices(worker.record.enclave, task.record.enclave, task.deal.record.deal.tag):
         return False
     if why_not(task.deal, worker, at) or not has_room(book, task.deal, worker, at):
         return False

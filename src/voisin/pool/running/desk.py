@@ -7,6 +7,7 @@ A malformed or unwelcome message ends its own connection and nothing else.
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ from voisin.pool.heart.facts import (
     WorkerJoined,
     WorkerLeft,
 )
+from voisin.pool.running.introductions import Introductions
 from voisin.pool.settings import PoolSettings
 from voisin.protocol.bag_wire import Contributions, Digests, GaveUp, HoldsBag, Prints
 from voisin.protocol.codec import encode
@@ -64,6 +66,7 @@ from voisin.protocol.wire import (
     decode_from_worker,
     login_message,
 )
+from voisin.protocol.wire_words import EnclaveKind
 from voisin.units import format_amount
 
 MAX_SLOTS = 4096
@@ -160,6 +163,7 @@ class WorkerDesk:
         *,
         tell: Callable[[WorkerFact | BagWorkerFact], None],
         print_out: Callable[[Address, Printed], None] = lambda _worker, _printed: None,
+        introductions: Introductions | None = None,
     ) -> None:
         """
         Args:
@@ -168,12 +172,14 @@ class WorkerDesk:
             scheduler: Signs authorisations.
             tell: Takes facts to the machine.
             print_out: Takes what apps print.
+            introductions: Looks at what workers say of their enclaves; real ones do not count unless given.
         """
         self._settings = settings
         self._ledger = ledger
         self._scheduler = scheduler
         self._tell = tell
         self._print_out = print_out
+        self._introductions = introductions or Introductions(None, time.time)
         self._connections: dict[Address, _Connection] = {}
         self._open = 0
         self._is_live = anyio.Event()
@@ -241,8 +247,8 @@ class WorkerDesk:
             return
         self._open += 1
         try:
-            hello = await self._greet(socket)
-            await self._talk(socket, hello)
+            hello, enclave = await self._greet(socket)
+            await self._talk(socket, hello, enclave)
         except VoisinError as error:
             _log.info("worker_refused", code=error.code, reason=error.message)
             await _refuse(socket, error)
@@ -253,8 +259,8 @@ class WorkerDesk:
 
     # --- the greeting ---
 
-    async def _greet(self, socket: Socket) -> Hello:
-        """Have a worker prove its address; answers its greeting in canonical form."""
+    async def _greet(self, socket: Socket) -> tuple[Hello, EnclaveKind]:
+        """Have a worker prove its address, and what enclaves it has; answers its greeting in canonical form, and these."""
         domain = self._ledger.domain
         challenge = Challenge(
             nonce=as_hash32(to_hex(secrets.token_bytes(32))), workerpool=self._settings.workerpool, chain_id=domain.chain_id
@@ -264,20 +270,22 @@ class WorkerDesk:
             hello = self._decode(await socket.receive())
             if not isinstance(hello, Hello):
                 raise InputError("the first message must be a hello", hint="answer the challenge")
-            return _checked(hello, challenge)
+            checked = _checked(hello, challenge)
+            return checked, await self._introductions.kind_of(checked, challenge)
         raise UnavailableError("no greeting came in time", hint=f"answer the challenge within {self._settings.login_s:g} s")
 
-    async def _joined(self, hello: Hello) -> WorkerJoined:
+    async def _joined(self, hello: Hello, enclave: EnclaveKind) -> WorkerJoined:
         """Look at a worker's account, and wait until the pool knows what to tell it."""
         with anyio.move_on_after(self._settings.login_s):
             await self._is_live.wait()
             score = await self._ledger.score(hello.worker)
             stake, coins = await self._ledger.stake(hello.worker), await self._ledger.native_balance(hello.worker)
             lacks = [] if coins else ["has no native coin to pay gas with"]
+            if hello.resources.enclave.is_hardware and enclave is EnclaveKind.NONE:
+                lacks.append(f"has enclaves of {hello.resources.enclave}, which do not count here: the pool has no policy for them")
             lacks += [] if stake else [f"has {format_amount(stake)} in the hub: deals that ask for a stake will be refused"]
             self.notes[hello.worker] = "; ".join(lacks)
             slots = min(hello.resources.slots, MAX_SLOTS)
-            enclave = hello.resources.enclave
             return WorkerJoined(
                 worker=hello.worker,
                 name=hello.name,
@@ -293,8 +301,8 @@ class WorkerDesk:
 
     # --- the talk ---
 
-    async def _talk(self, socket: Socket, hello: Hello) -> None:
-        fact = await self._joined(hello)
+    async def _talk(self, socket: Socket, hello: Hello, enclave: EnclaveKind) -> None:
+        fact = await self._joined(hello, enclave)
         worker, outgoing = hello.worker, anyio.create_memory_object_stream[FromPool](self._settings.max_queued_messages)
         outbox, unsent = outgoing
         with outbox, unsent:
@@ -413,6 +421,7 @@ def _checked(hello: Hello, challenge: Challenge) -> Hello:
         name=name or worker,
         resources=_checked_resources(hello.resources),
         holding=holding,
+        evidence=hello.evidence,
     )
 
 

@@ -41,6 +41,7 @@ from voisin.pool.heart.records import ENDS, Position, Taken
 from voisin.pool.running.carrying_out import CommandRunner
 from voisin.pool.running.desk import WorkerDesk
 from voisin.pool.running.following import ChainReader, Item
+from voisin.pool.running.introductions import Introductions
 from voisin.pool.running.metrics import PoolMetrics
 from voisin.pool.running.readers import Readers
 from voisin.pool.running.surroundings import Condition, Surroundings
@@ -102,7 +103,8 @@ class PoolService:
         self.lead = Duty()
         self.logs = LogBook(around.store, log_chars=settings.log_chars)
         self.readers = Readers(around.ledger, around.store, settings.workerpool, challenge_s=settings.log_challenge_s)
-        self.desk = WorkerDesk(settings, around.ledger, scheduler, tell=self.tell, print_out=self._print_out)
+        introductions = Introductions(around.enclaves, around.wall)
+        self.desk = WorkerDesk(settings, around.ledger, scheduler, tell=self.tell, print_out=self._print_out, introductions=introductions)
         bags = BagSurroundings(
             scheduler=scheduler,
             domain=around.ledger.domain,

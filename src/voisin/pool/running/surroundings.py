@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from voisin.pool.bags.ledger import BagLedger
 from voisin.pool.chain.ledger import Ledger
 from voisin.pool.database.store import PoolStore
+from voisin.pool.running.introductions import Judge
 from voisin.pool.running.uploads import ResultStore
 from voisin.service.vaults import Challenges
 
@@ -15,7 +16,8 @@ from voisin.service.vaults import Challenges
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
     """
-    What a pool works with: its chain, its records, the storage of results, this machine's clock [Unix s], and the vault, if it has one.
+    What a pool works with: its chain, its records, the storage of results, this machine's clock [Unix s], the vault, if it has one, and
+    what judges real enclaves, if there is a policy for them.
     """
 
     ledger: Ledger
@@ -24,6 +26,7 @@ class Surroundings:
     wall: Callable[[], float]
     bags: BagLedger
     vault: Challenges | None = None
+    enclaves: Judge | None = None
 
 
 @dataclass(slots=True)

@@ -61,7 +61,7 @@ class OfferKeeper:
         self._market = market
         self._scheduler = scheduler
         self._nudge = anyio.Event()
-        self._last: dict[tuple[int, bool], WorkerpoolOrder] = {}
+        self._last: dict[tuple[int, int], WorkerpoolOrder] = {}
         self.trouble: dict[int, str] = {}
         self.is_draining = False
         self.standing = 0

@@ -18,16 +18,15 @@ from voisin.pool.heart.book import Book
 from voisin.pool.settings import PoolSettings
 from voisin.protocol.api import OrderStatus, PublishedWorkerpoolOrder
 from voisin.protocol.ids import ZERO_ADDRESS, Address, Hash32, OrderHash, hash32_of, to_hex
+from voisin.protocol.introduction import enclave_tag
 from voisin.protocol.orders import WorkerpoolOrder
 from voisin.protocol.rules import workerpool_stake
-from voisin.protocol.tags import Tag, as_tag, is_simulated, missing_bits, tag_bits, tag_from_bits
+from voisin.protocol.tags import ENCLAVE_BITS, NO_TAG, Tag, both_tags, missing_bits, tag_bits
 from voisin.protocol.wire_words import EnclaveKind
 from voisin.units import NRLC, UnixSeconds, format_amount
 
 MARK = hash32_of(b"offer of a voisin pool")[:18]
 """How the salt of a kept offer begins: `0x` and 8 bytes."""
-SIMULATED = as_tag("tee,tdx,simulated")
-"""What a second offer promises beside the pool's own tag when its workers have simulated enclaves."""
 RENEW_AT = 5
 """A new offer is made when less than one part in this many of the volume is left."""
 
@@ -63,9 +62,9 @@ class Terms:
     volume: int
 
     @property
-    def line(self) -> tuple[int, bool]:
-        """Which of the pool's offers it is: one for each category, and one more with simulated enclaves."""
-        return self.category, is_simulated(self.tag)
+    def line(self) -> tuple[int, int]:
+        """Which of the pool's offers it is: one for each category, and one more for each kind of enclaves, by its bits."""
+        return self.category, tag_bits(self.tag) & ENCLAVE_BITS
 
     def fits(self, order: WorkerpoolOrder) -> bool:
         """Tell whether an order says the same, whatever its volume."""
@@ -101,14 +100,14 @@ def decide(wanted: Terms, standing: Sequence[PublishedWorkerpoolOrder]) -> Chang
     return Changes(not is_enough, others, closed)
 
 
-def line_of(order: WorkerpoolOrder) -> tuple[int, bool]:
-    """Say which of a pool's offers an order is: category, and whether with simulated enclaves."""
-    return order.category, is_simulated(order.tag)
+def line_of(order: WorkerpoolOrder) -> tuple[int, int]:
+    """Say which of a pool's offers an order is: category, and the bits of its enclaves."""
+    return order.category, tag_bits(order.tag) & ENCLAVE_BITS
 
 
 def wanted_terms(book: Book, settings: PoolSettings, volume: int, now: float) -> list[Terms]:
     """
-    List what a pool wants to offer: what its machines have in every category, and with simulated enclaves if some have these.
+    List what a pool wants to offer: what its machines have in every category, and with the enclaves that some of them have.
 
     Args:
         book: The workers.
@@ -117,10 +116,10 @@ def wanted_terms(book: Book, settings: PoolSettings, volume: int, now: float) ->
         now: This machine's clock [Unix s].
     """
     offered = [(settings.tag, offered_trust(book, settings, now))]
-    if settings.allow_simulated and settings.vault_url:
-        trust = offered_trust(book, settings, now, enclave=EnclaveKind.SIMULATED)
-        if trust:
-            offered.append((tag_from_bits(tag_bits(settings.tag) | tag_bits(SIMULATED)), trust))
+    if settings.enclave is not EnclaveKind.NONE and settings.vault_url:
+        tags = dict.fromkeys(enclave_tag(kind) for kind in EnclaveKind if kind not in (EnclaveKind.NONE, EnclaveKind.HARDWARE))
+        trusts = ((tag, offered_trust(book, settings, now, enclaves=tag)) for tag in tags)
+        offered += [(both_tags(settings.tag, tag), trust) for tag, trust in trusts if trust]
     return [
         Terms(category=category, price=settings.price, trust=trust, tag=tag, volume=volume)
         for category in settings.categories
@@ -128,7 +127,7 @@ def wanted_terms(book: Book, settings: PoolSettings, volume: int, now: float) ->
     ]
 
 
-def offered_trust(book: Book, settings: PoolSettings, now: float, *, enclave: EnclaveKind = EnclaveKind.NONE) -> int:
+def offered_trust(book: Book, settings: PoolSettings, now: float, *, enclaves: Tag = NO_TAG) -> int:
     """
     Say which trust the pool can promise.
 
@@ -136,16 +135,16 @@ def offered_trust(book: Book, settings: PoolSettings, now: float, *, enclave: En
         book: The workers.
         settings: How long a worker that is gone still counts, and the most that is promised.
         now: This machine's clock [Unix s].
-        enclave: Only workers with these enclaves count, and without any of them nothing is promised: 0.
+        enclaves: Only workers whose enclaves are offered by this tag count, and without any of them nothing is promised: 0.
     """
     weights: dict[Address, int] = {}
     for address, worker in book.workers.items():
         is_gone = now - worker.record.last_seen > settings.known_s
         is_known = worker.slots > 0 if worker.is_online else worker.record.slots and not is_gone
-        if is_known and not worker.record.ban and enclave in (EnclaveKind.NONE, worker.record.enclave):
+        if is_known and not worker.record.ban and enclaves in (NO_TAG, enclave_tag(worker.record.enclave)):
             owner = book.owner_of(address)
             weights[owner] = max(weights.get(owner, 0), worker.weight)
-    if enclave is not EnclaveKind.NONE and not weights:
+    if enclaves != NO_TAG and not weights:
         return 0
     return min(max(reachable_trust(list(weights.values())), 1), settings.trust_max)
 

@@ -13,8 +13,8 @@ from voisin.pool.heart.records import ENDS, Outcome, Phase, ReplicaRecord, Story
 from voisin.pool.heart.refunds import may_give_back
 from voisin.protocol.api import Moment, PoolTaskView, ReplicaView, WorkerView
 from voisin.protocol.ids import Address
+from voisin.protocol.introduction import suffices
 from voisin.protocol.trust import LOWEST_WEIGHT, group_weight, is_agreed
-from voisin.protocol.wire_words import EnclaveKind
 from voisin.units import UnixSeconds
 
 
@@ -133,10 +133,10 @@ def _why_hungry(book: Book, task: TaskState, taken: int) -> str:
     """Say what is missing for a task that needs a worker."""
     wanted_enclave = task.record.enclave
     here = [worker for worker in book.present.values() if worker.is_online and not worker.record.ban]
-    online = [worker for worker in here if wanted_enclave in (EnclaveKind.NONE, worker.record.enclave)]
+    online = [worker for worker in here if suffices(worker.record.enclave, wanted_enclave, task.deal.record.deal.tag)]
     rank = _ORDINALS[taken] if taken < len(_ORDINALS) else "further"
     if here and not online:
-        return f"waits for a {rank} worker: none that is connected has a {wanted_enclave} enclave (setting allow_simulated of the worker)"
+        return f"waits for a {rank} worker: none that is connected has a {wanted_enclave} enclave (`voisin worker join --enclave`)"
     if not online:
         return f"waits for a {rank} worker: none is connected (`voisin worker join` adds one)"
     others = [worker for worker in online if worker.record.address not in task.replicas]
