@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,6 +23,11 @@ def run(
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65_535)] = 13000,
     database: Annotated[str, typer.Option(metavar="URL", help="Where records are kept; SQLite in the home folder unless given.")] = "",
     scheduler: Annotated[str, typer.Option(metavar="NAME", help="Name of this process among those that share the database.")] = "main",
+    vault: Annotated[str, typer.Option(metavar="URL", help="Vault for tasks in enclaves; the network's unless given.")] = "",
+    enclave_policy: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Sell real enclaves: what is asked of them, as for `voisin vault run`.")
+    ] = None,
+    allow_simulated: Annotated[bool, typer.Option("--allow-simulated", help="Sell simulated enclaves, which hide nothing.")] = False,
 ) -> None:
     """Run a workerpool of the wallet until Ctrl-C: it registers itself, keeps its offers in the book and serves workers."""
     from voisin.cli.serving import run_own_pool
@@ -29,7 +35,17 @@ def run(
     run_own_pool(
         session,
         description,
-        {"price": price, "categories": tuple(category or (0,)), "host": host, "port": port, "database": database, "scheduler": scheduler},
+        {
+            "price": price,
+            "categories": tuple(category or (0,)),
+            "host": host,
+            "port": port,
+            "database": database,
+            "scheduler": scheduler,
+            "vault": vault,
+            "enclave_policy": enclave_policy,
+            "allow_simulated": allow_simulated,
+        },
     )
 
 

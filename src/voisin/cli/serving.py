@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from typing import TypedDict
 
 import anyio
@@ -29,6 +30,9 @@ class PoolChoices(TypedDict):
     port: int
     database: str
     scheduler: str
+    vault: str
+    enclave_policy: Path | None
+    allow_simulated: bool
 
 
 def run_own_pool(session: Session, description: str, choices: PoolChoices) -> None:
@@ -50,6 +54,7 @@ def run_own_pool(session: Session, description: str, choices: PoolChoices) -> No
             index_url=session.network.index_url,
             price=choices["price"],
             categories=choices["categories"],
+            **_enclaves(choices, session.network),
         )
         async with (
             open_pool(settings, scheduler) as pool,
@@ -64,6 +69,25 @@ def run_own_pool(session: Session, description: str, choices: PoolChoices) -> No
             await until_signal()
 
     anyio.run(work)
+
+
+class _Enclaves(TypedDict, total=False):
+    """Settings about enclaves; what was not said is left to the environment."""
+
+    vault_url: str
+    enclave_policy_file: Path
+    allow_simulated: bool
+
+
+def _enclaves(choices: PoolChoices, network: Network) -> _Enclaves:
+    found: _Enclaves = {}
+    if vault := choices["vault"] or network.vault_url:
+        found["vault_url"] = vault
+    if choices["enclave_policy"] is not None:
+        found["enclave_policy_file"] = choices["enclave_policy"]
+    if choices["allow_simulated"]:
+        found["allow_simulated"] = True
+    return found
 
 
 async def pool_entry(network: Network, scheduler: KeySigner, description: str) -> Address:

@@ -32,6 +32,14 @@ def run(
     session: Session,
     key_file: Annotated[Path, typer.Option(metavar="FILE", help="The key of the records, made by `voisin vault key`.")],
     database: Annotated[str, typer.Option(metavar="URL", help="Where records are kept; SQLite in the home folder unless given.")] = "",
+    enclave_policy: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            envvar="VOISIN_VAULT_ENCLAVE_POLICY_FILE",
+            help="What is asked of real enclaves (JSON); without it they get nothing.",
+        ),
+    ] = None,
     allow_simulated: Annotated[bool, typer.Option("--allow-simulated", help="Also serve simulated enclaves, which hide nothing.")] = False,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.", min=0, max=65_535)] = 13300,
@@ -50,6 +58,7 @@ def run(
         host=host,
         port=port,
         allow_simulated=allow_simulated,
+        enclave_policy_file=enclave_policy,
     )
     _serve(session, settings)
 
