@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import anyio
 import pytest
 
-from tests.unit.pool.conftest import Scene
+from tests.support.patience import a_moment
+from tests.unit.pool.conftest import Scene, wallet
 from voisin.errors import InputError, StateError
+from voisin.pool import PoolSettings, run_pool
+from voisin.pool.bags.twin import TwinBagLedger
+from voisin.pool.chain.twin import TwinLedger
 from voisin.pool.database.claims import Lease
 from voisin.pool.database.store import SqlStore, open_store
 from voisin.pool.heart.records import Changes, DealRecord, Position
+from voisin.pool.running.surroundings import Surroundings
+from voisin.pool.running.uploads import TwinResults
 from voisin.protocol.eip712 import Domain
 from voisin.protocol.ids import DealId, as_address
+from voisin.protocol.signatures import KeySigner
 
 pytestmark = pytest.mark.anyio
 
 DOMAIN = Domain(chain_id=31337, hub=as_address("0x" + "b0" * 20))
 POOL = as_address("0x" + "a1" * 20)
+SCHEDULER = KeySigner(b"\x51" * 32)
 LONG_S, OVER_S = 1000.0, -1.0
+PATIENCE_S = 20.0
 
 
 @asynccontextmanager
@@ -203,6 +214,21 @@ async def test_faults_that_two_have_seen_add_up(store: SqlStore) -> None:
     assert [worker.faulty for worker in (await store.load()).workers] == [2]
 
 
+async def test_all_hear_who_was_caught(store: SqlStore) -> None:
+    scene, _ = made_deals(1)
+    for name in ("alice", "bob", "carol"):
+        scene.join(name)
+    (task,) = scene.machine.book.tasks
+    scene.fined("alice", task)
+    liar = scene.machine.book.workers[wallet("bob")]
+    scene.machine.book.write_worker(liar, replace(liar.record, ban="it lied"))
+    first, second = Lease(await store.claims.join("one", LONG_S)), await store.claims.join("two", LONG_S)
+    changes = scene.machine.take_changes()
+    await store.save(Changes(workers=changes.workers, faults=changes.faults), None, first)
+    heard = (await store.claims.renew(second, "", LONG_S)).caught
+    assert {(worker.address, worker.faulty, worker.ban) for worker in heard} == {(wallet("alice"), 1, ""), (wallet("bob"), 0, "it lied")}
+
+
 async def test_the_place_on_the_chain_never_goes_back(store: SqlStore) -> None:
     first, second = Lease(await store.claims.join("one", LONG_S)), Lease(await store.claims.join("two", LONG_S))
     await store.save(Changes(), Position(40), first)
@@ -216,3 +242,17 @@ async def test_sqlite_is_for_one_scheduler(tmp_path: object) -> None:
         with pytest.raises(InputError, match="PostgreSQL"):
             await store.claims.join("two", LONG_S)
         assert await store.claims.join("one", LONG_S) > session, "the same one may come again"
+
+
+async def test_whom_one_scheduler_caught_gets_nothing_from_the_other_either(store: SqlStore) -> None:
+    def around() -> Surroundings:
+        ledger, bags = TwinLedger(time.time), TwinBagLedger(time.time)
+        return Surroundings(ledger=ledger, bags=bags, store=store, results=TwinResults(), wall=time.time)
+
+    settings = [PoolSettings(workerpool=POOL, scheduler=name, lease_s=0.5, save_s=0.01) for name in ("one", "two")]
+    async with run_pool(settings[0], SCHEDULER, around(), None) as first, run_pool(settings[1], SCHEDULER, around(), None) as second:
+        book = first.service.machine.book
+        book.write_worker(book.worker(wallet("mallory")), replace(book.worker(wallet("mallory")).record, ban="it lied"))
+        with anyio.fail_after(PATIENCE_S):
+            while second.service.machine.book.worker(wallet("mallory")).record.ban != "it lied":
+                await a_moment()

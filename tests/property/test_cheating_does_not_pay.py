@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voisin.policy.trust import CERTAIN_PPM, Standing, TrustTerms, audit_ppm, fewest, rest_on
+from voisin.policy.trust import CERTAIN_PPM, Standing, TrustTerms, audit_ppm, fewest
 from voisin.protocol.ids import Address, as_address
 from voisin.units import NRLC
 
@@ -120,8 +120,7 @@ class Market:
         liar.is_banned = True
         liar.money -= STAKE
         liar.spared = 0  # what is done again is paid to others
-        named = [(number, [each.name for each in agreed]) for number, agreed in self.unsettled.items()]
-        for number in rest_on(liar.name, named, enough=1):
+        for number in [number for number, agreed in self.unsettled.items() if agreed == [liar]]:
             del self.unsettled[number]  # done again by others, and right
             self.wrong.discard(number)
 

@@ -20,14 +20,12 @@ million, so all who follow the policy count alike.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Final
 
-from voisin.protocol.ids import Address
 from voisin.units import NRLC
 
-T = TypeVar("T")
 CERTAIN_PPM: Final = 1_000_000
 
 
@@ -125,18 +123,3 @@ def draw_of(secret: bytes, task: bytes) -> int:
     """
     digest = hashlib.blake2b(task, key=secret[:64], digest_size=16).digest()
     return int.from_bytes(digest, "big") % CERTAIN_PPM
-
-
-def rest_on(worker: Address, unsettled: Iterable[tuple[T, Sequence[Address]]], *, enough: int) -> list[T]:
-    """
-    List what has to be done again once a worker was caught.
-
-    Args:
-        worker: Who was caught.
-        unsettled: Results that are not settled, each with the workers that agree on it.
-        enough: How many of those have to be left.
-
-    Returns:
-        Those that too few others agree on.
-    """
-    return [name for name, agreed in unsettled if worker in agreed and len(set(agreed) - {worker}) < max(enough, 1)]

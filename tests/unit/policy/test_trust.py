@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from voisin.policy.trust import CERTAIN_PPM, Standing, TrustTerms, audit_ppm, draw_of, fewest, is_new, rest_on
-from voisin.protocol.ids import as_address
+from voisin.policy.trust import CERTAIN_PPM, Standing, TrustTerms, audit_ppm, draw_of, fewest, is_new
 from voisin.units import NRLC
 
 TERMS = TrustTerms(probation=10, floor_ppm=10_000, margin_percent=150)
@@ -71,11 +70,3 @@ def test_draws_are_spread_evenly() -> None:
     draws = [draw_of(b"secret", number.to_bytes(4, "big")) for number in range(20_000)]
     tenths = [sum(1 for draw in draws if draw * 10 // CERTAIN_PPM == tenth) for tenth in range(10)]
     assert all(1_800 < count < 2_200 for count in tenths), "20,000 in ten: 2,000 each, with a deviation of 42"
-
-
-def test_what_rests_on_one_who_was_caught_is_done_again() -> None:
-    liar, alice, bob = (as_address("0x" + letter * 40) for letter in "abc")
-    unsettled = [("alone", [liar]), ("with one", [alice, liar]), ("others", [alice, bob]), ("with two", [alice, bob, liar])]
-    assert rest_on(liar, unsettled, enough=1) == ["alone"]
-    assert rest_on(liar, unsettled, enough=2) == ["alone", "with one"]
-    assert rest_on(liar, unsettled, enough=0) == ["alone"]

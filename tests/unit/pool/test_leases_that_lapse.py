@@ -54,7 +54,9 @@ async def test_a_lease_that_lapses_while_it_is_renewed_counts_as_lapsed() -> Non
     claims = SlowClaims()
     tenure = claims.tenure = Tenure(claims, "main", LEASE_S)
     renewed = anyio.Event()
-    listener = Listener(taken=_take, lost=lambda _deals: None, renewed=renewed.set, company=lambda _company: None)
+    listener = Listener(
+        taken=_take, lost=lambda _deals: None, renewed=renewed.set, company=lambda _company: None, caught=lambda _workers: None
+    )
     await tenure.join()
     await anyio.sleep(LEASE_S / 4)  # what is renewed now lasts longer than what is about to lapse
     async with anyio.create_task_group() as tasks:

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from tests.unit.pool.conftest import Scene, assigned, told, wallet
 from voisin.pool.heart.commands import Retire
-from voisin.pool.heart.facts import DealsLost, DealsTaken, HoldingTold, WorkerHeard
-from voisin.pool.heart.records import Taken, TaskFile
+from voisin.pool.heart.facts import DealsLost, DealsTaken, HoldingTold, WorkerHeard, WorkersCaught
+from voisin.pool.heart.records import Taken, TaskFile, WorkerRecord
 from voisin.pool.heart.takeover import SETTLE_S
 from voisin.protocol.ids import TaskId
 from voisin.protocol.wire import Held
@@ -131,3 +131,33 @@ def test_slots_that_work_for_another_scheduler_are_busy() -> None:
     scene.deal(2)
     assert len(scene.machine.book.worker(wallet("alice")).computing) == 1
     assert assigned(scene.tell(WorkerHeard(wallet("alice"), 0))) == [("alice", 1)]
+
+
+def test_who_another_scheduler_caught_gets_nothing_here_either() -> None:
+    scene = Scene()
+    scene.join("alice", score=7)
+    liar = scene.machine.book.workers[wallet("alice")].record
+    scene.machine.take_changes()
+    scene.tell(WorkersCaught((replace(liar, score=0, ban="it lied"), WorkerRecord(address=wallet("bob"), name="bob", slots=1, ban="too"))))
+    records = {name: scene.machine.book.workers[wallet(name)].record for name in ("alice", "bob")}
+    assert (records["alice"].ban, records["alice"].score, records["bob"].ban) == ("it lied", 7, "too")
+    assert not scene.machine.take_changes(), "it is written down already"
+    scene.deal()
+    assert not assigned(scene.log)
+    scene.join("bob")
+    assert not assigned(scene.log)
+
+
+def test_faults_seen_by_several_are_one_too_many_together() -> None:
+    scene = Scene(faulty_max=3)
+    scene.join("alice", slots=5)
+    tasks = scene.deal(2)
+    for task in tasks:
+        scene.fined("alice", task)
+    record = scene.machine.book.workers[wallet("alice")].record
+    scene.tell(WorkersCaught((replace(record, faulty=1),)))
+    record = scene.machine.book.workers[wallet("alice")].record
+    assert (record.faulty, record.ban) == (2, ""), "one that is behind takes nothing back"
+    scene.tell(WorkersCaught((replace(record, faulty=3),)))
+    assert scene.machine.book.workers[wallet("alice")].record.ban.startswith("3 wrong or unrevealed contributions")
+    assert scene.machine.take_changes().workers[wallet("alice")].ban

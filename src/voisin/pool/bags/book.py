@@ -26,6 +26,8 @@ from voisin.units import NRLC, UnixSeconds
 UNTOUCHED, OPEN, DONE, UNDONE = range(4)
 """What a place of a bag is: not looked at yet, under way, ended with a result, ended without."""
 
+STRIKES_MAX = 3
+"""Archives that are no good, of one worker for one task, after which its word does not count."""
 GOOD_ARCHIVES = 4096
 """Archives that are known to be in storage, and are not looked at again [archives]."""
 RATE_MEMORY_S = 2.0

@@ -13,9 +13,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from voisin.policy.trust import draw_of, fewest, is_new, rest_on
-from voisin.pool.bags.book import Bag, BagBook, OpenTask
-from voisin.pool.bags.votes import agreed_on
+from voisin.policy.trust import draw_of, fewest, is_new
+from voisin.pool.bags.book import STRIKES_MAX, Bag, BagBook, OpenTask
+from voisin.pool.bags.votes import agreed_on, is_still_agreed
 from voisin.pool.heart.book import Book
 from voisin.pool.heart.facts import Instant
 from voisin.pool.heart.standing import standing_of, terms_of
@@ -74,11 +74,25 @@ class Caution:
     def _ban(self, liar: Address, why: str) -> None:
         worker = self._classic.worker(liar)
         self._classic.write_worker(worker, replace(worker.record, ban=worker.record.ban or why))
+        self.doubt(liar)
+
+    def doubt(self, worker: Address) -> None:
+        """Look again at whatever is not settled and has a worker's word."""
         for bag in self._book.bags.values():
-            open_tasks = [(other, other.winners() or list(other.votes)) for other in bag.open.values()]
-            for other in rest_on(liar, open_tasks, enough=1):
-                other.silent.add(liar)
-                bag.dirty[other.index] = None
+            bag.dirty |= {task.index: None for task in bag.open.values() if worker in task.votes}
+
+    def discount(self, bag: Bag, task: OpenTask) -> None:
+        """
+        Count the words of those that are banned as if something else had been said, whatever they show.
+
+        A result that has the deal's trust without them stands; who found it true is paid, too.
+        """
+        for worker, said in task.votes.items():
+            if (worker in task.silent and task.strikes.get(worker, 0) >= STRIKES_MAX) or not self._classic.worker(worker).record.ban:
+                continue
+            if said != task.agreed or not is_still_agreed(bag.trust, task.votes, {*task.silent, worker}, said):
+                task.silent.add(worker)
+                task.strikes[worker] = STRIKES_MAX
 
     def _is_new(self, workers: Sequence[Address]) -> bool:
         return all(is_new(self._terms, standing_of(self._classic.worker(worker))) for worker in workers)

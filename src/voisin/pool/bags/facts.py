@@ -1,7 +1,7 @@
 """
 What the machine of bags is told. Each fact is about many tasks of one deal; what workers signed is checked before.
 
-`WorkerJoined`, `WorkerLeft` and `Ticked` of `voisin.pool.heart.facts`, and the hub's events of bags, are facts as they are.
+Some facts of `voisin.pool.heart.facts` (`PoolFact`), and the hub's events of bags, are facts as they are.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from voisin.pool.bags.records import BagSnapshot
-from voisin.pool.heart.facts import Ticked, WorkerJoined, WorkerLeft
+from voisin.pool.heart.facts import Ticked, WorkerJoined, WorkerLeft, WorkersCaught
 from voisin.protocol.bag_settlement import PostedBag
 from voisin.protocol.bag_wire import Contribution, ShownDigest
 from voisin.protocol.events import BagClaimed, BagSettled, BagSlashed, LeafAnswered, LeafDemanded
@@ -124,4 +124,6 @@ class BagStepFailed:
 
 BagWorkerFact = Contributed | Shown | TasksGivenUp | Holding
 BagChainFact = Posted | Proven | BagSettled | BagSlashed | BagClaimed | LeafDemanded | LeafAnswered
-BagFact = Adopted | Dropped | WorkerJoined | WorkerLeft | Ticked | BagWorkerFact | ArchivesChecked | BagChainFact | BagStepFailed
+BagFact = (
+    Adopted | Dropped | WorkerJoined | WorkerLeft | WorkersCaught | Ticked | BagWorkerFact | ArchivesChecked | BagChainFact | BagStepFailed
+)

@@ -4,6 +4,7 @@ The heart of the pool's side of bags: facts in, commands out, many tasks at a ti
     fact                          reaction
     Adopted, Dropped              this scheduler runs a bag, or does not any more
     WorkerJoined, WorkerLeft      what a worker was asked is asked again; its tasks go to others
+    WorkersCaught                 what rests on their word alone is done again
     Contributed                   its word counts, a receipt is due; enough that agree: they are asked to show
     Shown                         results are held against what was said, archives are looked at
     ArchivesChecked               good: the task has ended, its workers have earned; else they are asked again
@@ -44,7 +45,7 @@ from voisin.pool.bags.placing import Placer
 from voisin.pool.bags.records import BagChanges
 from voisin.pool.heart.book import Book, DealState
 from voisin.pool.heart.course import params_of
-from voisin.pool.heart.facts import Instant, Ticked, WorkerJoined, WorkerLeft
+from voisin.pool.heart.facts import Instant, Ticked, WorkerJoined, WorkerLeft, WorkersCaught
 from voisin.protocol.bag_settlement import window_of
 from voisin.protocol.events import BagClaimed, BagSettled, BagSlashed, LeafAnswered, LeafDemanded
 from voisin.protocol.records import Deal
@@ -122,6 +123,9 @@ class BagMachine:
             case WorkerLeft():
                 for bag in self.book.bags.values():
                     work.gone(bag, fact.worker, at)
+            case WorkersCaught():
+                for worker in fact.workers:
+                    self._caution.doubt(worker.address)
             case Ticked():
                 for bag in self.book.bags.values():
                     work.stalled(bag, self._settings, mail, at)

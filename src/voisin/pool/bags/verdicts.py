@@ -6,7 +6,7 @@ A worker that shows something else than it said, or nothing in time, counts as o
 
 from __future__ import annotations
 
-from voisin.pool.bags.book import Bag, BagBook, OpenTask
+from voisin.pool.bags.book import STRIKES_MAX, Bag, BagBook, OpenTask
 from voisin.pool.bags.caution import Caution
 from voisin.pool.bags.commands import CheckArchives
 from voisin.pool.bags.facts import Archive, ArchivesChecked, Shown
@@ -22,12 +22,11 @@ from voisin.protocol.results import result_hash
 from voisin.units import NRLC
 
 DECIDED = "other workers have agreed on its result"
-STRIKES_MAX = 3
-"""Archives that are no good, of one worker for one task, after which its word does not count."""
 
 
 def look_at(book: BagBook, bag: Bag, task: OpenTask, caution: Caution, mail: Mail, at: Instant) -> None:
     """See how far a task is, and do what is next."""
+    caution.discount(bag, task)
     if task.agreed is None or (task.silent and not is_still_agreed(bag.trust, task.votes, task.silent, task.agreed)):
         task.agreed = caution.believed(bag, task, at)
         if task.agreed is None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from voisin.pool.bags.book import UNTOUCHED, Bag, BagBook, Member, OpenTask
+from voisin.pool.bags.book import STRIKES_MAX, UNTOUCHED, Bag, BagBook, Member, OpenTask
 from voisin.pool.bags.facts import Contributed, Holding, TasksGivenUp
 from voisin.pool.bags.mail import Mail
 from voisin.pool.bags.records import Vote
-from voisin.pool.bags.verdicts import DECIDED, STRIKES_MAX, end_badly, silence
+from voisin.pool.bags.verdicts import DECIDED, end_badly, silence
 from voisin.pool.heart.crew import BLAMELESS, FOR_GOOD, WORLDLY
 from voisin.pool.heart.facts import Instant
 from voisin.pool.settings import PoolSettings

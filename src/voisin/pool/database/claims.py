@@ -20,8 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from voisin.errors import InputError, StateError
 from voisin.pool.database import schema
 from voisin.pool.database.opening import RECORDS
-from voisin.pool.database.rows import deal_of_row, deal_row, read_files
-from voisin.pool.heart.records import ENDS, DealRecord, Taken, TaskFile
+from voisin.pool.database.rows import deal_of_row, deal_row, read_files, worker_of_row
+from voisin.pool.heart.records import ENDS, DealRecord, Taken, TaskFile, WorkerRecord
 from voisin.protocol.ids import DealId
 from voisin.service.databases import writing
 
@@ -56,12 +56,14 @@ class Company:
         held: The deals that it holds, with their epochs.
         leads: Whether it is the one that keeps the offers and announces the pool.
         is_draining: Whether the pool takes no new deals.
+        caught: The workers that some scheduler saw do wrong: how often, and who gets no more tasks.
     """
 
     peers: tuple[Peer, ...]
     held: dict[DealId, int]
     leads: bool
     is_draining: bool
+    caught: tuple[WorkerRecord, ...] = ()
 
 
 class Claims(Protocol):
@@ -142,7 +144,8 @@ class SqlClaims:
                 peers = [Peer(row.session, row.name or "", row.url) for row in await connection.execute(living)]
                 mine = {row.deal_id: row.epoch for row in await connection.execute(held)}
                 is_draining = (await connection.execute(select(schema.position.c.is_draining))).scalar_one()
-        return Company(peers=tuple(peers), held=mine, leads=leads, is_draining=is_draining)
+                caught = await self._caught(connection) if self._is_shared else ()
+        return Company(peers=tuple(peers), held=mine, leads=leads, is_draining=is_draining, caught=caught)
 
     async def find(self, session: int, deals: Sequence[DealRecord], wanted: Collection[DealId]) -> dict[DealId, int]:
         """Write down deals that were found, and take those that are wanted."""
@@ -224,6 +227,12 @@ class SqlClaims:
         if other is not None:
             hint = "put the records into PostgreSQL to have several schedulers"
             raise InputError(f"the scheduler {other!r} works on this database already", hint=hint)
+
+    async def _caught(self, connection: AsyncConnection) -> tuple[WorkerRecord, ...]:
+        """List the workers that did wrong, as far as it is written down; who works alone on a database knows it by itself."""
+        chosen = select(schema.workers).where(or_(schema.workers.c.ban != "", schema.workers.c.faulty > 0))
+        rows = (await connection.execute(chosen.order_by(schema.workers.c.address))).mappings()
+        return tuple(worker_of_row(row) for row in rows)
 
     async def _has_duty(self, connection: AsyncConnection, session: int) -> bool:
         """Keep a duty, or take it when nobody alive has it."""

@@ -14,7 +14,7 @@ from voisin.policy.placement import speed_after, usual_time
 from voisin.pool.heart.book import Book, DealState, TaskState, UploadState
 from voisin.pool.heart.commands import Tell
 from voisin.pool.heart.facts import DealFound, Instant
-from voisin.pool.heart.records import ENDS, DealRecord, Outcome, Phase, ReplicaRecord, TaskRecord
+from voisin.pool.heart.records import ENDS, DealRecord, Outcome, Phase, ReplicaRecord, TaskRecord, WorkerRecord
 from voisin.protocol.events import (
     AccurateContribution,
     ConsensusReached,
@@ -245,10 +245,15 @@ def faulty_contribution(book: Book, fact: FaultyContribution, at: Instant) -> No
         record = replace(record, faulty=record.faulty + 1)
         book.changes.faults[fact.worker] += 1
         book.note(task, at, "fined", "a wrong or unrevealed contribution: the stake is lost", worker=fact.worker)
-        if record.faulty >= book.settings.faulty_max and not record.ban:
+        if is_unbearable(book, record):
             book.has_crew_changed = True
             record = replace(record, ban=f"{record.faulty} wrong or unrevealed contributions to this pool, the last to task {fact.task_id}")
     book.write_worker(worker, record)
+
+
+def is_unbearable(book: Book, record: WorkerRecord) -> bool:
+    """Tell whether a worker that still gets tasks has made one fault too many."""
+    return record.faulty >= book.settings.faulty_max and not record.ban
 
 
 def _open_task(book: Book, task: TaskId) -> TaskState | None:

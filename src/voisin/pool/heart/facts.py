@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from voisin.pool.heart.records import DealRecord, Taken, order_of_arrival
+from voisin.pool.heart.records import DealRecord, Taken, WorkerRecord, order_of_arrival
 from voisin.protocol.events import (
     AccurateContribution,
     ConsensusReached,
@@ -81,6 +81,13 @@ class DealsLost:
     """Another scheduler works on deals now."""
 
     deals: tuple[DealId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkersCaught:
+    """Schedulers of the pool, this one with them, have seen workers do wrong; it is written down already."""
+
+    workers: tuple[WorkerRecord, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +234,8 @@ ChainFact = (
 )  # fmt: skip
 WorkerFact = WorkerJoined | WorkerLeft | WorkerHeard | HoldingTold | TakesChanged | StageReached | UploadReported | ReplicaFailed
 OwnFact = (
-    CaughtUp | DealsTaken | DealsLost | Ticked | StepFailed | DeadlineRead | UploadChecked | ChallengeGiven | ChallengeFailed
+    CaughtUp | DealsTaken | DealsLost | WorkersCaught | Ticked | StepFailed | DeadlineRead | UploadChecked | ChallengeGiven
+    | ChallengeFailed
 )  # fmt: skip
 Fact = ChainFact | WorkerFact | OwnFact
 

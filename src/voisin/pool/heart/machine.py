@@ -16,6 +16,7 @@ same things as one that never stopped. Until it has caught up with the chain it 
     TaskClaimed                   -> CLAIMED
     Accurate-, FaultyContribution the worker's score; too many faults, and it gets no more tasks
     DealsTaken, DealsLost         another scheduler worked on them, or does now
+    WorkersCaught                 whom another scheduler saw do wrong gets no tasks here either
     WorkerJoined, HoldingTold     it goes on where the chain and its disk say
     WorkerLeft                    what it had not contributed is lost
     WorkerHeard, StageReached     it is alive; its replica is that far
@@ -56,6 +57,7 @@ from voisin.pool.heart.facts import (
     WorkerHeard,
     WorkerJoined,
     WorkerLeft,
+    WorkersCaught,
 )
 from voisin.pool.heart.hopeless import give_up_hopeless
 from voisin.pool.heart.placement import copy_stragglers, place_all
@@ -162,6 +164,8 @@ class PoolMachine:
                 takeover.deals_taken(book, fact, at)
             case DealsLost():
                 takeover.deals_lost(book, fact)
+            case WorkersCaught():
+                takeover.workers_caught(book, fact)
             case WorkerJoined():
                 crew.worker_joined(book, fact, at)
                 takeover.settle(book, fact.worker)

@@ -1,5 +1,5 @@
 """
-How deals come from another scheduler of the pool, or from a former life of this one, and how they go.
+How deals and news of workers come from another scheduler of the pool, or from a former life of this one, and how deals go.
 
 What was written down is believed, and what the chain told since is told after it. Who assigns last before it dies may not have written
 it down: the workers that are here are asked what they hold before anybody else is given a task of such a deal.
@@ -8,12 +8,13 @@ it down: the workers that are here are asked what they hold before anybody else 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from voisin.pool.heart.book import Book, DealState, TaskState
 from voisin.pool.heart.commands import Tell
-from voisin.pool.heart.course import make_tasks, params_of
+from voisin.pool.heart.course import is_unbearable, make_tasks, params_of
 from voisin.pool.heart.crew import lose, resume
-from voisin.pool.heart.facts import DealsLost, DealsTaken, HoldingTold, Instant
+from voisin.pool.heart.facts import DealsLost, DealsTaken, HoldingTold, Instant, WorkersCaught
 from voisin.pool.heart.records import DealRecord, Phase, TaskFile
 from voisin.protocol.ids import Address
 from voisin.protocol.wire import AskHolding
@@ -41,6 +42,20 @@ def deals_taken(book: Book, fact: DealsTaken, at: Instant) -> None:
     if book.unsettled:
         book.out += [Tell(address, AskHolding()) for address in online]
     await_workers(book, at)
+
+
+def workers_caught(book: Book, fact: WorkersCaught) -> None:
+    """Learn of what other schedulers have seen workers do; faults that each of them found few may be too many together."""
+    for told in fact.workers:
+        is_new = told.address not in book.workers
+        worker = book.worker(told.address)
+        own = told if is_new else worker.record
+        record = replace(own, faulty=max(own.faulty, told.faulty), ban=own.ban or told.ban)
+        if is_unbearable(book, record):
+            record = replace(record, ban=f"{record.faulty} wrong or unrevealed contributions to this pool, seen by several schedulers")
+            book.write_worker(worker, record)
+        book.has_crew_changed |= bool(record.ban and not own.ban)
+        worker.record = record
 
 
 def restore_deal(book: Book, record: DealRecord, files: Iterable[TaskFile]) -> DealState:

@@ -35,6 +35,7 @@ from voisin.pool.heart.facts import (
     Ticked,
     WorkerJoined,
     WorkerLeft,
+    WorkersCaught,
 )
 from voisin.pool.heart.machine import PoolMachine
 from voisin.pool.heart.records import ENDS, Position, Taken
@@ -178,6 +179,7 @@ class PoolService:
                 lost=lambda deals: self.tell(DealsLost(tuple(deals))),
                 renewed=lambda: self._runner.go_on(tasks),
                 company=self._meet,
+                caught=lambda workers: self.tell(WorkersCaught(tuple(workers))),
             )
             tasks.start_soon(self.tenure.run, listener)
             if taken:
@@ -274,7 +276,7 @@ class PoolService:
             if isinstance(fact, BagWorkerFact):
                 self.machine.book.worker(fact.worker).heard_at = item.at.wall
                 self.bags.tell(fact)
-            elif isinstance(fact, WorkerJoined | WorkerLeft | Ticked):
+            elif isinstance(fact, WorkerJoined | WorkerLeft | WorkersCaught | Ticked):
                 self.bags.tell(fact)
             elif isinstance(fact, DealFound) and fact.record.is_bag:
                 self.bags.adopt(fact.record, is_new=self.condition.is_live)

@@ -16,8 +16,8 @@ import structlog
 
 from voisin.errors import UnavailableError
 from voisin.pool.database.claims import Claims, Company, Lease
-from voisin.pool.heart.records import DealRecord, Taken
-from voisin.protocol.ids import DealId
+from voisin.pool.heart.records import DealRecord, Taken, WorkerRecord
+from voisin.protocol.ids import Address, DealId
 
 RENEWALS = 5
 """How often a lease is renewed before it would be over."""
@@ -37,12 +37,14 @@ class Listener:
         lost: Others have these deals.
         renewed: The lease counts again, after it did not.
         company: The living schedulers have changed, or who leads, or whether the pool drains.
+        caught: Workers did wrong since the last time.
     """
 
     taken: Callable[[Sequence[Taken]], Awaitable[None]]
     lost: Callable[[Sequence[DealId]], None]
     renewed: Callable[[], None]
     company: Callable[[Company], None]
+    caught: Callable[[Sequence[WorkerRecord]], None]
 
 
 class Tenure:
@@ -67,6 +69,7 @@ class Tenure:
         self._lease_s = lease_s
         self._ends_at = 0.0
         self._told: Company | None = None
+        self._caught: dict[Address, tuple[int, str]] = {}
         self._ending: set[DealId] = set()
         self._asking = anyio.Lock()
         self.lease = Lease(0)
@@ -172,6 +175,9 @@ class Tenure:
         if is_news or (told is not None and told.is_draining != self.company.is_draining):
             self._told = self.company
             listener.company(self.company)
+        if caught := [worker for worker in self.company.caught if self._caught.get(worker.address) != (worker.faulty, worker.ban)]:
+            self._caught |= {worker.address: (worker.faulty, worker.ban) for worker in caught}
+            listener.caught(caught)
 
     def _is_mine(self, deal: DealId) -> bool:
         """Tell whether it is this scheduler's turn to take a new deal: the living ones take turns by the deal's id."""

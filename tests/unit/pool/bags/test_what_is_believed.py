@@ -62,6 +62,12 @@ class Scene:
     def say(self, number: int, said: Hash32 = RIGHT, task: OpenTask | None = None) -> None:
         (task or self.task).votes[wallet(number)] = said
 
+    def look_again(self) -> list[set[Address]]:
+        """Count the words of the banned for nothing wherever that is due; answers who is silent in each task."""
+        for index in self.bag.dirty:
+            self.caution.discount(self.bag, self.bag.open[index])
+        return [task.silent for task in self.bag.open.values()]
+
     def believed(self) -> Hash32 | None:
         return self.caution.believed(self.bag, self.task, Instant(self.wall, UnixSeconds(int(self.wall))))
 
@@ -126,8 +132,22 @@ def test_who_is_outnumbered_is_banned_and_what_rests_on_its_word_done_again() ->
     scene.caution.catch(scene.bag, scene.task, (wallet(2), wallet(3)))
     assert "is not what 2 others have found" in scene.classic.worker(wallet(1)).record.ban
     assert not scene.classic.worker(wallet(2)).record.ban
-    assert (alone.silent, shared.silent) == ({wallet(1)}, set())
-    assert list(scene.bag.dirty) == [1]
+    assert scene.look_again() == [{wallet(1)}, {wallet(1)}, set()]
+
+
+def test_a_word_of_who_was_caught_does_not_make_the_trust_that_a_deal_asks() -> None:
+    """At trust 3 two have to agree, and three where somebody says something else: 8 x 3 > (1 + 8 + 2) x 2."""
+    scene = Scene(trust=3, workers=6)
+    for number, said in ((1, WRONG), (2, RIGHT), (3, RIGHT)):
+        scene.say(number, said)
+    few, enough = scene.bag.open_task(1), scene.bag.open_task(2)
+    for number in (1, 4, 5):
+        scene.say(number, RIGHT, few)
+    for number in (1, 4, 5, 6):
+        scene.say(number, RIGHT, enough)
+    few.agreed = enough.agreed = scene.task.agreed = RIGHT
+    scene.caution.catch(scene.bag, scene.task, (wallet(2), wallet(3)))
+    assert scene.look_again() == [{wallet(1)}, {wallet(1)}, set()]
 
 
 @pytest.mark.parametrize("agreed", [(2,), (2, 3)])
