@@ -3,7 +3,8 @@ What a pool knows of its workers, and how many of them it wants to agree before 
 
 The chain's arithmetic (`voisin.protocol.trust`) says what is enough for the requester; the pool may want more, and never less:
 
-- A worker that is new is never believed alone.
+- A worker that is new is never believed alone, and new ones together only where no known worker can be had: they may all be one person's.
+  Where some of those that disagree are known, only these count; without a majority that also has the deal's trust there is no result.
 - Of the results of known workers some are audited: another worker does them once more. Whether one is, is drawn after its workers have
   committed to it, so nobody can be honest in the audited tasks alone.
 - Who is caught is banned, and whatever is not settled yet and rests on its word is done again.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from tests.unit.pool.conftest import Scene, assigned, told, wallet
 from voisin.protocol.wire_words import ReplicaStage
 
@@ -103,3 +105,23 @@ def test_a_late_contribution_stops_the_other_worker_of_its_owner(new_scene: Call
     assert scene.outcomes(task) == {"alice": "failed", "bob": "running"}
     assert told(scene.contribute("alice", task)) == [("bob", "Abort")]
     assert scene.outcomes(task) == {"alice": "running", "bob": "aborted"}
+
+
+@pytest.mark.parametrize("known", ["alice", "bob", "carol"])
+def test_new_workers_do_not_decide_a_task_among_themselves_while_a_known_one_is_free(scene: Scene, known: str) -> None:
+    for name in ("alice", "bob", "carol"):
+        scene.join(name, score=12 if name == known else 0)
+    scene.deal(trust=3)
+    assert assigned(scene.log)[0] == (known, 0)
+
+
+def test_where_results_differ_known_workers_are_asked_before_new_ones(scene: Scene) -> None:
+    for name in ("alice", "bob"):
+        scene.join(name)
+    (task,) = scene.deal(trust=3)
+    scene.join("carol")
+    scene.join("dave", score=12)
+    scene.contribute("alice", task, "wrong")
+    scene.log.clear()
+    scene.contribute("bob", task)
+    assert assigned(scene.log)[0] == ("dave", 0)

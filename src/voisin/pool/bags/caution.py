@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from voisin.policy.trust import draw_of, fewest, is_new
@@ -51,10 +51,39 @@ class Caution:
         if enough is None:
             return None
         said = self._most_said(task, enough)
-        if self._is_satisfied(bag, task, said) or not self._may_wait(bag, task, at):
+        has_trust = is_still_agreed(bag.trust, task.votes, task.silent, said)
+        if has_trust and (self._is_satisfied(bag, task, said) or not self._may_wait(bag, task, at)):
             return said
         task.doubted_at = task.doubted_at or at.wall
         return None
+
+    def quarrel(self, bag: Bag, task: OpenTask, at: Instant) -> str:
+        """Say why a task without a believed result cannot get one: known workers contradict what has the deal's trust; empty if it can."""
+        if not task.doubted_at or self._may_wait(bag, task, at) or agreed_on(bag.trust, task.votes, task.silent) is None:
+            return ""
+        return "workers that the pool knows contradict what most workers say, and nobody else could do it in time"
+
+    def known_here(self) -> list[Address]:
+        """List the connected workers that are not new."""
+        return [worker for worker in self._classic.present if not self._is_new((worker,))]
+
+    def may_help(self, bag: Bag, task: OpenTask, worker: Address, known: Sequence[Address]) -> bool:
+        """
+        Tell whether a worker may have a task: new ones do none together, and settle no dispute, where a known worker can be had.
+
+        So a lie of new workers meets a known one before it has another beside it, and costs no more than one wrong word.
+
+        Args:
+            bag: The bag.
+            task: One of its tasks.
+            worker: The worker.
+            known: The connected workers that are not new.
+        """
+        others = {*task.holders, *task.votes}
+        if not others or not known or worker in known:
+            return True
+        is_doubtful = self._is_new(others) or len(set(task.votes.values())) > 1
+        return not is_doubtful or not self._can_have_one(bag, task, known)
 
     def confirm(self, agreed: Sequence[Address]) -> None:
         """Note that workers have confirmed each other's result."""
@@ -66,7 +95,7 @@ class Caution:
         """Ban those that said something else than more others did, and have done again what rests on their word."""
         heard = [worker for worker in task.votes if worker not in task.silent]
         liars = [worker for worker in heard if task.votes[worker] != task.agreed]
-        is_sure = len(agreed) > len(liars) and len(agreed) > 1
+        is_sure = len(agreed) > 1 and (len(agreed) > len(liars) or self._known(agreed) > self._known(liars))
         for liar in liars:
             if is_sure and (not self._is_new(agreed) or self._is_new((liar,))):
                 self._ban(liar, f"its result of task {task.index} of deal {bag.deal_id} is not what {len(agreed)} others have found")
@@ -94,28 +123,44 @@ class Caution:
                 task.silent.add(worker)
                 task.strikes[worker] = STRIKES_MAX
 
-    def _is_new(self, workers: Sequence[Address]) -> bool:
+    def _known(self, workers: Iterable[Address]) -> int:
+        return sum(1 for worker in workers if not self._is_new((worker,)))
+
+    def _can_have_one(self, bag: Bag, task: OpenTask, workers: Iterable[Address]) -> bool:
+        """Tell whether one of these workers does a task or could do it."""
+        return any(worker in task.holders or self._could_do(bag, task, worker) for worker in workers)
+
+    def _is_new(self, workers: Iterable[Address]) -> bool:
         return all(is_new(self._terms, standing_of(self._classic.worker(worker))) for worker in workers)
 
     def _most_said(self, task: OpenTask, enough: Hash32) -> Hash32:
-        """Among different results, find that of most workers; where they are as many, the one that the deal's trust finds first."""
-        if len(task.votes) == 1:
+        """Find the result of most known workers, then of most workers, then the one that the deal's trust finds first."""
+        heard = {worker: said for worker, said in task.votes.items() if worker not in task.silent}
+        if len(set(heard.values())) == 1:
             return enough
-        said = Counter(said for worker, said in task.votes.items() if worker not in task.silent)
-        most = max(said.values())
-        return enough if said[enough] == most else next(each for each, count in said.items() if count == most)
+        count = Counter(heard.values())
+        known = Counter(said for worker, said in heard.items() if not self._is_new((worker,)))
+        return max(count, key=lambda said: (known[said], count[said], said == enough))
 
     def _is_satisfied(self, bag: Bag, task: OpenTask, said: Hash32) -> bool:
         heard = [(worker, each) for worker, each in task.votes.items() if worker not in task.silent]
         group = [worker for worker, each in heard if each == said]
         others = Counter(each for _, each in heard if each != said) if len(group) < len(heard) else Counter[Hash32]()
-        if others and len(group) <= max(others.values()):
+        if others and not self._prevails(group, heard, said):
+            return False
+        if self._is_new(group) and self._can_have_one(bag, task, self.known_here()):
             return False
         weights = sum(1 << count for count in others.values())
         enough = next((count for count in range(1, len(group)) if is_agreed(1 << count, weights, bag.trust)), len(group))
         standings = [standing_of(self._classic.worker(worker), self._unsettled(bag, worker)) for worker in group]
         draw = draw_of(self._secret, from_hex(bag.deal_id) + task.index.to_bytes(8, "big"))
         return len(group) >= fewest(self._terms, standings, bag.deal.workerpool.price, enough=enough, draw=draw)
+
+    def _prevails(self, group: Sequence[Address], heard: Sequence[tuple[Address, Hash32]], said: Hash32) -> bool:
+        """Tell whether those that agree are more than those that say any one other thing: the known ones if there are any, else all."""
+        known = [(worker, each) for worker, each in heard if not self._is_new((worker,))]
+        counted = Counter(each for _, each in known or heard)
+        return len(group) > 1 and counted[said] > max((count for each, count in counted.items() if each != said), default=0)
 
     def _unsettled(self, bag: Bag, worker: Address) -> NRLC:
         member = bag.members.get(worker)

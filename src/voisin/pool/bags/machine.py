@@ -103,7 +103,7 @@ class BagMachine:
             closing.plan(self.book, bag, self._settings, mail, at)
             if bag.record.is_over:
                 del self.book.bags[bag.deal_id]
-        Placer(self.book, self._classic, mail, at).place_all()
+        Placer(self.book, self._classic, self._caution, mail, at).place_all()
         return mail.collect()
 
     def take_changes(self) -> BagChanges:

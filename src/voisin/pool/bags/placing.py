@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from voisin.pool.bags.book import Bag, BagBook, Member, OpenTask
+from voisin.pool.bags.caution import Caution
 from voisin.pool.bags.mail import Mail
 from voisin.pool.heart.book import Book, WorkerState
 from voisin.pool.heart.facts import Instant
@@ -55,16 +56,19 @@ def ahead_of(member: Member | None, slots: int, busy: int) -> int:
 class Placer:
     """One round of giving tasks to workers."""
 
-    def __init__(self, book: BagBook, classic: Book, mail: Mail, at: Instant) -> None:
+    def __init__(self, book: BagBook, classic: Book, caution: Caution, mail: Mail, at: Instant) -> None:
         """
         Args:
             book: The bags.
             classic: The workers, and what classic tasks they have.
+            caution: Knows who may do what with whom.
             mail: Takes what they are told.
             at: Now.
         """
         self._book = book
         self._classic = classic
+        self._caution = caution
+        self._known = caution.known_here()
         self._mail = mail
         self._at = at
 
@@ -137,7 +141,7 @@ class Placer:
             if given >= count:
                 break
             seat = seats.popleft()
-            if self._may_take(task, seat.member.address):
+            if self._may_take(bag, task, seat.member.address):
                 bag.hold(task, seat.member.address, self._at)
                 self._mail.give(seat.member.address, bag.deal_id, task.index)
                 seat.room -= 1
@@ -146,7 +150,9 @@ class Placer:
                 seats.append(seat)
         return given
 
-    def _may_take(self, task: OpenTask, worker: Address) -> bool:
+    def _may_take(self, bag: Bag, task: OpenTask, worker: Address) -> bool:
         if worker in task.holders or worker in task.votes or task.tried.get(worker, 0) >= self._classic.settings.attempts_max:
             return False
-        return not (task.holders or task.votes) or not self._book.shares_owner(task, worker)
+        if (task.holders or task.votes) and self._book.shares_owner(task, worker):
+            return False
+        return self._caution.may_help(bag, task, worker, self._known)

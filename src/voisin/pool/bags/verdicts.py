@@ -29,6 +29,9 @@ def look_at(book: BagBook, bag: Bag, task: OpenTask, caution: Caution, mail: Mai
     caution.discount(bag, task)
     if task.agreed is None or (task.silent and not is_still_agreed(bag.trust, task.votes, task.silent, task.agreed)):
         task.agreed = caution.believed(bag, task, at)
+        if task.agreed is None and (quarrel := caution.quarrel(bag, task, at)):
+            end_badly(book, bag, task, quarrel, mail, at)
+            return
         if task.agreed is None:
             bag.feed(task)
             return

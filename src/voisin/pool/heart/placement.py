@@ -2,7 +2,7 @@
 Who gets which task: in the order of deals and indexes, to workers with a free slot, different ones for each task.
 
 How many, `voisin.policy.more_replicas` says; which may have it and which should, `voisin.policy.placement`.
-A task that one worker decides alone goes to one that the pool knows, if such a one is free.
+The first worker of a task is one that the pool knows, if such a one is free, and so is every further one where results differ.
 """
 
 from __future__ import annotations
@@ -71,10 +71,8 @@ def _place(book: Book, task: TaskState, free: dict[Address, WorkerState], at: In
     able = _one_for_each_owner(book, task, able, at)
     if not able:
         return
+    able = _led_by_known(book, task, able)
     count = _count(book, task, able)
-    if count == 1 and not task.groups() and not book.pending_weights(task):
-        able = known_first(book.settings, able)
-        count = _count(book, task, able)
     if task.is_doubted and not count:
         count = 1
     for worker in able[:count]:
@@ -83,6 +81,15 @@ def _place(book: Book, task: TaskState, free: dict[Address, WorkerState], at: In
             del free[worker.record.address]
     if count:
         book.feed(task)
+
+
+def _led_by_known(book: Book, task: TaskState, able: list[WorkerState]) -> list[WorkerState]:
+    """Put a known worker first, so that new ones do not decide a task among themselves; all known ones first where results differ."""
+    known = known_first(book.settings, able)
+    if len(task.groups()) > 1:
+        return known
+    is_led = any(each.is_pending or each.is_counted for each in task.replicas.values())
+    return able if is_led else [known[0], *(worker for worker in able if worker is not known[0])]
 
 
 def _count(book: Book, task: TaskState, able: list[WorkerState]) -> int:

@@ -31,6 +31,6 @@ def standing_of(worker: WorkerState, unsettled: NRLC = NRLC(0)) -> Standing:
 
 
 def known_first(settings: PoolSettings, workers: list[WorkerState]) -> list[WorkerState]:
-    """Order workers for a task that the first of them decides alone: those that are known before those that are new."""
+    """Order workers by whether they are known: those that are before those that are new, each as they were."""
     terms = terms_of(settings)
     return sorted(workers, key=lambda worker: is_new(terms, standing_of(worker)))
