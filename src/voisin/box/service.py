@@ -96,7 +96,7 @@ async def open_box(settings: BoxSettings, say: Say = _silent) -> AsyncIterator[B
                 async with _services(settings, chain, deployment, workerpool, wallets) as network:
                     say(f"market on {network.market_url}, pool on {network.pool_url}")
                     say(f"storage on {network.storage_url}, vault on {network.vault_url}")
-                    async with keep_running(_workers(settings, network, wallets)):
+                    async with keep_running(describe_workers(settings, network, wallets)):
                         await wait_until_ready(network, workers=settings.workers, trust_max=PoolSettings().trust_max)
                         save_network(settings.home, network)
                         try:
@@ -240,7 +240,7 @@ async def _vault(settings: BoxSettings, rpc_url: str, deployment: Deployment) ->
         yield vault_url
 
 
-def _workers(settings: BoxSettings, network: Network, wallets: Wallets) -> list[Employed]:
+def describe_workers(settings: BoxSettings, network: Network, wallets: Wallets) -> list[Employed]:
     """Describe the worker processes of a box."""
     employed = []
     for number in range(1, settings.workers + 1):
@@ -256,6 +256,7 @@ def _workers(settings: BoxSettings, network: Network, wallets: Wallets) -> list[
             slots=settings.slots,
             memory_bytes=settings.worker_memory_bytes,
             disk_bytes=settings.worker_disk_bytes,
+            allow_private_web=settings.allow_private_web,
         )
         employed.append(Employed(spec, settings.folder / "logs" / f"{role}.log"))
     return employed

@@ -44,6 +44,8 @@ class BoxSettings:
         client_rlc: What the development account for clients of other makers holds at first [nRLC].
         worker_memory_bytes: Memory that a worker offers for all its tasks together [bytes].
         worker_disk_bytes: Disk that a worker offers for tasks and cached apps [bytes].
+        allow_private_web: Whether inputs with a web address may lie on this machine or in its own network. Whoever may buy tasks here can
+            then have everything read that a browser on this machine can.
     """
 
     home: Path
@@ -66,6 +68,7 @@ class BoxSettings:
     client_rlc: NRLC = NRLC(1_000_000 * NRLC_PER_RLC)
     worker_memory_bytes: int = 2 << 30
     worker_disk_bytes: int = 2 << 30
+    allow_private_web: bool = False
 
     def __post_init__(self) -> None:
         """Make the home absolute: the box's processes need not share a working folder."""

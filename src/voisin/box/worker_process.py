@@ -41,8 +41,9 @@ def _follow_box() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-async def _work(spec: WorkerSpec, wallet: KeySigner) -> None:
-    settings = WorkerSettings(
+def worker_settings(spec: WorkerSpec) -> WorkerSettings:
+    """Give the settings of a box's worker."""
+    return WorkerSettings(
         name=spec.name,
         pool_url=spec.pool_url,
         rpc_url=spec.rpc_url,
@@ -52,10 +53,14 @@ async def _work(spec: WorkerSpec, wallet: KeySigner) -> None:
         memory_bytes=spec.memory_bytes,
         disk_bytes=spec.disk_bytes,
         allow_simulated=True,
+        allow_private_web=spec.allow_private_web,
     )
+
+
+async def _work(spec: WorkerSpec, wallet: KeySigner) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(stop_on_signal, tasks.cancel_scope)
-        await run_worker(settings, wallet)
+        await run_worker(worker_settings(spec), wallet)
         tasks.cancel_scope.cancel()
 
 

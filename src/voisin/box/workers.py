@@ -40,6 +40,7 @@ class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     slots: int
     memory_bytes: int
     disk_bytes: int
+    allow_private_web: bool = False
 
 
 @dataclass(frozen=True)

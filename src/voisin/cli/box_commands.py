@@ -39,6 +39,9 @@ def up(
     vault_apart: Annotated[
         bool, typer.Option("--vault-apart", help="Run the vault as a process of its own, away from the others' memory.")
     ] = False,
+    allow_private_web: Annotated[
+        bool, typer.Option("--allow-private-web", help="Let tasks fetch inputs from web servers on this machine and in its network.")
+    ] = False,
     nonce_settle_ms: Annotated[
         int, typer.Option(metavar="MS", help="Hold receipts for clients that remember nonces (ethers: 250); ours never waits.", min=0)
     ] = 300,
@@ -59,6 +62,7 @@ def up(
         engine=engine_name(engine),
         broker=broker,
         vault_apart=vault_apart,
+        allow_private_web=allow_private_web,
         nonce_settle_ms=nonce_settle_ms,
     )
     if classes:
