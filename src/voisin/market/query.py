@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
-from typing import Annotated, TypeVar, get_type_hints
+from typing import Annotated, Final, TypeVar, get_type_hints
 
 import msgspec
 from msgspec import Meta
@@ -298,6 +298,9 @@ def read_query(given: Mapping[str, Sequence[str]], kind: type[QueryT]) -> QueryT
         raise InputError(f"the query is malformed: {error}") from None
 
 
+_DIGITS: Final = "write digits only, without sign or fraction; amounts are in nRLC"
+
+
 def _read_value(name: str, texts: Sequence[str], kind: object) -> object:
     if kind == _Accounts:
         return tuple(texts)
@@ -309,7 +312,7 @@ def _read_value(name: str, texts: Sequence[str], kind: object) -> object:
     if kind not in (int, int | None):
         return text
     if not (text.isascii() and text.isdecimal() and len(text) <= 78):
-        raise InputError(f"parameter {name!r} is {text[:80]!r}, not a whole number", hint="amounts are in nRLC, without sign or fraction")
+        raise InputError(f"parameter {name!r} is {text[:80]!r}, not a whole number", hint=_DIGITS)
     return int(text)
 
 
