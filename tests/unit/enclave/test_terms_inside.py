@@ -13,12 +13,13 @@ from msgspec.structs import replace
 
 from tests.support.enclave_bench import APP, CONTENT, DATASET, READER, TASK, EnclaveBench, terms
 from voisin.enclave.inside import carry_out
+from voisin.enclave.terms import rules_of
 from voisin.enclave.words import Refused
 from voisin.protocol.archive import open_archive
 from voisin.protocol.consent import VaultId
 from voisin.protocol.data_terms import DataTerms, EnclaveLevel, Privacy, Review
 from voisin.protocol.datasets import encrypt_dataset
-from voisin.protocol.ids import Hash32, as_address
+from voisin.protocol.ids import Address, Hash32, as_address
 from voisin.protocol.release_rules import FileRule, NumbersRule, ReleaseRule
 from voisin.protocol.sealed_result import is_held_result, open_held_result, open_sealed_result
 from voisin.protocol.shamir import split_key
@@ -351,6 +352,19 @@ async def test_listed_data_whose_terms_refuse_is_left_out(tmp_path: Path) -> Non
     enclave.lay(OTHER, enclave.data_key)
     await enclave.finished(secrets, dataset="", bulk=(DATASET, OTHER))
     assert enclave.archive.read("seen").decode() == DATASET
+
+
+@pytest.mark.parametrize("strict", [DATASET, OTHER], ids=["own", "listed"])
+async def test_of_several_terms_the_strictest_count(tmp_path: Path, strict: Address) -> None:
+    enclave = bench(tmp_path)
+
+    def agreed(entry: Address) -> DataTerms:
+        most, query = (10, 1) if entry == strict else (1_000, 500)
+        return terms(dataset=entry, max_output_bytes=most, privacy=Privacy(query_micro=query, renter_micro=900))
+
+    secrets = enclave.secrets(terms=agreed(DATASET), bulk_keys={OTHER: enclave.data_key}, bulk_terms={OTHER: agreed(OTHER)})
+    rules, _ = rules_of(secrets, enclave.order(secrets, bulk=(OTHER,)), EnclaveLevel.SIMULATED)
+    assert (rules.is_bound, rules.max_output_bytes, rules.query_micro) == (True, 10, 1)
 
 
 def keepers(count: int) -> list[VaultId]:
