@@ -63,6 +63,12 @@ class Process:
         assert address, self.said
         return address
 
+    @property
+    def pid(self) -> int:
+        """Its number."""
+        assert self._running is not None
+        return self._running.pid
+
     def _spawn(self) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "voisin.vault"]
         return subprocess.Popen(command, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -154,6 +160,13 @@ async def test_killed_while_secrets_are_pushed(rig: Rig, process: Process) -> No
     assert "vault_closing" in process.said
     assert "Traceback" not in process.said
     assert_hidden(process, "swordfish")
+
+
+async def test_its_memory_is_never_written_to_a_disk(process: Process) -> None:
+    """A core dump would have the keys in clear, whatever the account's limit is."""
+    await process.start()
+    limits = await anyio.Path(f"/proc/{process.pid}/limits").read_text()
+    assert re.search(r"Max core file size\s+0\s+0\s", limits), limits
 
 
 async def test_another_key_stops_it_with_one_line(rig: Rig, process: Process) -> None:

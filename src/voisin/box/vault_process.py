@@ -21,6 +21,7 @@ import msgspec
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from voisin.enclave.memory import close_doors
 from voisin.errors import UnavailableError, VoisinError
 from voisin.protocol.codec import decode, encode
 from voisin.protocol.ids import Address
@@ -108,6 +109,7 @@ async def _stop(process: Process) -> None:
 def main() -> int:
     """Serve until the box is gone; 1 when the vault cannot go on."""
     configure_logs()
+    close_doors()
     spec = decode(sys.stdin.readline(), VaultSpec, "the vault's order")
     threading.Thread(target=_follow_box, daemon=True).start()
 

@@ -263,6 +263,23 @@ async def test_data_with_a_privacy_budget_gives_noisy_numbers_only(tmp_path: Pat
     assert (await silent.finished(silent.secrets(terms=agreed))).cause == "bad-answers"
 
 
+async def test_what_an_app_prints_is_no_way_around_the_noise(tmp_path: Path) -> None:
+    """The reader of a sealed result gets what the app prints; not so where answers have noise."""
+
+    async def prints(job: Job) -> Outcome:
+        job.output_dir.mkdir()
+        (job.output_dir / "answers.json").write_text(json.dumps({"count": {"value": 7, "sensitivity": 1}}))
+        return Outcome(cause=None, instructions=1, stdout=CONTENT, stderr=CONTENT)
+
+    enclave = bench(tmp_path, prints)
+    agreed = terms(privacy=Privacy(query_micro=10**6, renter_micro=10**6))
+    done = await enclave.finished(enclave.secrets(terms=agreed, beneficiary_key=READER.public))
+    sealed = open_archive(open_sealed_result(enclave.desk.result.read_bytes(), READER.private, TASK))
+    assert done.cause == ""
+    assert "answers.json" in sealed.sizes
+    assert not {"stdout.txt", "stderr.txt"} & set(sealed.sizes)
+
+
 async def test_the_digest_of_a_sealed_result_cannot_be_guessed(tmp_path: Path) -> None:
     """Replicas of a task agree on it, another task with the same result has another, and an app cannot choose the salt."""
 
