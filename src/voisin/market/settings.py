@@ -37,7 +37,7 @@ class MarketSettings(BaseSettings):
         description="Challenges, publications and removals by the ecosystem's routes from one address, not this machine's [1/min].",
     )
     challenge_ttl_s: int = Field(default=600, ge=2, description="How long a challenge may be signed [s].")
-    max_challenges: int = Field(default=16, ge=1, description="Most challenges that one address may have to sign at a time [challenges].")
+    max_challenges: int = Field(default=64, ge=1, description="Most challenges that one address may have to sign at a time [challenges].")
     feed_poll_s: float = Field(default=0.5, gt=0, description="Longest until the live feed tells what another process changed [s].")
     max_feed_readers: int = Field(default=1000, ge=0, description="Most readers of the live feed at a time [readers].")
     proof_ttl_s: int = Field(default=300, ge=1, description="How far the time of a `Voisin-Signature` may be from now [s].")

@@ -145,6 +145,14 @@ async def test_malformed_authorization(client: Client, trade: Trade, header: str
     await refused(client, trade.app_order(), header)
 
 
+async def test_one_wallet_publishes_many_orders_at_the_same_time(client: Client, trade: Trade) -> None:
+    signed = [await client.authorization(trade.developer) for _ in range(50)]
+    orders = [trade.app_order(price=price) for price in range(50)]
+    for order, authorization in zip(orders, signed, strict=True):
+        await client.publish(order, trade.developer, authorization=authorization)
+    assert (await client.get("/apporders", app="any"))["count"] == 50
+
+
 async def test_asking_in_somebodys_name_does_not_shut_it_out(trade: Trade) -> None:
     desk = open_desk(trade, max_challenges=3)
     async with desk.http() as http:
