@@ -15,6 +15,7 @@ from voisin.errors import InputError, StateError, TrustError, UnavailableError
 from voisin.protocol.evidence import SimulatedEvidence
 from voisin.protocol.ids import Hash32, as_address
 from voisin.protocol.wire_words import EnclaveKind
+from voisin.units import UnixSeconds
 from voisin.worker.enclave.distant import find_enclaves
 from voisin.worker.enclave.reaching import read_place
 from voisin.worker.vocabulary import Failed
@@ -51,6 +52,24 @@ async def test_an_enclave_that_is_killed_in_the_middle_is_replaced(tmp_path: Pat
             assert failure is not None
             assert failure.cause == "instruction-limit"
             assert not any(isinstance(news, Failed) for news in rig.news), "the pool did not have to know"
+
+
+async def test_an_enclave_that_breaks_with_a_key_under_terms_uses_the_task_up(tmp_path: Path) -> None:
+    """Nobody can know whether it ran the app, so no second enclave gets the key; the requester does not pay, and the owner sees the use."""
+    with listening_enclave(f"unix:{tmp_path}/enclave.sock") as enclave:
+        async with open_enclave_rig(tmp_path) as rig, rig.worker(enclave=enclave.address):
+            order = await rig.protected(b"what nobody but the app may read")
+            hub, payer = rig.parts.rig.chain.hub, rig.requester.address
+            before = await hub.account(payer)
+            (task,) = await rig.deal("loop", dataset=order, params=SLOW)
+            os.kill(await enclave_at_work(enclave.process.pid), signal.SIGKILL)
+            view = await rig.until(task, lambda view: view.phase == "claimed")
+            assert "another enclave got the keys" in str(view)
+            after = await hub.account(payer)
+            assert (after.stake, after.locked) == (before.stake, before.locked)
+            assert len((await rig.vault.service.sessions.evidence(task)).sessions) == 1
+            uses = await rig.vault.service.sessions._cabinet.store.terms.uses_of(order.dataset, since=UnixSeconds(0), before=None, limit=9)
+            assert [use.task_id for use in uses] == [task]
 
 
 async def test_what_it_is_is_asked_first(tmp_path: Path) -> None:

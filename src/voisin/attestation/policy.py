@@ -18,6 +18,9 @@ BINDING = 32
 SKEW_S = 60
 """How far the clock of a maker may be ahead of ours [s]."""
 
+VERSIONS = frozenset({"boot_loader", "tee", "snp", "microcode", "fmc", "guest", "tcb_evaluation"})
+"""What evidence may name a version of; see `Claims.versions`."""
+
 Measurements = dict[str, str]
 """Registers and the hex digests that they must hold, all of them."""
 
@@ -41,6 +44,11 @@ class EnclavePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     tolerated: frozenset[str] = frozenset()
     least_versions: dict[str, int] = {}
     max_age_s: int = 300
+
+    def __post_init__(self) -> None:
+        """Refuse versions that nothing has: a name that is misspelt would ask for nothing."""
+        if unknown := sorted(set(self.least_versions) - VERSIONS):
+            raise ValueError(f"nothing has a version called {unknown[0][:40]!r}; known are {', '.join(sorted(VERSIONS))}")
 
 
 def judge(claims: Claims, policy: EnclavePolicy, binding: bytes, now: UnixSeconds) -> tuple[str, ...]:

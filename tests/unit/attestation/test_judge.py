@@ -7,6 +7,8 @@ import pytest
 from tests.support.evidence import SAMPLES
 from voisin.attestation import Claims, EnclavePolicy, TcbStatus, Technology, judge
 from voisin.attestation.claims import Weakness
+from voisin.errors import InputError
+from voisin.protocol.codec import decode
 from voisin.units import UnixSeconds
 
 NOW = UnixSeconds(1_700_000_000)
@@ -75,6 +77,15 @@ def test_each_flaw_is_refused_for_its_own_reason(claims: dict[str, object], poli
 def test_what_is_allowed_is_allowed(claims: dict[str, object], policy: dict[str, object]) -> None:
     asked = EnclavePolicy(**{"measurements": POLICY.measurements, **policy})  # type: ignore[arg-type]
     assert judge(replace(GOOD, **claims), asked, BINDING, NOW) == ()  # type: ignore[arg-type]
+
+
+def test_a_version_that_nothing_has_is_no_policy() -> None:
+    """A misspelt name would ask for nothing; one that only others' evidence has does not count against this."""
+    with pytest.raises(ValueError, match="microcod"):
+        EnclavePolicy(least_versions={"microcod": 219})
+    assert judge(GOOD, EnclavePolicy(measurements=POLICY.measurements, least_versions={"microcode": 219}), BINDING, NOW) == ()
+    with pytest.raises(InputError, match="microcod"):
+        decode(b'{"least_versions": {"microcod": 219}}', EnclavePolicy, "the policy")
 
 
 def test_every_reason_is_named() -> None:
