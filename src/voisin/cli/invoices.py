@@ -15,6 +15,8 @@ from voisin.units import format_amount
 
 MOST_TASKS = 40
 
+ENCLAVES = {"simulated": SIMULATED_WORDS, "hardware": "real, by the workerpool's word; `voisin task receipt` has what it showed"}
+
 
 def show_invoice(out: Console, invoice: Invoice) -> None:
     """Print a deal's invoice: the deal, its tasks with their workers, payments, fines, gas."""
@@ -57,7 +59,7 @@ def _deal_rows(invoice: Invoice) -> Iterator[tuple[str, str]]:
     yield "workerpool", invoice.workerpool
     yield "payer", invoice.payer
     if invoice.enclave != "none":
-        yield "enclave", SIMULATED_WORDS if invoice.enclave == "simulated" else "asked for; of which kind, the market does not say"
+        yield "enclave", ENCLAVES.get(invoice.enclave, "asked for; of which kind, the market does not say")
     if invoice.bag is not None:
         until = f", from {moment(invoice.bag.deadline)}" if invoice.bag.stage == "posted" else ""
         yield "settled", f"as one bag, {invoice.bag.done} with a result: {invoice.bag.stage}{until}"

@@ -112,8 +112,9 @@ def show_task(out: Console, task: TaskDocument) -> None:
         rows.append(("refundable from", moment(task.final_deadline)))
     if task.pool is not None:
         rows += [("phase", task.pool.phase), ("why", task.pool.why)]
-        if task.pool.enclave is EnclaveKind.SIMULATED:
-            rows.append(("enclave", SIMULATED_WORDS))
+        if task.pool.enclave is not EnclaveKind.NONE:
+            is_played = task.pool.enclave is EnclaveKind.SIMULATED
+            rows.append(("enclave", SIMULATED_WORDS if is_played else f"{task.pool.enclave}; `voisin task receipt` has what it showed"))
     out.print(pairs(rows))
     if task.contributions:
         out.print()

@@ -128,7 +128,7 @@ async def with_enclave(book: OrderBook, invoice: Invoice) -> Invoice:
         order = (await book.find((await book.deal(invoice.deal_id)).workerpool_order)).order
     except VoisinError:
         return invoice
-    return replace(invoice, enclave="simulated") if is_simulated(order.tag) else invoice
+    return replace(invoice, enclave="simulated" if is_simulated(order.tag) else "hardware")
 
 
 def task_ids(deal_id: DealId, deal: Deal) -> dict[TaskId, int]:

@@ -109,8 +109,9 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
         app: The app that ran.
         workerpool: The pool that ran it.
         payer: Who paid: the requester, or a sponsor.
-        enclave: `simulated` when the tasks ran in enclaves that hide nothing from who runs the worker, `unknown` when they asked for an
-            enclave and nobody says which kind the workerpool has, `none` otherwise.
+        enclave: `simulated` when the tasks ran in enclaves that hide nothing from who runs the worker, `hardware` when the workerpool
+            promised real ones (a task's receipt proves it), `unknown` when they asked for an enclave and nobody says which kind the
+            workerpool has, `none` otherwise.
         volume: Number of tasks.
         price: Price of one task.
         total: What the deal locked: price times volume.

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
 import msgspec
 import pytest
 
 from tests.unit.client import stories as s
-from voisin.client.invoice import GasLine, Invoice, MinedTransaction, build_invoice
+from voisin.client.history import with_enclave
+from voisin.client.invoice import UNKNOWN_ENCLAVE, GasLine, Invoice, MinedTransaction, build_invoice
+from voisin.client.services import OrderBook
 from voisin.client.settlement import Outcome, Role, Verdict
-from voisin.errors import TrustError
+from voisin.errors import TrustError, UnavailableError
 from voisin.protocol.events import Logged, TaskInitialized
 from voisin.protocol.ids import DealId, Hash32, TaskId
 from voisin.protocol.rules import KITTY_ADDRESS
+from voisin.protocol.tags import as_tag
 from voisin.units import NRLC, Wei
 
 ELSEWHERE = TaskId(s.hash_of(0xE15E))
@@ -111,3 +117,22 @@ def test_everybody_whose_balance_moved_is_a_party() -> None:
     assert invoice().parties() == {
         s.REQUESTER, s.SCHEDULER, s.APP_OWNER, s.DATASET_OWNER, KITTY_ADDRESS, s.WORKER_A, s.WORKER_B, s.WORKER_C, s.WORKER_D,
     }  # fmt: skip
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("tag", "kind"), [("tee,tdx", "hardware"), ("tee,tdx,simulated", "simulated"), ("", "unknown")])
+async def test_what_enclaves_the_workerpool_promised(tag: str, kind: str) -> None:
+    """The deal says that one was asked for; which kind, only the order says that the market has."""
+
+    class Book:
+        async def deal(self, _deal: DealId) -> SimpleNamespace:
+            if not tag:
+                raise UnavailableError("the market does not answer")
+            return SimpleNamespace(workerpool_order=s.hash_of(1))
+
+        async def find(self, _order: Hash32) -> SimpleNamespace:
+            return SimpleNamespace(order=SimpleNamespace(tag=as_tag(tag)))
+
+    asked = msgspec.structs.replace(invoice(), enclave=UNKNOWN_ENCLAVE)
+    assert (await with_enclave(cast(OrderBook, Book()), asked)).enclave == kind
+    assert await with_enclave(cast(OrderBook, Book()), invoice()) == invoice()
