@@ -18,6 +18,7 @@ from voisin.pool.bags.book import STRIKES_MAX, Bag, BagBook, OpenTask
 from voisin.pool.bags.votes import agreed_on, is_still_agreed
 from voisin.pool.heart.book import Book
 from voisin.pool.heart.facts import Instant
+from voisin.pool.heart.fitting import why_not
 from voisin.pool.heart.standing import standing_of, terms_of
 from voisin.protocol.bag_settlement import MAX_VOTES
 from voisin.protocol.ids import Address, Hash32, from_hex
@@ -52,7 +53,7 @@ class Caution:
             return None
         said = self._most_said(task, enough)
         has_trust = is_still_agreed(bag.trust, task.votes, task.silent, said)
-        if has_trust and (self._is_satisfied(bag, task, said) or not self._may_wait(bag, task, at)):
+        if has_trust and (self._is_satisfied(bag, task, said, at) or not self._may_wait(bag, task, at)):
             return said
         task.doubted_at = task.doubted_at or at.wall
         return None
@@ -67,7 +68,7 @@ class Caution:
         """List the connected workers that are not new."""
         return [worker for worker in self._classic.present if not self._is_new((worker,))]
 
-    def may_help(self, bag: Bag, task: OpenTask, worker: Address, known: Sequence[Address]) -> bool:
+    def may_help(self, bag: Bag, task: OpenTask, worker: Address, known: Sequence[Address], at: Instant) -> bool:
         """
         Tell whether a worker may have a task: new ones do none together, and settle no dispute, where a known worker can be had.
 
@@ -78,12 +79,13 @@ class Caution:
             task: One of its tasks.
             worker: The worker.
             known: The connected workers that are not new.
+            at: Now.
         """
         others = {*task.holders, *task.votes}
         if not others or not known or worker in known:
             return True
         is_doubtful = self._is_new(others) or len(set(task.votes.values())) > 1
-        return not is_doubtful or not self._can_have_one(bag, task, known)
+        return not is_doubtful or not self._can_have_one(bag, task, known, at)
 
     def confirm(self, agreed: Sequence[Address]) -> None:
         """Note that workers have confirmed each other's result."""
@@ -126,9 +128,9 @@ class Caution:
     def _known(self, workers: Iterable[Address]) -> int:
         return sum(1 for worker in workers if not self._is_new((worker,)))
 
-    def _can_have_one(self, bag: Bag, task: OpenTask, workers: Iterable[Address]) -> bool:
+    def _can_have_one(self, bag: Bag, task: OpenTask, workers: Iterable[Address], at: Instant) -> bool:
         """Tell whether one of these workers does a task or could do it."""
-        return any(worker in task.holders or self._could_do(bag, task, worker) for worker in workers)
+        return any(worker in task.holders or self._could_do(bag, task, worker, at) for worker in workers)
 
     def _is_new(self, workers: Iterable[Address]) -> bool:
         return all(is_new(self._terms, standing_of(self._classic.worker(worker))) for worker in workers)
@@ -142,13 +144,13 @@ class Caution:
         known = Counter(said for worker, said in heard.items() if not self._is_new((worker,)))
         return max(count, key=lambda said: (known[said], count[said], said == enough))
 
-    def _is_satisfied(self, bag: Bag, task: OpenTask, said: Hash32) -> bool:
+    def _is_satisfied(self, bag: Bag, task: OpenTask, said: Hash32, at: Instant) -> bool:
         heard = [(worker, each) for worker, each in task.votes.items() if worker not in task.silent]
         group = [worker for worker, each in heard if each == said]
         others = Counter(each for _, each in heard if each != said) if len(group) < len(heard) else Counter[Hash32]()
         if others and not self._prevails(group, heard, said):
             return False
-        if self._is_new(group) and self._can_have_one(bag, task, self.known_here()):
+        if self._is_new(group) and self._can_have_one(bag, task, self.known_here(), at):
             return False
         weights = sum(1 << count for count in others.values())
         enough = next((count for count in range(1, len(group)) if is_agreed(1 << count, weights, bag.trust)), len(group))
@@ -171,13 +173,15 @@ class Caution:
         longest = PATIENCE * bag.allowance_s + PATIENCE_S
         if (task.doubted_at and at.wall - task.doubted_at > longest) or at.chain + longest > bag.work_until or len(task.votes) >= MAX_VOTES:
             return False
-        return bool(task.holders) or any(self._could_do(bag, task, address) for address in self._classic.present)
+        return bool(task.holders) or any(self._could_do(bag, task, address, at) for address in self._classic.present)
 
-    def _could_do(self, bag: Bag, task: OpenTask, address: Address) -> bool:
+    def _could_do(self, bag: Bag, task: OpenTask, address: Address, at: Instant) -> bool:
         worker = self._classic.present[address]
         if not worker.is_online or worker.record.ban or worker.slots < 1 or address not in self._book.speakers:
             return False
         member = bag.members.get(address)
         is_lost = address in task.votes or task.tried.get(address, 0) >= self._classic.settings.attempts_max
         is_lost = is_lost or (member is not None and member.is_barred)
-        return not is_lost and not self._book.shares_owner(task, address)
+        if is_lost or self._book.shares_owner(task, address):
+            return False
+        return address in task.holders or not why_not(bag.terms, worker, at)

@@ -155,4 +155,4 @@ class Placer:
             return False
         if (task.holders or task.votes) and self._book.shares_owner(task, worker):
             return False
-        return self._caution.may_help(bag, task, worker, self._known)
+        return self._caution.may_help(bag, task, worker, self._known, self._at)
