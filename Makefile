@@ -20,7 +20,7 @@ test: .venv/.dev node_modules/.ready  ## all tests, in three processes: many wai
 unit: .venv/.dev  ## the fast tests alone
 	$(BIN)/python -m pytest -n 2 --dist worksteal tests/unit tests/property
 
-night: .venv/.dev node_modules/.ready  ## random tests with many times the examples; our hub against the original: 2,500 sequences
+night: .venv/.dev node_modules/.ready  ## random tests with many times the examples; our hub against the original: 4,300 sequences
 	$(BIN)/python -m pytest -n 2 --dist worksteal --hypothesis-profile=night --durations=10 tests/interop/differential tests/property
 
 chaos: .venv/.dev  ## a market of real processes that are killed at random, with 500 tasks; SEED=7 repeats a run

@@ -1,8 +1,8 @@
 """
 Random sequences of valid and invalid calls: our hub does, says, keeps and pays what the original does.
 
-Where it does not on purpose, `contracts/differences.json` says so. `make test` tries 250 sequences of calls of the hubs and 30 of the
-registries, `make night` 2,500 and 300.
+Where it does not on purpose, `contracts/differences.json` says so. `make test` tries 200 sequences of calls of the hubs and 15 of the
+registries, `make night` 4,000 and 300.
 """
 
 from __future__ import annotations
@@ -63,10 +63,10 @@ class Boost(BoostSteps):
 
 
 MACHINES = [
-    pytest.param(Trade, 35, ("matchOrders", "sponsorMatchOrders"), id="trade"),
-    pytest.param(Work, 35, ("initialize", "contribute", "reveal", "finalize", "claim"), id="work"),
-    pytest.param(Boost, 20, ("matchOrdersBoost", "pushResultBoost", "claimBoost"), id="boost"),
-    pytest.param(Everything, 35, (), id="everything"),
+    pytest.param(Trade, 56, ("matchOrders", "sponsorMatchOrders"), id="trade"),
+    pytest.param(Work, 56, ("initialize", "contribute", "reveal", "finalize", "claim"), id="work"),
+    pytest.param(Boost, 32, ("matchOrdersBoost", "pushResultBoost", "claimBoost"), id="boost"),
+    pytest.param(Everything, 56, (), id="everything"),
 ]
 
 
@@ -90,7 +90,7 @@ def test_hubs(machine: type[RuleBasedStateMachine], sequences: int, done: tuple[
 @pytest.mark.timeout(0)
 def test_registries() -> None:
     """Entries, their tokens, their owners."""
-    _run(EntriesMachine, 30)
+    _run(EntriesMachine, 15)
 
 
 def test_names_and_numbers_of_the_protocol() -> None:
