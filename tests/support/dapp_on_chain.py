@@ -10,8 +10,9 @@ from tests.support.chain_rig import APP_PRICE, POOL_PRICE, Rig
 from tests.support.compiled import double_code
 from tests.support.examples import example
 from voisin.chain import Call
+from voisin.chain.abi_codec import AbiArgument, AbiValue
 from voisin.chain.calls import order_tuple
-from voisin.chain.functions import AbiArgument, AbiValue, Function
+from voisin.chain.functions import Function
 from voisin.chain.reading import Read, read
 from voisin.protocol.eip712 import sign_order
 from voisin.protocol.ids import Address, Hash32

@@ -7,9 +7,9 @@ from importlib.resources import files
 from typing import Literal
 
 import msgspec
-from eth_utils.crypto import keccak
 
 from voisin.errors import InputError, UnavailableError
+from voisin.protocol.hashing import keccak
 
 Hex = str
 """Text of bytes: `0x` and lower-case digits."""
@@ -25,7 +25,7 @@ class AbiParameter(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def canonical_type(self) -> str:
-        """The type as selectors and `eth_abi` spell it: tuples become `(a,b)`."""
+        """The type as selectors spell it: tuples become `(a,b)`."""
         if not self.type.startswith("tuple"):
             return self.type
         inner = ",".join(part.canonical_type for part in self.components)
@@ -50,12 +50,12 @@ class AbiEntry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     @property
     def selector(self) -> bytes:
         """The first 4 bytes of calldata (function) or of revert data (error)."""
-        return keccak(text=self.signature)[:4]
+        return keccak(self.signature.encode())[:4]
 
     @property
     def topic(self) -> bytes:
         """The first topic of a log of this event [32 bytes]."""
-        return keccak(text=self.signature)
+        return keccak(self.signature.encode())
 
 
 class StorageSlot(msgspec.Struct, frozen=True):

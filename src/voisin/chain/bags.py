@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+from voisin.chain.abi_codec import AbiArgument
 from voisin.chain.calls import Call
 from voisin.chain.connection import Chain
-from voisin.chain.functions import AbiArgument, events_by_topic, function
+from voisin.chain.functions import events_by_topic, function
 from voisin.chain.logs import decode_logs
 from voisin.chain.node_values import RawLog
 from voisin.chain.reading import Read, read, read_many

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from voisin.chain.functions import AbiArgument, function
+from voisin.chain.abi_codec import AbiArgument
+from voisin.chain.functions import function
 from voisin.protocol.eip712 import Operation
 from voisin.protocol.ids import ZERO_ADDRESS, Address, DealId, Hash32, TaskId
 from voisin.protocol.orders import (

@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from voisin.chain.abi_codec import AbiValue
 from voisin.chain.artifacts import AbiParameter
-from voisin.chain.functions import AbiValue, Function, function
+from voisin.chain.functions import Function, function
 from voisin.chain.heads import HeadFeed
 from voisin.chain.hub import Hub, Token
 from voisin.chain.node_values import RawBlock, quantity

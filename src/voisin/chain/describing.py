@@ -12,11 +12,11 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import msgspec
-from eth_abi.exceptions import DecodingError
 
+from voisin.chain.abi_codec import AbiValue, DecodingError
 from voisin.chain.artifacts import AbiEntry, AbiParameter, load_abi
 from voisin.chain.connection import connect
-from voisin.chain.functions import AbiValue, decode_values
+from voisin.chain.functions import decode_values
 from voisin.chain.rpc import Rpc
 from voisin.errors import VoisinError
 from voisin.protocol.ids import Address, to_hex

@@ -10,22 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 
-from eth_abi import abi as eth_abi
-from eth_abi.codec import ABICodec
-from eth_abi.decoding import StringDecoder
-from eth_abi.exceptions import DecodingError, EncodingError
-from eth_abi.registry import registry
-
+from voisin.chain.abi_codec import AbiArgument, AbiValue, DecodingError, EncodingError, decode_abi, encode_abi
 from voisin.chain.artifacts import AbiEntry, AbiParameter, load_abi
 from voisin.errors import InputError
-from voisin.protocol.ids import as_address, from_hex, to_hex
-
-AbiValue = int | str | bytes | tuple["AbiValue", ...]
-"""A decoded value; `bool` counts as `int`."""
-AbiArgument = int | str | bytes | Sequence["AbiArgument"]
-"""A value to encode; bytes may be given as hex text too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +109,8 @@ def encode_values(parameters: Sequence[AbiParameter], values: Sequence[AbiArgume
     if len(values) != len(parameters):
         raise InputError(f"{what} takes {len(parameters)} values, not {len(values)}")
     try:
-        plain = [_to_abi(parameter, value) for parameter, value in zip(parameters, values, strict=True)]
-        return eth_abi.encode([parameter.canonical_type for parameter in parameters], plain)
-    except (EncodingError, TypeError, OverflowError) as error:
+        return encode_abi(parameters, values)
+    except EncodingError as error:
         raise InputError(f"{what} cannot be encoded: {error}") from None
 
 
@@ -137,70 +125,4 @@ def decode_values(parameters: Sequence[AbiParameter], data: bytes) -> tuple[AbiV
     Raises:
         DecodingError: The data does not fit the types.
     """
-    try:
-        found = _lenient().decode([parameter.canonical_type for parameter in parameters], data)
-    except OverflowError as error:
-        raise DecodingError(str(error)) from None
-    return tuple(_from_abi(parameter, value) for parameter, value in zip(parameters, found, strict=True))
-
-
-class _LenientText(StringDecoder):
-    def __init__(self) -> None:
-        super().__init__(handle_string_errors="replace")  # type: ignore[no-untyped-call]
-
-
-@cache
-def _lenient() -> ABICodec:
-    lenient = registry.copy()  # type: ignore[no-untyped-call]
-    lenient.unregister_decoder("string")
-    lenient.register_decoder("string", _LenientText, label="string")
-    return ABICodec(lenient)
-
-
-def _element(parameter: AbiParameter) -> AbiParameter | None:
-    """The type of an array's elements; None for what is not an array."""
-    if not parameter.type.endswith("]"):
-        return None
-    return AbiParameter(name="", type=parameter.type[: parameter.type.rindex("[")], components=parameter.components)
-
-
-def _to_abi(parameter: AbiParameter, value: AbiArgument) -> AbiArgument:
-    element = _element(parameter)
-    if element is not None or parameter.type == "tuple":
-        if isinstance(value, (int, str, bytes)):
-            raise TypeError(f"{parameter.name or parameter.type} needs several values")
-        if element is not None:
-            return [_to_abi(element, item) for item in value]
-        return tuple(_to_abi(part, item) for part, item in zip(parameter.components, value, strict=True))
-    if parameter.type.startswith("bytes"):
-        return _exact_bytes(parameter, value)
-    return value
-
-
-def _exact_bytes(parameter: AbiParameter, value: AbiArgument) -> bytes:
-    """The encoder would pad bytes that are too short: a shortened id would become another id."""
-    data = from_hex(value) if isinstance(value, str) else value
-    size = parameter.type.removeprefix("bytes")
-    if not isinstance(data, bytes) or (size and len(data) != int(size)):
-        raise TypeError(f"{parameter.name or 'a value'} must be {size or 'some'} bytes")
-    return data
-
-
-def _from_abi(parameter: AbiParameter, value: AbiValue) -> AbiValue:
-    element = _element(parameter)
-    if isinstance(value, tuple):
-        if element is not None:
-            return tuple(_from_abi(element, item) for item in value)
-        return tuple(_from_abi(part, item) for part, item in zip(parameter.components, value, strict=True))
-    if parameter.type == "address":
-        assert isinstance(value, str)
-        return _checksummed(value)
-    if isinstance(value, bytes) and parameter.type != "bytes":
-        return to_hex(value)
-    return value
-
-
-@lru_cache(maxsize=8192)
-def _checksummed(address: str) -> str:
-    """The checksum costs a hash; the same few addresses come again and again."""
-    return as_address(address)
+    return decode_abi(parameters, data, is_lenient=True)

@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from voisin.chain import calls
+from voisin.chain.abi_codec import AbiArgument
 from voisin.chain.artifacts import load_artifact
 from voisin.chain.calls import Call
 from voisin.chain.connection import Chain
-from voisin.chain.functions import AbiArgument, encode_values, events_by_topic, function
+from voisin.chain.functions import encode_values, events_by_topic, function
 from voisin.chain.node_values import RawLog
 from voisin.chain.reading import Read, read_many
 from voisin.chain.rpc import Rpc

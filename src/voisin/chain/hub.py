@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NoReturn, cast
 
+from voisin.chain.abi_codec import AbiValue
 from voisin.chain.calls import order_tuple
-from voisin.chain.functions import AbiValue, function
+from voisin.chain.functions import function
 from voisin.chain.node_values import RawBlock, quantity
 from voisin.chain.reading import Read, read, read_many, record
 from voisin.chain.rpc import Request, Rpc

@@ -14,8 +14,9 @@ from typing import Annotated, Literal
 import msgspec
 from Crypto.Cipher import AES
 from Crypto.Protocol.KDF import scrypt
-from eth_utils.crypto import keccak
 from msgspec import Meta
+
+from voisin.protocol.hashing import keccak
 
 Bytes = Annotated[str, Meta(pattern="^([0-9a-f]{2})*$")]
 """Bytes as hexadecimal text without 0x."""

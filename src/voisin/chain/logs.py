@@ -10,10 +10,9 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from functools import cache, partial
 
-from eth_abi.exceptions import DecodingError
-
+from voisin.chain.abi_codec import AbiValue, DecodingError
 from voisin.chain.artifacts import AbiEntry, AbiParameter
-from voisin.chain.functions import AbiValue, decode_values, events_by_topic
+from voisin.chain.functions import decode_values, events_by_topic
 from voisin.chain.node_values import RawLog
 from voisin.errors import InputError, UnavailableError
 from voisin.protocol.events import (

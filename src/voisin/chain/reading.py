@@ -10,7 +10,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from voisin.chain.functions import AbiArgument, Function
+from voisin.chain.abi_codec import AbiArgument
+from voisin.chain.functions import Function
 from voisin.chain.rpc import Answer, Request, Rpc
 from voisin.errors import RevertError
 from voisin.protocol.ids import Address, from_hex, to_hex

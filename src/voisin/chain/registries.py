@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
-from voisin.chain.functions import AbiArgument, AbiValue, function
+from voisin.chain.abi_codec import AbiArgument, AbiValue
+from voisin.chain.functions import function
 from voisin.chain.reading import Read, read, read_many, read_pair, record
 from voisin.chain.rpc import Rpc
 from voisin.errors import InputError, StateError

@@ -9,14 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from eth_abi import abi as eth_abi
-from eth_abi.exceptions import DecodingError
-from eth_utils.crypto import keccak
-
+from voisin.chain.abi_codec import NUMBER, TEXT, DecodingError, decode_abi
 from voisin.chain.artifacts import AbiParameter, load_abi
 from voisin.chain.bag_hints import BAG_HINTS
 from voisin.chain.functions import decode_values, function
 from voisin.errors import RevertError
+from voisin.protocol.hashing import keccak
 from voisin.protocol.ids import to_hex
 
 _ERROR = bytes.fromhex("08c379a0")
@@ -208,13 +206,14 @@ def revert_reason(data: bytes) -> str:
     selector, rest = data[:4], data[4:]
     try:
         if selector == _ERROR:
-            return str(eth_abi.decode(["string"], rest)[0])
+            return str(decode_abi(TEXT, rest)[0])
         if selector == _PANIC:
-            number = int(eth_abi.decode(["uint256"], rest)[0])
+            (number,) = decode_abi(NUMBER, rest)
+            assert isinstance(number, int)
             return f"Panic 0x{number:02x}: {_PANICS.get(number, 'unknown')}"
         if selector in _custom_errors():
             return _custom_errors()[selector].say(rest)
-    except (DecodingError, UnicodeDecodeError, OverflowError):
+    except DecodingError:
         pass
     return f"unknown error {to_hex(data[:68])}" if data else ""
 
@@ -257,7 +256,7 @@ def _custom_errors() -> dict[bytes, _CustomError]:
     for signature in _FOREIGN_ERRORS:
         name, types = signature.removesuffix(")").split("(")
         parameters = tuple(AbiParameter(name="", type=kind) for kind in types.split(",") if kind)
-        known.setdefault(keccak(text=signature)[:4], _CustomError(name, parameters))
+        known.setdefault(keccak(signature.encode())[:4], _CustomError(name, parameters))
     return known
 
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eth_utils.crypto import keccak
-
+from voisin.protocol.hashing import keccak
 from voisin.protocol.ids import Address, Hash32, from_hex, to_hex
 from voisin.protocol.signatures import Signer
 from voisin.units import Wei

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import cast
 
 import msgspec
-from eth_abi.exceptions import DecodingError
 
 from voisin.chain import Chain
-from voisin.chain.functions import AbiValue, decode_values, function
+from voisin.chain.abi_codec import AbiValue, DecodingError
+from voisin.chain.functions import decode_values, function
 from voisin.chain.node_values import RawBlock, RawReceipt, quantity
 from voisin.chain.rpc import Answer, Request
 from voisin.errors import InputError, UnavailableError

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import anyio
 import msgspec
-from eth_utils import keccak
 
 from voisin.chain import EventRange
 from voisin.errors import FundsError, StateError
@@ -37,6 +36,7 @@ from voisin.protocol.events import (
     Transferred,
     Unlocked,
 )
+from voisin.protocol.hashing import keccak
 from voisin.protocol.ids import (
     ZERO_ADDRESS,
     ZERO_HASH,
@@ -316,7 +316,7 @@ class TwinLedger:
 
     def _mine(self, *events: Event) -> None:
         number = len(self._blocks)
-        tx_hash = Hash32(to_hex(keccak(text=f"transaction {self._fork} {number}")))
+        tx_hash = Hash32(to_hex(keccak(f"transaction {self._fork} {number}".encode())))
         sources = [_REGISTRY if isinstance(event, EntryTransferred) else self.domain.hub for event in events]
         logged = (Logged(event, source, number, place, tx_hash) for place, (event, source) in enumerate(zip(events, sources, strict=True)))
         self._blocks.append(tuple(logged))
@@ -324,7 +324,7 @@ class TwinLedger:
         news.set()
 
     def _hash(self, block: int) -> Hash32:
-        return Hash32(to_hex(keccak(text=f"block {self._fork} {block}")))
+        return Hash32(to_hex(keccak(f"block {self._fork} {block}".encode())))
 
     def _owner(self, entry: Address) -> Address:
         return self._owners[entry][1]

@@ -13,9 +13,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from eth_utils import keccak
-
 from voisin.errors import TrustError
+from voisin.protocol.hashing import keccak
 from voisin.protocol.ids import Address, Hash32, as_address, to_hex, uint_bytes
 
 VERSION: Final = "1"
@@ -42,8 +41,8 @@ def challenge_digest(service: str, text: str, chain_id: int) -> Hash32:
         text: The challenge.
         chain_id: The chain.
     """
-    domain = _struct_hash("EIP712Domain", _DOMAIN, keccak(text=service) + keccak(text=VERSION) + uint_bytes(chain_id))
-    return Hash32(to_hex(keccak(b"\x19\x01" + domain + _struct_hash("Challenge", _MESSAGE, keccak(text=text)))))
+    domain = _struct_hash("EIP712Domain", _DOMAIN, keccak(service.encode()) + keccak(VERSION.encode()) + uint_bytes(chain_id))
+    return Hash32(to_hex(keccak(b"\x19\x01" + domain + _struct_hash("Challenge", _MESSAGE, keccak(text.encode())))))
 
 
 def challenge_data(service: str, text: str, chain_id: int | str) -> dict[str, object]:
@@ -74,4 +73,4 @@ def read_challenge_proof(header: str | None) -> ChallengeProof:
 
 def _struct_hash(name: str, members: list[tuple[str, str]], words: bytes) -> bytes:
     spelled = f"{name}({','.join(f'{kind} {member}' for member, kind in members)})"
-    return keccak(keccak(text=spelled) + words)
+    return keccak(keccak(spelled.encode()) + words)

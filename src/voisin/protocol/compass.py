@@ -11,10 +11,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import msgspec
-from eth_utils import keccak
 
 from voisin.errors import InputError
 from voisin.protocol.eip712 import Domain, domain_separator
+from voisin.protocol.hashing import keccak
 from voisin.protocol.ids import Address, as_address, from_hex, uint_bytes
 from voisin.protocol.signatures import Signer
 from voisin.units import UnixSeconds
@@ -79,7 +79,7 @@ def as_pool_url(url: str) -> str:
 def statement_digest(statement: PoolStatement) -> bytes:
     """Hash what a workerpool's owner signs; 32 bytes."""
     domain = Domain(chain_id=statement.chain_id, hub=statement.hub, name=_NAME, version=_VERSION)
-    words = from_hex(statement.workerpool).rjust(32, b"\0") + keccak(text=statement.api_url)
+    words = from_hex(statement.workerpool).rjust(32, b"\0") + keccak(statement.api_url.encode())
     words += uint_bytes(statement.issued_at) + uint_bytes(statement.expires_at)
     return keccak(b"\x19\x01" + domain_separator(domain) + keccak(keccak(_TYPE) + words))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from eth_utils import keccak as _keccak_of_eth_utils
-
 try:
     from sha3 import keccak_256
 except ModuleNotFoundError:
@@ -12,4 +10,8 @@ except ModuleNotFoundError:
 
 def keccak(data: bytes) -> bytes:
     """Hash bytes; 32 bytes."""
-    return _keccak_of_eth_utils(data) if keccak_256 is None else bytes(keccak_256(data).digest())
+    if keccak_256 is not None:
+        return bytes(keccak_256(data).digest())
+    from Crypto.Hash import keccak as slower
+
+    return slower.new(digest_bits=256, data=data).digest()

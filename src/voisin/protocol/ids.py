@@ -11,8 +11,6 @@ import re
 from functools import lru_cache
 from typing import NewType
 
-from eth_utils import to_checksum_address
-
 from voisin.errors import InputError
 from voisin.protocol.hashing import keccak
 
@@ -40,11 +38,17 @@ def as_address(text: str) -> Address:
     """
     if not _ADDRESS.fullmatch(text):
         raise InputError(f"{text!r} is not an address", hint="an address is 0x and 40 hex digits")
-    canonical = to_checksum_address(text)
+    canonical = _with_checksum(text[2:].lower())
     digits = text[2:]
     if text != canonical and digits not in (digits.lower(), digits.upper()):
         raise InputError(f"the checksum of address {text} is wrong", hint=f"check it for a typing error; its checksum form is {canonical}")
     return Address(canonical)
+
+
+def _with_checksum(digits: str) -> str:
+    """Write an address so that its capitals tell whether it is spelled right (EIP-55)."""
+    marks = keccak(digits.encode()).hex()
+    return "0x" + "".join(digit.upper() if mark > "7" else digit for digit, mark in zip(digits, marks, strict=False))
 
 
 def as_hash32(text: str) -> Hash32:

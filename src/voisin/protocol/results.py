@@ -13,10 +13,10 @@ import hashlib
 from collections.abc import Mapping
 
 import msgspec
-from eth_utils import keccak
 
 from voisin.errors import InputError
 from voisin.protocol.codec import decode
+from voisin.protocol.hashing import keccak
 from voisin.protocol.ids import ZERO_ADDRESS, Address, Hash32, TaskId, from_hex, hash32_of, to_hex
 from voisin.protocol.signatures import Signer, message_digest, sign_message
 

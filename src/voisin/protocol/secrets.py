@@ -20,9 +20,9 @@ from enum import StrEnum
 from typing import Final
 
 import msgspec
-from eth_utils import keccak
 
 from voisin.errors import InputError
+from voisin.protocol.hashing import keccak
 from voisin.protocol.ids import Address, Hash32, TaskId, from_hex, hash32_of
 from voisin.protocol.signatures import Signer, message_digest, sign_message
 from voisin.units import UnixSeconds
@@ -181,7 +181,7 @@ def push_challenge(ref: SecretRef, value: SecretValue) -> bytes:
     The name counts as it is given, not in lower case.
     """
     name = {SecretKind.DATASET: b"", SecretKind.APP: keccak(_APP_INDEX)}.get(ref.kind)
-    middle = keccak(text=ref.name) if name is None else name
+    middle = keccak(ref.name.encode()) if name is None else name
     return keccak(_DOMAIN + from_hex(ref.holder) + middle + from_hex(value.digest))
 
 

@@ -8,23 +8,16 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from eth_keys.datatypes import PrivateKey, Signature
-from eth_keys.exceptions import BadSignature
-from eth_keys.exceptions import ValidationError as KeyValidationError
-from eth_utils import ValidationError
-
 from voisin.errors import InputError, TrustError
 from voisin.protocol.hashing import keccak
 from voisin.protocol.ids import Address, as_address, from_hex, to_hex
 
 try:
-    from coincurve import PrivateKey as CurveKey
-    from coincurve import PublicKey  # the curve in C, four times as quick as eth_keys' way to it
+    from voisin.protocol import curve
+except ModuleNotFoundError:  # there is no coincurve; the other way is slow to load, too
+    from voisin.protocol import slow_curve as curve  # type: ignore[no-redef]
 
-    _HAS_CURVE = True
-except ModuleNotFoundError:
-    _HAS_CURVE = False
-
+_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 
 
@@ -52,12 +45,10 @@ class KeySigner:
         Raises:
             InputError: It is not a secp256k1 private key.
         """
-        try:
-            self._key = PrivateKey(key)
-            self._address = as_address(self._key.public_key.to_checksum_address())
-        except (ValidationError, KeyValidationError, ValueError):
-            raise InputError("this is not a private key", hint="a private key is 32 bytes, not zero, below the curve's order") from None
-        self._curve_key = CurveKey(key) if _HAS_CURVE else None
+        if len(key) != 32 or not 0 < int.from_bytes(key, "big") < _ORDER:
+            raise InputError("this is not a private key", hint="a private key is 32 bytes, not zero, below the curve's order")
+        self._key = curve.SecretKey(key)
+        self._address = as_address(to_hex(keccak(self._key.public)[12:]))
 
     @property
     def address(self) -> Address:
@@ -66,15 +57,12 @@ class KeySigner:
 
     def sign_digest(self, digest: bytes) -> str:
         """Sign a 32-byte digest; answers r, s, v (65 bytes) as hex."""
-        if self._curve_key is not None:
-            raw = self._curve_key.sign_recoverable(digest, hasher=None)
-            return to_hex(raw[:64] + bytes([27 + raw[64]]))
-        signature = self._key.sign_msg_hash(digest)
-        return to_hex(signature.r.to_bytes(32, "big") + signature.s.to_bytes(32, "big") + bytes([27 + signature.v]))
+        raw = self._key.sign(digest)
+        return to_hex(raw[:64] + bytes([27 + raw[64]]))
 
     def expose_key(self) -> bytes:
         """Hand out the private key, for writing a keystore or signing a transaction; never log it."""
-        return self._key.to_bytes()
+        return self._key.expose()
 
     def __repr__(self) -> str:
         return f"KeySigner({self._address})"
@@ -114,17 +102,9 @@ def recover_signer(digest: bytes, signature: str) -> Address:
     if v not in (0, 1) or int.from_bytes(s, "big") > _HALF_ORDER:
         raise TrustError("the signature is malformed")
     try:
-        return as_address(to_hex(keccak(_public_key(r, s, v, digest))[12:]))
-    except (BadSignature, KeyValidationError, ValidationError, ValueError):
+        return as_address(to_hex(keccak(curve.recover(r + s + bytes([v]), digest))[12:]))
+    except ValueError:
         raise TrustError("the signature belongs to no key") from None
-
-
-def _public_key(r: bytes, s: bytes, v: int, digest: bytes) -> bytes:
-    """Recover the 64 bytes of the public key; raises one of several errors where there is none."""
-    if _HAS_CURVE:
-        return bytes(PublicKey.from_signature_and_message(r + s + bytes([v]), digest, hasher=None).format(compressed=False)[1:])
-    numbers = (v, int.from_bytes(r, "big"), int.from_bytes(s, "big"))
-    return Signature(vrs=numbers).recover_public_key_from_msg_hash(digest).to_bytes()
 
 
 def signed_by(signer: Address, digest: bytes, signature: str) -> bool:

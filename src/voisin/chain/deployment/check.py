@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from voisin.chain.abi_codec import AbiArgument, AbiValue
 from voisin.chain.artifacts import load_abi, load_artifact
 from voisin.chain.deployment.place import Deployment
 from voisin.chain.deployment.plan import (
@@ -25,7 +26,7 @@ from voisin.chain.deployment.plan import (
     facet_cuts,
 )
 from voisin.chain.deployment.routes import SMALL_FLAG, route_place
-from voisin.chain.functions import AbiArgument, AbiValue, function
+from voisin.chain.functions import function
 from voisin.chain.node_values import quantity
 from voisin.chain.reading import Read, read_many
 from voisin.chain.rpc import Answer, Request, Rpc

@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
-from eth_utils.crypto import keccak
 
+from voisin.chain.abi_codec import AbiArgument
 from voisin.chain.artifacts import Artifact, load_abi, load_artifact
 from voisin.chain.calls import Call
-from voisin.chain.functions import AbiArgument, encode_values, function
+from voisin.chain.functions import encode_values, function
+from voisin.protocol.hashing import keccak
 from voisin.protocol.ids import ZERO_ADDRESS, Address, as_address
 from voisin.protocol.records import Category
 from voisin.protocol.rules import DEFAULT_CATEGORIES

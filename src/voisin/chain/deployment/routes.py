@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from eth_utils.crypto import keccak
-
 from voisin.chain.artifacts import load_artifact
 from voisin.chain.deployment.plan import FACETS, HUB, NATIVE_ESCROW
 from voisin.chain.functions import function
 from voisin.chain.reading import Read, read_pair
 from voisin.chain.rpc import Rpc
 from voisin.errors import StateError
+from voisin.protocol.hashing import keccak
 from voisin.protocol.ids import Address, from_hex, to_hex
 
 SMALL_FLAG = 1 << 160

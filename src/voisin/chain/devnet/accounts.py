@@ -6,7 +6,7 @@ from functools import lru_cache
 from hashlib import pbkdf2_hmac
 from hmac import digest
 
-from eth_keys.datatypes import PrivateKey
+from coincurve import PrivateKey
 
 from voisin.chain.devnet.settings import WEI_PER_COIN
 from voisin.protocol.signatures import KeySigner
@@ -49,7 +49,7 @@ def _child(node: bytes, index: int) -> bytes:
     Source: BIP-32, "Private parent key to private child key".
     """
     key, code = node[:32], node[32:]
-    public = b"\0" + key if index >= _HARDENED else PrivateKey(key).public_key.to_compressed_bytes()
+    public = b"\0" + key if index >= _HARDENED else PrivateKey(key).public_key.format()
     found = digest(code, public + index.to_bytes(4, "big"), "sha512")
     number = (int.from_bytes(found[:32], "big") + int.from_bytes(key, "big")) % _ORDER
     return number.to_bytes(32, "big") + found[32:]

@@ -18,9 +18,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from eth_abi.abi import decode
-from eth_abi.exceptions import DecodingError
-
+from voisin.chain.abi_codec import NUMBER, TEXT, DecodingError, decode_abi
 from voisin.errors import RevertError, VoisinError
 
 REVERT_CODE = 3
@@ -128,10 +126,11 @@ def revert_reason(data: bytes) -> str:
     """
     try:
         if data[:4] == _ERROR_STRING:
-            return str(decode(["string"], data[4:])[0])
+            return str(decode_abi(TEXT, data[4:])[0])
         if data[:4] == _PANIC:
-            number = int(decode(["uint256"], data[4:])[0])
+            (number,) = decode_abi(NUMBER, data[4:])
+            assert isinstance(number, int)
             return f"panic: {_PANICS.get(number, 'unknown')} (0x{number:02x})"
-    except (DecodingError, UnicodeDecodeError, OverflowError):
+    except DecodingError:
         return ""
     return ""

@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import msgspec
-from eth_abi.exceptions import EncodingError
 from eth_hash.auto import keccak
-from eth_utils.exceptions import ValidationError
 from rlp.codec import encode_raw
 
 from voisin.chain.devnet.accounts import development_keys
@@ -138,7 +136,9 @@ class DevWallet:
         return self._key(who).sign_digest(message_digest(message))
 
     def _sign_typed_data(self, params: Params) -> Json:
-        from eth_account.messages import encode_typed_data  # here: a second to load, and seldom asked
+        from eth_abi.exceptions import EncodingError  # here: a second to load, and seldom asked
+        from eth_account.messages import encode_typed_data
+        from eth_utils.exceptions import ValidationError
 
         key, given = self._key(params.read(0, address)), params.read(1, _typed_data)
         try:
