@@ -34,7 +34,7 @@ APP = ROOT / "apps" / "inference"
 PRICE, CALLS = NRLC_PER_RLC // 4, 10
 HEADER = 28
 """Bytes of a model that say its sizes: they are much the same in all models."""
-INSIDE = ("voisin.enclave", "vault_process")
+INSIDE = ("voisin.enclave", "voisin.box.part_process vault")
 """Processes that may know: enclaves, and the vault."""
 FLOWERS = ("5.1,3.5,1.4,0.2", "6.3,3.3,6.0,2.5", "5.7,2.8,4.1,1.3")
 KINDS = ("setosa", "virginica", "versicolor")

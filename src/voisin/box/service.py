@@ -1,5 +1,5 @@
 """
-The box: a whole market on one machine, in one process and its workers.
+The box: a whole market on one machine: one process, one for the books (market and index), and the workers.
 
 What is opened last is closed first: workers, then pool, index, market, vault and storage, then the chain; each keeps what it knows in the
 box's folder, and finds it there at the next start.
@@ -14,11 +14,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import msgspec
+from pydantic_settings import BaseSettings
 
 from voisin.box.faucet import Faucet, create_faucet_app
 from voisin.box.founding import deployed, found_market
 from voisin.box.keys import hub_owner
 from voisin.box.lock import only_one
+from voisin.box.parts import Part, apart
 from voisin.box.readiness import wait_until_ready
 from voisin.box.settings import (
     BROKER_PORT,
@@ -31,21 +33,20 @@ from voisin.box.settings import (
     VAULT_PORT,
     BoxSettings,
 )
-from voisin.box.vault_process import VaultSpec, vault_beside
 from voisin.box.wallets import BROKER, REQUESTER, SCHEDULER, VAULT_KEY_FILE, WALLETS_FOLDER, Wallets, open_wallets, worker_role
 from voisin.box.workers import Employed, WorkerSpec, keep_running
 from voisin.broker import BrokerSettings, open_broker
 from voisin.chain import Chain, Deployment, Sender, open_chain
 from voisin.chain.devnet import DevnetSettings, serve_devnet
 from voisin.client.network import Network, save_network
-from voisin.index import IndexSettings, open_index
-from voisin.market import MarketSettings, open_market
+from voisin.index import IndexSettings
+from voisin.market import MarketSettings
 from voisin.pool import PoolSettings, announced, open_pool
 from voisin.protocol.ids import Address
 from voisin.service.fast_http import FastHttpProtocol
 from voisin.service.serving import serve_app
 from voisin.storage import BlobStore, create_storage_app
-from voisin.vault import create_key_file, open_vault
+from voisin.vault import VaultSettings, create_key_file, vault_at
 
 Say = Callable[[str], None]
 """Tells a person what happens, one line at a time."""
@@ -87,13 +88,16 @@ async def open_box(settings: BoxSettings, say: Say = _silent) -> AsyncIterator[B
     with only_one(settings.folder):
         wallets = open_wallets(settings.home, settings.workers, has_broker=settings.broker)
         founder = hub_owner()
-        async with serve_devnet(_chain_settings(settings)) as node:
+        async with (
+            apart("market", "index", log_file=settings.folder / "logs" / "books.log") as books,
+            serve_devnet(_chain_settings(settings)) as node,
+        ):
             say(f"chain on {node.rpc_url}")
             deployment = await deployed(node.rpc_url, founder, settings)
             async with open_chain(node.rpc_url, deployment.hub) as chain:
                 workerpool = await found_market(chain, founder, wallets, settings)
                 say(f"hub {deployment.hub}, workerpool {workerpool}")
-                async with _services(settings, chain, deployment, workerpool, wallets) as network:
+                async with _services(settings, chain, deployment, workerpool, wallets, books) as network:
                     say(f"market on {network.market_url}, pool on {network.pool_url}")
                     say(f"storage on {network.storage_url}, vault on {network.vault_url}")
                     async with keep_running(describe_workers(settings, network, wallets)):
@@ -118,7 +122,7 @@ def _chain_settings(settings: BoxSettings) -> DevnetSettings:
 
 @asynccontextmanager
 async def _services(
-    settings: BoxSettings, chain: Chain, deployment: Deployment, workerpool: Address, wallets: Wallets
+    settings: BoxSettings, chain: Chain, deployment: Deployment, workerpool: Address, wallets: Wallets, books: Part
 ) -> AsyncIterator[Network]:
     """Run storage, vault, market, index and pool beside the chain."""
     store = BlobStore(settings.folder / "blobs")
@@ -126,12 +130,10 @@ async def _services(
     async with (
         serve_app(create_storage_app(store), host=settings.host, port=settings.port_of(STORAGE_PORT), http=FastHttpProtocol) as storage_url,
         _vault(settings, rpc_url, deployment) as vault_url,
-        open_market(_market_settings(settings, rpc_url, deployment)) as market,
-        serve_app(market.app, host=settings.host, port=settings.port_of(MARKET_PORT), http=FastHttpProtocol) as market_url,
-        open_index(_index_settings(settings, rpc_url, deployment, storage_url)) as index,
-        serve_app(index.app, host=settings.host, port=settings.port_of(INDEX_PORT)) as index_url,
+        books.serving(_books(settings, rpc_url, deployment, storage_url)) as urls,
         _faucet(settings, chain) as faucet_url,
     ):
+        market_url, index_url = urls["market"], urls["index"]
         pool_settings = PoolSettings(
             database_url=f"sqlite:///{settings.folder / 'pool.db'}",
             rpc_url=rpc_url,
@@ -197,24 +199,27 @@ async def _broker(settings: BoxSettings, rpc_url: str, deployment: Deployment, m
         yield broker_url
 
 
-def _market_settings(settings: BoxSettings, rpc_url: str, deployment: Deployment) -> MarketSettings:
-    return MarketSettings(
+def _books(settings: BoxSettings, rpc_url: str, deployment: Deployment, storage_url: str) -> dict[str, BaseSettings]:
+    """Describe the two that write down all that happens on the chain: their work must not hold up a task that waits for its next step."""
+    market = MarketSettings(
         database_url=f"sqlite:///{settings.folder / 'market.db'}",
         rpc_url=rpc_url,
         hub=deployment.hub,
         start_block=deployment.block,
+        host=settings.host,
+        port=settings.port_of(MARKET_PORT),
         allow_simulated=True,
     )
-
-
-def _index_settings(settings: BoxSettings, rpc_url: str, deployment: Deployment, storage_url: str) -> IndexSettings:
-    return IndexSettings(
+    index = IndexSettings(
         database_url=f"sqlite:///{settings.folder / 'index.db'}",
         rpc_url=rpc_url,
         hub=deployment.hub,
         start_block=deployment.block,
+        host=settings.host,
+        port=settings.port_of(INDEX_PORT),
         storage_url=storage_url,
     )
+    return {"market": market, "index": index}
 
 
 @asynccontextmanager
@@ -224,20 +229,21 @@ async def _vault(settings: BoxSettings, rpc_url: str, deployment: Deployment) ->
     database = settings.folder / "vault.db"
     if not database.exists() and not key_file.exists():
         create_key_file(key_file)
-    spec = VaultSpec(
+    vault = VaultSettings(
         database_url=f"sqlite:///{database}",
-        key_file=str(key_file),
+        key_file=key_file,
         rpc_url=rpc_url,
         hub=deployment.hub,
         host=settings.host,
         port=settings.port_of(VAULT_PORT),
+        allow_simulated=True,
     )
     if settings.vault_apart:
-        async with vault_beside(spec, settings.folder / "logs" / "vault.log") as vault_url:
-            yield vault_url
+        async with apart("vault", log_file=settings.folder / "logs" / "vault.log") as part, part.serving({"vault": vault}) as urls:
+            yield urls["vault"]
         return
-    async with open_vault(spec.settings()) as vault, serve_app(vault.app, host=spec.host, port=spec.port) as vault_url:
-        yield vault_url
+    async with vault_at(vault) as url:
+        yield url
 
 
 def describe_workers(settings: BoxSettings, network: Network, wallets: Wallets) -> list[Employed]:

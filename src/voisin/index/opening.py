@@ -87,6 +87,26 @@ async def _finding_bulks(settings: IndexSettings, store: SqlStore, clock: Clock)
         yield
 
 
+@asynccontextmanager
+async def index_at(settings: IndexSettings) -> AsyncIterator[str]:
+    """
+    Serve an index on its port for as long as the context lasts; yields its address.
+
+    Args:
+        settings: How it is set up.
+
+    Raises:
+        InputError: The port is taken, there is no hub at that address, or the database belongs to another one.
+        UnavailableError: The node or the database does not answer.
+    """
+    async with (
+        open_index(settings) as index,
+        serve_app(index.app, host=settings.host, port=settings.port) as url,
+    ):
+        _log.info("index_open", url=url, hub=settings.hub)
+        yield url
+
+
 async def serve_index(settings: IndexSettings, *, ready: Callable[[str], None] = lambda _url: None) -> None:
     """
     Serve an index on its port until it is cancelled, interrupted or terminated; requests under way are finished.
@@ -99,6 +119,5 @@ async def serve_index(settings: IndexSettings, *, ready: Callable[[str], None] =
         InputError: The port is taken, there is no hub at that address, or the database belongs to another one.
         UnavailableError: The node or the database does not answer.
     """
-    async with open_index(settings) as index, serve_app(index.app, host=settings.host, port=settings.port) as url:
-        _log.info("index_open", url=url, hub=settings.hub)
+    async with index_at(settings) as url:
         await until_stopped("index", url, ready)

@@ -79,6 +79,26 @@ async def run_market(settings: MarketSettings, ledger: Ledger) -> AsyncIterator[
             yield Market(create_front(service, settings), service)
 
 
+@asynccontextmanager
+async def market_at(settings: MarketSettings) -> AsyncIterator[str]:
+    """
+    Serve a market on its port for as long as the context lasts; yields its address.
+
+    Args:
+        settings: How it is set up.
+
+    Raises:
+        InputError: The port is taken, there is no hub at that address, or the database belongs to another one.
+        UnavailableError: The node or the database does not answer.
+    """
+    async with (
+        open_market(settings) as market,
+        serve_app(market.app, host=settings.host, port=settings.port, http=FastHttpProtocol) as url,
+    ):
+        _log.info("market_open", url=url, hub=settings.hub)
+        yield url
+
+
 async def serve_market(settings: MarketSettings, *, ready: Callable[[str], None] = lambda _url: None) -> None:
     """
     Serve a market on its port until it is cancelled, interrupted or terminated; requests under way are finished.
@@ -91,9 +111,5 @@ async def serve_market(settings: MarketSettings, *, ready: Callable[[str], None]
         InputError: The port is taken, there is no hub at that address, or the database belongs to another one.
         UnavailableError: The node or the database does not answer.
     """
-    async with (
-        open_market(settings) as market,
-        serve_app(market.app, host=settings.host, port=settings.port, http=FastHttpProtocol) as url,
-    ):
-        _log.info("market_open", url=url, hub=settings.hub)
+    async with market_at(settings) as url:
         await until_stopped("market", url, ready)

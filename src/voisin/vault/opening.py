@@ -100,6 +100,27 @@ async def _sweep(service: VaultService, period_s: float) -> None:
         await anyio.sleep(period_s)
 
 
+@asynccontextmanager
+async def vault_at(settings: VaultSettings) -> AsyncIterator[str]:
+    """
+    Serve a vault on its port for as long as the context lasts; yields its address.
+
+    Args:
+        settings: How it is set up.
+
+    Raises:
+        InputError: The port is taken, or as for `open_vault`.
+        TrustError: The keys do not open the records.
+        UnavailableError: The node or the database does not answer.
+    """
+    async with (
+        open_vault(settings) as vault,
+        serve_app(vault.app, host=settings.host, port=settings.port) as url,
+    ):
+        _log.info("vault_open", url=url, hub=settings.hub, vault=vault.service.id.vault)
+        yield url
+
+
 async def serve_vault(settings: VaultSettings, *, ready: Callable[[str], None] = lambda _url: None) -> None:
     """
     Serve a vault on its port until it is cancelled, interrupted or terminated; requests under way are finished.
@@ -113,6 +134,5 @@ async def serve_vault(settings: VaultSettings, *, ready: Callable[[str], None] =
         TrustError: The keys do not open the records.
         UnavailableError: The node or the database does not answer.
     """
-    async with open_vault(settings) as vault, serve_app(vault.app, host=settings.host, port=settings.port) as url:
-        _log.info("vault_open", url=url, hub=settings.hub, vault=vault.service.id.vault)
+    async with vault_at(settings) as url:
         await until_stopped("vault", url, ready)

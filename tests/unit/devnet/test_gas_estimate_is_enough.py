@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from voisin.chain.devnet.engines.engine import Outcome
-from voisin.chain.devnet.gas_estimate import estimate_gas
+from voisin.chain.devnet.gas_estimate import Habit, estimate_gas
 from voisin.chain.devnet.values import Changes, Log
 from voisin.chain.devnet.wire.errors import RpcError
 from voisin.errors import RevertError
@@ -61,6 +61,24 @@ def test_callees_in_callees_take_few_runs(depth: int) -> None:
     run = Counted(lambda gas: outcome(gas, 400_000) if gas >= needed else outcome(gas, gas, error="out of gas"))
     assert needed <= estimate_gas(run, ceiling=CEILING, least=21_000) <= needed * 61 // 60
     assert run.runs <= depth + 3
+
+
+def test_function_that_was_estimated_before_takes_two_runs() -> None:
+    def calls(spent: int, needed: int) -> Counted:
+        return Counted(lambda gas: outcome(gas, spent) if gas >= needed else outcome(gas, gas, error="out of gas"))
+
+    habit = Habit()
+    first, second, third = calls(400_000, 413_000), calls(420_000, 433_600), calls(400_000, 425_000)
+    assert estimate_gas(first, ceiling=CEILING, least=21_000, habit=habit) >= 413_000
+    assert 433_600 <= estimate_gas(second, ceiling=CEILING, least=21_000, habit=habit) <= 433_600 * 61 // 60
+    assert second.runs == 2 < first.runs
+    assert 425_000 <= estimate_gas(third, ceiling=CEILING, least=21_000, habit=habit) <= 425_000 * 61 // 60  # it needs more this time
+
+
+def test_what_one_call_needed_is_not_given_to_all() -> None:
+    habit = Habit(spent=50_000, needed=400_000)
+    run = Counted(lambda gas: outcome(gas, 50_000))
+    assert estimate_gas(run, ceiling=CEILING, least=21_000, habit=habit) <= 50_000 * 17 // 16
 
 
 def test_callee_whose_failure_is_survived_still_gets_its_gas() -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from voisin.chain.devnet.engines.engine import Call, IsExpired, Outcome
 from voisin.chain.devnet.fees import GasNeeded, gas_needed
-from voisin.chain.devnet.gas_estimate import estimate_gas, require_success
+from voisin.chain.devnet.gas_estimate import Habit, estimate_gas, require_success
 from voisin.chain.devnet.ledger import Ledger
 from voisin.chain.devnet.pretended import Place
 from voisin.chain.devnet.settings import DevnetSettings
@@ -17,6 +17,8 @@ from voisin.chain.devnet.wire.override_params import pretend
 from voisin.chain.devnet.wire.params import LATEST, BlockRef, CallParams, Json, Params, block_ref, call_params, data
 from voisin.chain.devnet.wire.render import data_text
 
+_MOST_HABITS = 1_000
+"""So many functions are remembered for estimates of their gas."""
 _MOMENT_S = 0.05
 """How long one client's batch may keep the others from the ledger before they get their turn."""
 
@@ -37,6 +39,7 @@ class ChainRuns:
         self._ledger = ledger
         self._is_closing = is_closing
         self._settings = settings
+        self._habits: dict[tuple[bytes | None, bytes], Habit] = {}
 
     def table(self) -> dict[str, tuple[Handler, int]]:
         """
@@ -74,8 +77,18 @@ class ChainRuns:
             ceiling = min(ceiling, spendable // asked.price)
         is_expired = self.deadline()
         return estimate_gas(
-            lambda gas: self._run(asked, gas, place=place, is_expired=is_expired), ceiling=ceiling, least=max(needed_by(asked))
+            lambda gas: self._run(asked, gas, place=place, is_expired=is_expired),
+            ceiling=ceiling,
+            least=max(needed_by(asked)),
+            habit=self._habit(asked),
         )
+
+    def _habit(self, asked: CallParams) -> Habit:
+        """What earlier estimates of the same function found; the oldest are forgotten."""
+        function = asked.to, asked.data[:4]
+        if function not in self._habits and len(self._habits) >= _MOST_HABITS:
+            del self._habits[next(iter(self._habits))]
+        return self._habits.setdefault(function, Habit())
 
     def deadline(self) -> IsExpired:
         """

@@ -1,0 +1,81 @@
+"""
+Services of a box as a process: `python -m voisin.box.part_process market index`, with an `Order` on standard input.
+
+It loads their code before it reads the order, while the box is still busy with something else.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+
+import anyio
+
+from voisin.box.parts import Answer, Order
+from voisin.errors import VoisinError
+from voisin.protocol.codec import decode, encode
+from voisin.service.logs import configure_logs
+from voisin.service.serving import until_stopped
+
+Server = Callable[[bytes], AbstractAsyncContextManager[str]]
+"""Serves something set up by some JSON; yields its address."""
+
+
+def _market() -> Server:
+    from voisin.market import MarketSettings, market_at
+
+    return lambda settings: market_at(MarketSettings.model_validate_json(settings))
+
+
+def _index() -> Server:
+    from voisin.index import IndexSettings, index_at
+
+    return lambda settings: index_at(IndexSettings.model_validate_json(settings))
+
+
+def _vault() -> Server:
+    from voisin.vault import VaultSettings, vault_at
+
+    return lambda settings: vault_at(VaultSettings.model_validate_json(settings))
+
+
+LOADERS = {"market": _market, "index": _index, "vault": _vault}
+
+
+def main() -> int:
+    """Serve until a signal comes or the box is gone; 1 when the services cannot go on."""
+    configure_logs()
+    servers = {name: LOADERS[name]() for name in sys.argv[1:]}
+    order = decode(sys.stdin.readline(), Order, "the order of a box's part")
+    threading.Thread(target=_follow_box, daemon=True).start()
+    try:
+        anyio.run(_serve, servers, order, backend_options={"use_uvloop": True})
+    except VoisinError as error:
+        _say(Answer(refused=error.message, hint=error.hint))
+        return 1
+    return 0
+
+
+async def _serve(servers: dict[str, Server], order: Order) -> None:
+    async with AsyncExitStack() as services:
+        urls = {name: await services.enter_async_context(serve(bytes(order.services[name]))) for name, serve in servers.items()}
+        await until_stopped("part", ", ".join(urls.values()), lambda _urls: _say(Answer(urls=urls)))
+
+
+def _say(answer: Answer) -> None:
+    sys.stdout.buffer.write(encode(answer) + b"\n")
+    sys.stdout.flush()
+
+
+def _follow_box() -> None:
+    """Stop when the box's end of the pipe closes."""
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
