@@ -70,12 +70,12 @@ class Moody(MemoryLedger):
             return is_done, error
         return True, None
 
-    async def contribute(self, task_id: TaskId, digest: Hash32, admission: Admission) -> None:
+    async def contribute(self, task_id: TaskId, digest: Hash32, admission: Admission) -> bool:
         is_done, error = self._mood("contribute")
-        if is_done:
-            await super().contribute(task_id, digest, admission)
+        is_agreed = await super().contribute(task_id, digest, admission) if is_done else False
         if error:
             raise error
+        return is_agreed
 
     async def reveal(self, task_id: TaskId, digest: Hash32) -> None:
         is_done, error = self._mood("reveal")

@@ -43,9 +43,10 @@ class KilledAt(MemoryLedger):
         return await super()._act(what, task_id)
 
     async def contribute(self, task_id, digest, admission):  # type: ignore[no-untyped-def]
-        await super().contribute(task_id, digest, admission)
+        is_agreed = await super().contribute(task_id, digest, admission)
         if self.what == "contribute":
             raise Killed
+        return is_agreed
 
     async def reveal(self, task_id, digest):  # type: ignore[no-untyped-def]
         await super().reveal(task_id, digest)

@@ -19,6 +19,7 @@ from voisin.box.parts import Answer, Order
 from voisin.errors import VoisinError
 from voisin.protocol.codec import decode, encode
 from voisin.service.logs import configure_logs
+from voisin.service.pace import quick_turns, settle_memory
 from voisin.service.serving import until_stopped
 
 Server = Callable[[bytes], AbstractAsyncContextManager[str]]
@@ -49,6 +50,7 @@ LOADERS = {"market": _market, "index": _index, "vault": _vault}
 def main() -> int:
     """Serve until a signal comes or the box is gone; 1 when the services cannot go on."""
     configure_logs()
+    quick_turns()
     servers = {name: LOADERS[name]() for name in sys.argv[1:]}
     order = decode(sys.stdin.readline(), Order, "the order of a box's part")
     threading.Thread(target=_follow_box, daemon=True).start()
@@ -63,7 +65,12 @@ def main() -> int:
 async def _serve(servers: dict[str, Server], order: Order) -> None:
     async with AsyncExitStack() as services:
         urls = {name: await services.enter_async_context(serve(bytes(order.services[name]))) for name, serve in servers.items()}
-        await until_stopped("part", ", ".join(urls.values()), lambda _urls: _say(Answer(urls=urls)))
+        await until_stopped("part", ", ".join(urls.values()), lambda _urls: _ready(Answer(urls=urls)))
+
+
+def _ready(answer: Answer) -> None:
+    settle_memory()
+    _say(answer)
 
 
 def _say(answer: Answer) -> None:

@@ -53,6 +53,8 @@ Say = Callable[[str], None]
 
 ALONE_LEASE_S = 15.0
 """Lease of a box's scheduler [s]: nobody else waits for its deals, so it need not renew it twice a second."""
+SAVE_S = 0.5
+"""How long a box's pool gathers what it writes down [s]: it stands on this machine's chain as well, and a task is over sooner than that."""
 
 
 @dataclass(frozen=True)
@@ -150,6 +152,7 @@ async def _services(
             public_rpc_url=rpc_url,
             faucet_url=faucet_url,
             lease_s=ALONE_LEASE_S,
+            save_s=SAVE_S,
         )
         async with (
             open_pool(pool_settings, wallets.signers[SCHEDULER]) as pool,

@@ -17,12 +17,14 @@ from voisin.protocol.codec import decode
 from voisin.protocol.signatures import KeySigner
 from voisin.service.background import stop_on_signal
 from voisin.service.logs import configure_logs
+from voisin.service.pace import quick_turns
 from voisin.worker import WorkerSettings, run_worker
 
 
 def main() -> int:
     """Run until a signal comes or the box goes away; 1 when the worker cannot go on."""
     configure_logs()
+    quick_turns()
     spec = decode(sys.stdin.readline(), WorkerSpec, "the worker's order")
     threading.Thread(target=_follow_box, daemon=True).start()
     refused: list[str] = []

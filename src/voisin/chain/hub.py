@@ -34,6 +34,7 @@ class Hub:
     def __init__(self, rpc: Rpc, address: Address) -> None:
         self._rpc = rpc
         self.address = address
+        self._categories: dict[int, Category] = {}
 
     async def account(self, owner: Address) -> Account:
         """Tell how much money an owner has at the hub [nRLC]."""
@@ -108,11 +109,16 @@ class Hub:
 
     async def category(self, number: int) -> Category:
         """
-        Look a category up.
+        Look a category up; one that was created never changes.
 
         Raises:
             InputError: The hub has no such category.
         """
+        if number not in self._categories:
+            self._categories[number] = await self._read_category(number)
+        return self._categories[number]
+
+    async def _read_category(self, number: int) -> Category:
 
         def _unknown() -> NoReturn:
             raise InputError(f"the hub has no category {number}", hint="categories() lists those it has")

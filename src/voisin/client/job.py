@@ -21,7 +21,7 @@ from voisin.client.bags.story import BagStory, deal_window
 from voisin.client.history import deal_events, deal_invoice, task_ids, with_enclave
 from voisin.client.invoice import Invoice
 from voisin.client.links import Links
-from voisin.client.results import Finished, Result, fetch_result, open_result
+from voisin.client.results import Finished, Result, Stored, fetch_result, open_result
 from voisin.client.settlement import task_price
 from voisin.client.shelf import Shelf
 from voisin.client.terms import Progress
@@ -145,6 +145,9 @@ class AsyncJob:
         if part.bag is not None:
             return await open_result(self.links.storage, finished, part.bag.stored(part.tasks[task]), self.links.keys, shelf=self._shelf)
         try:
+            if watched.stage is Stage.COMPLETED and watched.digest is not None:
+                stored = Stored.told(watched.results, watched.digest)
+                return await open_result(self.links.storage, finished, stored, self.links.keys)
             return await fetch_result(self.links.chain, self.links.storage, finished, self.links.keys)
         except StateError as error:
             raise await self._explained(error, task) from None
@@ -325,12 +328,11 @@ async def open_job(links: Links, watch: Watch, deals: Sequence[tuple[DealId, int
     Raises:
         StateError: There is no such deal.
     """
-    categories = await links.chain.hub.categories()
     parts = []
     watched: dict[TaskId, Watched] = {}
     for deal_id, block in deals:
         deal = await links.chain.hub.deal(deal_id)
-        deadline = final_deadline(deal.start_time, categories[deal.category].time_ref_s)
+        deadline = final_deadline(deal.start_time, (await links.chain.hub.category(deal.category)).time_ref_s)
         ids = task_ids(deal_id, deal)
         bag = await _open_bag(links, watch, deal_id, deal)
         watched |= bag.watched if bag is not None else await watch.add(ids)

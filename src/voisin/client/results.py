@@ -157,6 +157,20 @@ class Stored:
     cid: Cid
     digest: Hash32
 
+    @classmethod
+    def told(cls, results: bytes, digest: Hash32) -> Stored:
+        """
+        Read what the chain says of a completed task.
+
+        Args:
+            results: The task's `results`, which say where the result is.
+            digest: Its digest.
+
+        Raises:
+            InputError: They name no content.
+        """
+        return cls(parse_cid(decode_link(results)), digest)
+
 
 async def fetch_result(chain: Chain, storage: StorageClient, finished: Finished, keys: ReaderKeys | None = None) -> Result:
     """
@@ -177,7 +191,7 @@ async def fetch_result(chain: Chain, storage: StorageClient, finished: Finished,
     """
     task = await chain.hub.task(finished.task_id)
     require_completed(finished.task_id, task)
-    return await open_result(storage, finished, Stored(parse_cid(decode_link(task.results)), task.result_digest), keys)
+    return await open_result(storage, finished, Stored.told(task.results, task.result_digest), keys)
 
 
 async def open_result(

@@ -29,7 +29,7 @@ from voisin.protocol.events import (
     TaskReopened,
     TaskRevealed,
 )
-from voisin.protocol.ids import Address, DealId, TaskId
+from voisin.protocol.ids import Address, DealId, Hash32, TaskId
 
 PATIENCE_S = 120.0
 """How long the chain may be out of reach before those who wait are told [s]."""
@@ -63,6 +63,8 @@ class Watched:
         stage: How far it has come.
         contributors: Workers that contributed, in order.
         provers: Workers that showed the agreed result.
+        digest: What the result hashes to, once the chain has told of it.
+        results: Where the result lies, as the chain has it; empty before that.
         is_settled: Whether the task is final, or will not be heard of any more.
         error: Why it will not be heard of any more.
     """
@@ -70,6 +72,8 @@ class Watched:
     stage: Stage = Stage.WAITING
     contributors: list[Address] = field(default_factory=list)
     provers: list[Address] = field(default_factory=list)
+    digest: Hash32 | None = None
+    results: bytes = b""
     is_settled: bool = False
     error: VoisinError | None = None
     _callers: list[Callable[[], None]] = field(default_factory=list)
@@ -125,12 +129,14 @@ class Watched:
                 _add(self.contributors, worker)
             case ConsensusReached():
                 self._reach(Stage.AGREED)
-            case TaskRevealed(worker=worker):
+            case TaskRevealed(worker=worker, digest=digest):
                 self._reach(Stage.SHOWN)
+                self.digest = digest
                 _add(self.provers, worker)
             case TaskReopened():
                 self.stage = self.stage if self.stage.is_final else Stage.STARTED
-            case TaskFinalized():
+            case TaskFinalized(results=results):
+                self.results = results
                 self._reach(Stage.COMPLETED)
             case TaskClaimed():
                 self._reach(Stage.FAILED)

@@ -7,15 +7,13 @@ from functools import partial
 
 from voisin.market.opening import serve_market
 from voisin.market.settings import MarketSettings
+from voisin.service.pace import quick_turns
 from voisin.service.program import run_service
-
-SWITCH_S = 0.0005
-"""How long the loop may keep the database's threads waiting [s]: readers wait for these."""
 
 
 def main() -> int:
     """Serve; answers the exit code."""
-    sys.setswitchinterval(SWITCH_S)
+    quick_turns()
     return run_service(lambda: partial(serve_market, MarketSettings()))
 
 

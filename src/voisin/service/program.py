@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Callable, Coroutine
 from typing import Protocol
@@ -11,12 +10,7 @@ import anyio
 from pydantic import ValidationError
 
 from voisin.errors import VoisinError
-
-YOUNG, MIDDLE, OLD = 20_000, 20, 50
-"""
-How many new objects are looked through for cycles, and how many such looks make one through those that outlived them, and so on: most live
-as long as a request, and are gone by then.
-"""
+from voisin.service.pace import settle_memory
 
 
 class Serve(Protocol):
@@ -43,7 +37,7 @@ def run_service(prepare: Callable[[], Serve]) -> int:
         return 2
 
     async def until_the_end() -> None:
-        await serve(ready=_settle_memory)
+        await serve(ready=settle_memory)
 
     try:
         anyio.run(until_the_end, backend_options={"use_uvloop": True})
@@ -51,10 +45,3 @@ def run_service(prepare: Callable[[], Serve]) -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0
-
-
-def _settle_memory(_url: str) -> None:
-    """Look no more for cycles among what is there when a service opens: it is mostly code, and a look would take a tenth of a second."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(YOUNG, MIDDLE, OLD)

@@ -15,6 +15,26 @@ R = TypeVar("R")
 AT_ONCE = 8
 
 
+async def both(one: Callable[[], Awaitable[T]], other: Callable[[], Awaitable[R]]) -> tuple[T, R]:
+    """
+    Do two things at once.
+
+    Raises:
+        VoisinError: The first that one of them raised; the other is cancelled.
+    """
+    first: list[T] = []
+    second: list[R] = []
+
+    async def do_one() -> None:
+        first.append(await one())
+
+    async def do_other() -> None:
+        second.append(await other())
+
+    await each((do_one, do_other), lambda act: act())
+    return first[0], second[0]
+
+
 async def each(items: Iterable[T], act: Callable[[T], Awaitable[R]], *, at_once: int = AT_ONCE) -> list[R]:
     """
     Do the same with every item.

@@ -15,6 +15,7 @@ from voisin.protocol.tags import Tag, as_tag, both_tags, missing_bits, needs_enc
 from voisin.protocol.wire import Takes
 from voisin.protocol.wire_words import EnclaveKind, MachineFailure
 from voisin.sandbox import Limits
+from voisin.service.together import both
 from voisin.units import UnixSeconds
 from voisin.worker.content import Content, entry_content
 from voisin.worker.plan import RequestError, plan_limits, read_params
@@ -95,8 +96,7 @@ async def check_task(replica: Replica, ledger: Ledger, ability: Ability, takes: 
         RefusalError: It is not; says why.
     """
     try:
-        deal = await _check_deal(replica, ledger, ability)
-        seen = await ledger.glance(replica.task_id)
+        deal, seen = await both(lambda: _check_deal(replica, ledger, ability), lambda: ledger.glance(replica.task_id))
         check_open(seen, ability.settings.margin_s)
         task = seen.task
         app = await ledger.app(deal.app.pointer)

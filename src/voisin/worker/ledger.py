@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 
 from voisin.chain import Admission, Chain, Sender, calls
 from voisin.chain.hub import unknown_task
+from voisin.protocol.events import ConsensusReached
 from voisin.protocol.ids import Address, DealId, Hash32, TaskId
 from voisin.protocol.records import Account, AppInfo, Contribution, DatasetInfo, Deal, Task
 from voisin.protocol.results import result_hash, result_seal
@@ -115,11 +116,13 @@ class ChainLedger:
         """Move free money out of the hub into the wallet [nRLC]."""
         await self._sender.send(calls.withdraw(self.hub, amount))
 
-    async def contribute(self, task_id: TaskId, digest: Hash32, admission: Admission) -> None:
-        """Commit to a result."""
+    async def contribute(self, task_id: TaskId, digest: Hash32, admission: Admission) -> bool:
+        """Commit to a result; answers whether that made it the agreed one."""
         commitment = result_hash(task_id, digest)
         seal = result_seal(self._worker, task_id, digest)
-        await self._sender.send(calls.contribute(self.hub, task_id, result_hash=commitment, result_seal=seal, admission=admission))
+        call = calls.contribute(self.hub, task_id, result_hash=commitment, result_seal=seal, admission=admission)
+        receipt = await self._sender.send(call)
+        return any(logged.event == ConsensusReached(task_id, commitment) for logged in receipt.events)
 
     async def finish(self, task_id: TaskId, digest: Hash32, admission: Admission, *, results: bytes, callback: bytes) -> None:
         """Commit to a result as the only worker, and complete the task at once."""

@@ -250,7 +250,13 @@ def _give_up(replica: Replica, event: TaskEvent) -> Outcome:
 
 def _approved(replica: Replica, event: TaskEvent) -> Outcome:
     assert isinstance(event, Approved)
-    terms = with_changes(replica, memory_bytes=event.memory_bytes, worker_stake=event.worker_stake, final_deadline=event.final_deadline)
+    terms = with_changes(
+        replica,
+        memory_bytes=event.memory_bytes,
+        worker_stake=event.worker_stake,
+        final_deadline=event.final_deadline,
+        is_alone=event.is_alone,
+    )
     return _move(terms, Phase.FETCHING, Fetch)
 
 
@@ -280,11 +286,22 @@ def _not_stored(replica: Replica, event: TaskEvent) -> Outcome:
     return _give_up(replica, GaveUp(event.task_id, MachineFailure.STORAGE_UNREACHABLE, event.detail))
 
 
-def _contributed(replica: Replica, _event: TaskEvent) -> Outcome:
-    return _move(with_changes(replica, is_committed=True), Phase.CONTRIBUTED, lambda moved: Look(moved.task_id))
+def _contributed(replica: Replica, event: TaskEvent) -> Outcome:
+    assert isinstance(event, Contributed)
+    committed = with_changes(replica, is_committed=True)
+    if event.is_agreed and not replica.is_direct:
+        return _reveal(committed, is_alone=replica.is_alone)
+    return _move(committed, Phase.CONTRIBUTED, lambda moved: Look(moved.task_id))
 
 
-def _revealed(replica: Replica, _event: TaskEvent) -> Outcome:
+def _reveal(replica: Replica, *, is_alone: bool) -> Outcome:
+    """Show the digest of the agreed result, and the result, if nobody else can be asked for it: that need not be waited for."""
+    return _move(with_changes(replica, is_upload_wanted=replica.is_upload_wanted or is_alone), Phase.REVEALING, Reveal)
+
+
+def _revealed(replica: Replica, event: TaskEvent) -> Outcome:
+    if isinstance(event, Revealed) and event.cid:
+        return _move(with_changes(replica, cid=event.cid), Phase.UPLOADED)
     moved, commands = _move(replica, Phase.REVEALED)
     if moved is None or not moved.is_upload_wanted:
         return moved, commands
@@ -341,9 +358,7 @@ def _observed(replica: Replica, event: TaskEvent) -> Outcome:
     if event.own is ContributionStatus.PROVED and replica.phase is Phase.CONTRIBUTED:
         return _revealed(replica, event)
     if replica.phase is not Phase.UPLOADING and _may_reveal(replica, event):
-        # nobody else could be asked to upload it: it need not be waited for
-        is_wanted = replica.is_upload_wanted or event.winners == 1
-        return _move(with_changes(replica, is_upload_wanted=is_wanted), Phase.REVEALING, Reveal)
+        return _reveal(replica, is_alone=event.winners == 1)
     return replica, []
 
 

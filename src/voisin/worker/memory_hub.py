@@ -290,9 +290,12 @@ class MemoryLedger:
         world.balances[self._worker] = NRLC(world.balances.get(self._worker, NRLC(0)) + amount)
         world.accounts[self._worker] = replace(account, stake=NRLC(account.stake - amount))
 
-    async def contribute(self, task_id: TaskId, digest: Hash32, admission: Admission) -> None:
-        """Commit to a result."""
-        (await self._act("contribute", task_id)).contribute(task_id, self._worker, digest, admission)
+    async def contribute(self, task_id: TaskId, digest: Hash32, admission: Admission) -> bool:
+        """Commit to a result; answers whether that made it the agreed one."""
+        world = await self._act("contribute", task_id)
+        world.contribute(task_id, self._worker, digest, admission)
+        task = world.tasks[task_id]
+        return task.status is TaskStatus.REVEALING and task.consensus == result_hash(task_id, digest)
 
     async def finish(self, task_id: TaskId, digest: Hash32, admission: Admission, *, results: bytes, callback: bytes) -> None:
         """Commit to a result as the only worker, and complete the task at once."""

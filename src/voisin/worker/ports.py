@@ -106,8 +106,8 @@ class Ledger(Protocol):
         """Move free money out of the hub into the wallet [nRLC]."""
         ...
 
-    async def contribute(self, task_id: TaskId, digest: Hash32, admission: Admission) -> None:
-        """Commit to a result."""
+    async def contribute(self, task_id: TaskId, digest: Hash32, admission: Admission) -> bool:
+        """Commit to a result; answers whether that made it the agreed one."""
         ...
 
     async def finish(self, task_id: TaskId, digest: Hash32, admission: Admission, *, results: bytes, callback: bytes) -> None:

@@ -331,7 +331,7 @@ class Worker:
                 self._treasury.release(replica.task_id)
                 return event
             case Reveal():
-                return await self._settlement.reveal(replica)
+                return await self._settlement.reveal(replica, self._storage)
             case Upload():
                 return await self._settlement.upload(replica, self._storage)
             case Claim():

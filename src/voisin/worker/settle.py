@@ -14,7 +14,7 @@ import structlog
 
 from voisin.chain import Admission
 from voisin.errors import FundsError, RevertError, StateError, UnavailableError, VoisinError
-from voisin.protocol.ids import Hash32, from_hex
+from voisin.protocol.ids import from_hex
 from voisin.protocol.records import ContributionStatus, TaskStatus
 from voisin.protocol.results import encode_link, result_hash
 from voisin.protocol.wire_words import MachineFailure
@@ -38,6 +38,9 @@ from voisin.worker.vocabulary import (
 
 ATTEMPTS = 4
 """How often the chain may refuse a transaction, or storage a result, before it is believed."""
+
+EARLY_UPLOAD_S = 2.0
+"""How long an upload that began beside the reveal may go on after it [s]; then it is begun anew, with its own patience."""
 
 log = structlog.get_logger(__name__)
 
@@ -89,6 +92,11 @@ class Settlement:
             RefusalError: The task does not take it, and nothing of it is on its way.
         """
         sent: list[Replica] = []
+        if not replica.is_committed:
+            try:  # the task was open when it was checked, before it was run
+                return await self._commit(replica, sent)
+            except VoisinError as error:
+                log.warning("contribution_unsure", task_id=replica.task_id, error=str(error))
         try:
             return await self._insist("contribute", lambda each: self._contribute_once(each, sent), replica)
         except RefusalError as error:
@@ -97,8 +105,28 @@ class Settlement:
             log.warning("contribution_unsure", task_id=replica.task_id, error=error.message)
             return Contributed(replica.task_id)
 
-    async def reveal(self, replica: Replica) -> TaskEvent:
-        """Show the digest, if the chain says that it is the agreed one and still wants it."""
+    async def reveal(self, replica: Replica, storage: Callable[[], Awaitable[Storage]]) -> TaskEvent:
+        """
+        Show the digest, if the chain says that it is the agreed one and still wants it.
+
+        A result that is wanted is put into storage meanwhile: nobody can contribute a copy of it any more. Where that fails, it is tried
+        again once the digest is shown.
+        """
+        stored: list[Stored] = []
+        async with anyio.create_task_group() as tasks:
+            if replica.is_upload_wanted:
+                tasks.start_soon(self._store_early, replica, storage, stored)
+            event = await self._show(replica)
+            tasks.cancel_scope.deadline = anyio.current_time() + EARLY_UPLOAD_S
+        return Revealed(replica.task_id, stored[0].cid) if isinstance(event, Revealed) and stored else event
+
+    async def _store_early(self, replica: Replica, storage: Callable[[], Awaitable[Storage]], stored: list[Stored]) -> None:
+        try:
+            stored.append(Stored(replica.task_id, await (await storage()).put_result(self._folder.result(replica.task_id))))
+        except (VoisinError, OSError) as error:
+            log.warning("early_upload_failed", task_id=replica.task_id, error=str(error))
+
+    async def _show(self, replica: Replica) -> TaskEvent:
         assert replica.digest is not None
         try:
             await self._ledger.reveal(replica.task_id, replica.digest)  # the chain has just been seen to want it
@@ -161,22 +189,23 @@ class Settlement:
                 return Contributed(replica.task_id)
             raise RefusalError(MachineFailure.TASK_NOT_ACTIVE, "this wallet has contributed another result to the task already")
         require_active(seen.task)
+        return await self._commit(replica, sent)
+
+    async def _commit(self, replica: Replica, sent: list[Replica]) -> Contributed:
+        """Send the contribution; `sent` learns if it is on its way though that failed."""
+        assert replica.digest is not None
+        admission = Admission(replica.authorization, replica.enclave_challenge, replica.enclave_signature)
         try:
-            await self._commit(replica, replica.digest)
+            if not replica.is_direct:
+                return Contributed(replica.task_id, is_agreed=await self._ledger.contribute(replica.task_id, replica.digest, admission))
+            results, callback = encode_link(replica.cid), from_hex(replica.callback_data)
+            await self._ledger.finish(replica.task_id, replica.digest, admission, results=results, callback=callback)
         except (RevertError, FundsError):
             raise  # nothing was sent, or what was sent was refused
         except BaseException:
             sent.append(replica)
             raise
         return Contributed(replica.task_id)
-
-    async def _commit(self, replica: Replica, digest: Hash32) -> None:
-        admission = Admission(replica.authorization, replica.enclave_challenge, replica.enclave_signature)
-        if not replica.is_direct:
-            await self._ledger.contribute(replica.task_id, digest, admission)
-            return
-        results, callback = encode_link(replica.cid), from_hex(replica.callback_data)
-        await self._ledger.finish(replica.task_id, digest, admission, results=results, callback=callback)
 
     async def _reveal_once(self, replica: Replica) -> TaskEvent:
         assert replica.digest is not None

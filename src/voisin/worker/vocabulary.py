@@ -71,6 +71,7 @@ class Replica(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         enclave_signature: The enclave's signature over the result; `0x` without one.
         exit_code: What the app exited with; None when it did not end by itself, or has not ended yet.
         cid: Where the result lies, once it does.
+        is_alone: Whether one contribution is enough for the task, so that no other worker can be asked for the result.
         is_upload_wanted: Whether the pool asked for the result.
         is_committed: Whether a contribution is on the chain, or may be on its way: then only the chain can end the replica.
     """
@@ -90,6 +91,7 @@ class Replica(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     enclave_signature: str = "0x"
     exit_code: int | None = None
     cid: str = ""
+    is_alone: bool = False
     is_upload_wanted: bool = False
     is_committed: bool = False
 
@@ -152,6 +154,7 @@ class Approved:
     memory_bytes: int
     worker_stake: NRLC
     final_deadline: UnixSeconds
+    is_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,16 +186,18 @@ class GaveUp:
 
 @dataclass(frozen=True, slots=True)
 class Contributed:
-    """The contribution is on the chain."""
+    """The contribution is on the chain; `is_agreed` where the chain has said already that it made the result the agreed one."""
 
     task_id: TaskId
+    is_agreed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Revealed:
-    """The digest is revealed on the chain."""
+    """The digest is revealed on the chain; `cid` says where the result lies, if it was put there meanwhile."""
 
     task_id: TaskId
+    cid: str = ""
 
 
 @dataclass(frozen=True, slots=True)

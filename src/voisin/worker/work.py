@@ -147,7 +147,7 @@ class Work:
         except UnavailableError as error:
             raise RefusalError(MachineFailure.CHAIN_UNREACHABLE, error.message) from None
         self._terms[replica.task_id] = terms
-        return Approved(replica.task_id, terms.limits.memory_bytes, stake, terms.final_deadline)
+        return Approved(replica.task_id, terms.limits.memory_bytes, stake, terms.final_deadline, is_alone=terms.deal.trust <= 1)
 
     async def fetch(self, replica: Replica, storage: Callable[[], Awaitable[Storage]]) -> Fetched:
         """

@@ -67,7 +67,14 @@ class Company:
 
 
 class Claims(Protocol):
-    """Where schedulers agree on who works on what."""
+    """
+    Where schedulers agree on who works on what.
+
+    Attributes:
+        is_sole: Whether there can be one scheduler only.
+    """
+
+    is_sole: bool
 
     async def join(self, name: str, lease_s: float) -> int:
         """
@@ -114,6 +121,7 @@ class SqlClaims:
         """
         self._engine = engine
         self._is_shared = engine.dialect.name == "postgresql"
+        self.is_sole = not self._is_shared
         self._insert = postgresql.insert if self._is_shared else sqlite.insert
 
     async def join(self, name: str, lease_s: float) -> int:

@@ -111,6 +111,7 @@ class SoleClaims:
         self._session = 0
         self._held: dict[DealId, int] = {}
         self.is_draining = False
+        self.is_sole = True
 
     def forget(self, deals: Collection[DealId]) -> None:
         """Hold deals no more that are over."""

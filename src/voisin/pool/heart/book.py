@@ -18,7 +18,7 @@ from voisin.errors import StateError
 from voisin.policy import more_replicas
 from voisin.policy.placement import Needs
 from voisin.pool.heart.commands import AssignReplica, Command
-from voisin.pool.heart.facts import Instant, Step
+from voisin.pool.heart.facts import Instant, Step, UploadReported
 from voisin.pool.heart.records import ENDS, Changes, DealRecord, Phase, ReplicaRecord, StoryLine, TaskRecord, WorkerRecord
 from voisin.pool.settings import PoolSettings
 from voisin.protocol.api import Moment
@@ -71,6 +71,7 @@ class UploadState:
         released_at: When the last uploader was given up [Unix s].
         checking: CID of the upload that is being looked at; empty when none is.
         problem: What was wrong with the last attempt.
+        early: What workers uploaded whose reveal the chain has not told of yet.
     """
 
     uploader: Address | None = None
@@ -79,6 +80,7 @@ class UploadState:
     released_at: float = 0
     checking: str = ""
     problem: str = ""
+    early: dict[Address, UploadReported] = field(default_factory=dict)
 
     def turn_of(self, worker: Address) -> tuple[int, int]:
         """Say whose turn it is: the lowest, asked least often and then longest ago."""

@@ -25,6 +25,7 @@ from voisin.pool.heart.facts import (
 )
 from voisin.pool.heart.fitting import needs_of
 from voisin.pool.heart.records import Outcome, Phase, ReplicaRecord
+from voisin.protocol.events import TaskRevealed
 from voisin.protocol.ids import Address, Hash32, TaskId, from_hex, hash32_of
 from voisin.protocol.introduction import suffices
 from voisin.protocol.wire import Abort, Held, Release
@@ -196,9 +197,12 @@ def upload_reported(book: Book, fact: UploadReported, at: Instant) -> None:
     """Have an upload of a winner looked at; the first good one counts."""
     worker_heard(book, WorkerHeard(fact.worker), at)
     task = book.tasks.get(fact.task_id)
-    if task is None or task.record.phase is not Phase.REVEALING or task.record.digest is None or task.record.cid or task.upload.checking:
+    if task is None or task.record.phase is not Phase.REVEALING or task.record.cid or task.upload.checking:
         return
     if fact.worker not in {winner.worker for winner in task.winners()}:
+        return
+    if task.record.digest is None:
+        task.upload.early[fact.worker] = fact
         return
     callback = fact.callback_data if task.deal.has_callback else "0x"
     if task.deal.has_callback and not _is_callback(callback, task.record.digest):
@@ -216,6 +220,14 @@ def upload_reported(book: Book, fact: UploadReported, at: Instant) -> None:
         is_encrypted=task.deal.params.iexec_result_encryption,
     )
     book.out.append(check)
+
+
+def upload_revealed(book: Book, fact: TaskRevealed, at: Instant) -> None:
+    """Have an upload looked at that was told before the pool read of its worker's reveal."""
+    task = book.tasks.get(fact.task_id)
+    told = task.upload.early.pop(fact.worker, None) if task else None
+    if told is not None:
+        upload_reported(book, told, at)
 
 
 def _is_callback(data: str, digest: Hash32) -> bool:

@@ -146,6 +146,7 @@ class PoolMachine:
                 course.consensus_reached(book, fact, at)
             case TaskRevealed():
                 course.task_revealed(book, fact, at)
+                crew.upload_revealed(book, fact, at)
             case TaskReopened():
                 course.task_reopened(book, fact, at)
             case TaskFinalized():

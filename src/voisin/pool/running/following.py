@@ -74,7 +74,7 @@ class ChainReader:
             await self._ahead.acquire()
             async with self._feeding:
                 self._seen_block = True
-                facts: list[Fact] = [*await self._facts_of(stretch)]
+                facts: list[Fact] = [*await self._facts_of(stretch, is_news=stretch.first > head)]
                 self.hear(stretch.events)
                 if stretch.first <= head <= stretch.last:
                     facts.append(CaughtUp())
@@ -109,14 +109,14 @@ class ChainReader:
                     return
             await anyio.sleep(RETRY_S / 10)
 
-    async def _facts_of(self, stretch: EventRange) -> list[ChainFact]:
+    async def _facts_of(self, stretch: EventRange, *, is_news: bool) -> list[ChainFact]:
         """Pick out the events that concern the pool, with those of its new deals that this scheduler works on."""
         found: dict[DealId, DealFound] = {}
         async with anyio.create_task_group() as reading:
             for logged in stretch.events:
                 if isinstance(logged.event, SchedulerNotice) and logged.event.workerpool == self.workerpool:
                     reading.start_soon(self._read_deal, logged.event.deal_id, logged, found)
-        held = await self.tenure.find([fact.record for fact in found.values()]) if found else set()
+        held = await self.tenure.find([fact.record for fact in found.values()], is_news=is_news) if found else set()
         facts: list[ChainFact] = []
         for logged in stretch.events:
             if isinstance(logged.event, SchedulerNotice):

@@ -333,6 +333,8 @@ class PoolService:
     async def _save(self) -> None:
         self._changed = anyio.Event()
         await self.logs.save(self.is_open)
+        while self.tenure.owes_records:
+            await self.tenure.write_down()
         changes, position = self.machine.take_changes(), self._position
         if not changes and position is None:
             return

@@ -19,6 +19,8 @@ from voisin.pool.database.claims import Claims, Company, Lease
 from voisin.pool.heart.records import DealRecord, Taken, WorkerRecord
 from voisin.protocol.ids import Address, DealId
 
+UNWRITTEN = 0
+"""In place of the epoch of a deal that is worked on, and not written down yet."""
 RENEWALS = 5
 """How often a lease is renewed before it would be over."""
 MARGIN = 0.1
@@ -72,6 +74,7 @@ class Tenure:
         self._caught: dict[Address, tuple[int, str]] = {}
         self._ending: set[DealId] = set()
         self._asking = anyio.Lock()
+        self._unwritten: list[DealRecord] = []
         self.lease = Lease(0)
         self.company = Company(peers=(), held={}, leads=False, is_draining=False)
         self.url = ""
@@ -108,14 +111,43 @@ class Tenure:
             _log.info("deal_taken", deal_id=taken.deal.deal_id, epoch=taken.epoch, from_block=taken.from_block, tasks=len(taken.tasks))
         return found
 
-    async def find(self, deals: Sequence[DealRecord]) -> set[DealId]:
-        """Write new deals down, take those that are this scheduler's turn, and say which of them it holds since now."""
+    async def find(self, deals: Sequence[DealRecord], *, is_news: bool = False) -> set[DealId]:
+        """
+        Write new deals down, take those that are this scheduler's turn, and say which of them it holds since now.
+
+        Args:
+            deals: The deals.
+            is_news: Whether the chain has only just got them, so that no earlier scheduler can have written about them. Where there can
+                be no other scheduler either, they are worked on at once, and written down with what becomes of them (`write_down`).
+        """
+        if is_news and self._claims.is_sole and not any(deal.is_bag for deal in deals):
+            self._unwritten += deals
+            fresh = {deal.deal_id for deal in deals} - self.lease.epochs.keys()
+            self.lease.epochs |= dict.fromkeys(fresh, UNWRITTEN)
+            return fresh
         wanted = [deal.deal_id for deal in deals if self._is_mine(deal.deal_id)]
         async with self._asking:
             held = await self._claims.find(self.lease.session, deals, wanted)
             new = {deal for deal, epoch in held.items() if self.lease.epochs.get(deal) != epoch}
             self.lease.epochs |= held
         return new
+
+    @property
+    def owes_records(self) -> bool:
+        """Whether there are deals to write down before anything else may be written about them, or about blocks after theirs."""
+        return bool(self._unwritten)
+
+    async def write_down(self) -> None:
+        """
+        Write down the deals that are worked on already.
+
+        Raises:
+            UnavailableError: The database failed; they are still to be written down.
+        """
+        async with self._asking:
+            deals = list(self._unwritten)
+            self.lease.epochs |= await self._claims.find(self.lease.session, deals, [deal.deal_id for deal in deals])
+            del self._unwritten[: len(deals)]
 
     async def run(self, listener: Listener) -> None:
         """
@@ -163,7 +195,7 @@ class Tenure:
         had_lapsed = not self.is_valid  # perhaps while the database was asked: what came meanwhile was held back
         self._ends_at = begun + self._lease_s * (1 - MARGIN)
         lost = [deal for deal, epoch in before.items() if self.company.held.get(deal) != epoch == self.lease.epochs.get(deal)]
-        lost = [deal for deal in lost if deal not in self._ending]
+        lost = [deal for deal in lost if deal not in self._ending and before[deal] != UNWRITTEN]
         if lost:
             self.forget(lost)
             _log.warning("deals_lost", deals=lost, session=self.lease.session)
