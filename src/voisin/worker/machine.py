@@ -216,6 +216,15 @@ def _move(replica: Replica, phase: Phase, *next_commands: Callable[[Replica], Co
     return moved, [*commands, *(command(moved) for command in next_commands)]
 
 
+def _through(phase: Phase, outcome: Outcome, replica: Replica) -> Outcome:
+    """Tell of a phase that is over as it begins: what comes after it is on disk anyway."""
+    passing = with_changes(replica, phase=phase)
+    told: list[Command] = [Tell(Moved(passing.task_id, phase))]
+    if STAGES[phase] != STAGES[replica.phase]:
+        told += _report(passing)
+    return outcome[0], [*told, *outcome[1]]
+
+
 def _report(replica: Replica) -> list[Command]:
     if replica.phase is Phase.UPLOADED:
         return [Say(Uploaded(task_id=replica.task_id, cid=replica.cid, callback_data=replica.callback_data))]
@@ -290,7 +299,8 @@ def _contributed(replica: Replica, event: TaskEvent) -> Outcome:
     assert isinstance(event, Contributed)
     committed = with_changes(replica, is_committed=True)
     if event.is_agreed and not replica.is_direct:
-        return _reveal(committed, is_alone=replica.is_alone)
+        agreed = with_changes(committed, phase=Phase.CONTRIBUTED)
+        return _through(Phase.CONTRIBUTED, _reveal(agreed, is_alone=replica.is_alone), committed)
     return _move(committed, Phase.CONTRIBUTED, lambda moved: Look(moved.task_id))
 
 
@@ -301,7 +311,8 @@ def _reveal(replica: Replica, *, is_alone: bool) -> Outcome:
 
 def _revealed(replica: Replica, event: TaskEvent) -> Outcome:
     if isinstance(event, Revealed) and event.cid:
-        return _move(with_changes(replica, cid=event.cid), Phase.UPLOADED)
+        shown = with_changes(replica, phase=Phase.REVEALED, cid=event.cid)
+        return _through(Phase.REVEALED, _move(shown, Phase.UPLOADED), replica)
     moved, commands = _move(replica, Phase.REVEALED)
     if moved is None or not moved.is_upload_wanted:
         return moved, commands

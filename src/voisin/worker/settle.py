@@ -92,13 +92,17 @@ class Settlement:
             RefusalError: The task does not take it, and nothing of it is on its way.
         """
         sent: list[Replica] = []
-        if not replica.is_committed:
-            try:  # the task was open when it was checked, before it was run
-                return await self._commit(replica, sent)
-            except VoisinError as error:
-                log.warning("contribution_unsure", task_id=replica.task_id, error=str(error))
+        must_look = replica.is_committed  # otherwise the task was open a moment ago, before it was run
+
+        async def attempt(each: Replica) -> TaskEvent:
+            nonlocal must_look
+            if must_look:
+                return await self._contribute_once(each, sent)
+            must_look = True
+            return await self._commit(each, sent)
+
         try:
-            return await self._insist("contribute", lambda each: self._contribute_once(each, sent), replica)
+            return await self._insist("contribute", attempt, replica)
         except RefusalError as error:
             if not sent:
                 raise

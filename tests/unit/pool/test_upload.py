@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.unit.pool.conftest import Scene, told, wallet
-from voisin.pool.heart.commands import Finalize
+from voisin.pool.heart.commands import CheckUpload, Finalize
 from voisin.protocol.wire_words import MachineFailure
 
 
@@ -71,12 +71,24 @@ def test_a_worker_that_did_not_win_cannot_upload(scene: Scene) -> None:
     assert scene.upload("dave", task) == []
 
 
-def test_an_upload_before_anybody_revealed_is_asked_for_again(scene: Scene) -> None:
+def test_an_upload_told_before_its_reveal_was_read_is_looked_at_then(scene: Scene) -> None:
     scene.join("alice")
     (task,) = scene.deal()
     scene.contribute("alice", task)
     scene.agree(task)
     assert scene.upload("alice", task) == []
+    assert [type(c) for c in scene.reveal("alice", task)] == [CheckUpload], "nobody is asked for what is there"
+    assert [type(c) for c in scene.checked("alice", task)] == [Finalize]
+
+
+def test_an_upload_of_another_worker_does_not_count_for_the_one_that_revealed(scene: Scene) -> None:
+    for name in ("alice", "bob"):
+        scene.join(name)
+    (task,) = scene.deal(trust=3)
+    for name in ("alice", "bob"):
+        scene.contribute(name, task)
+    scene.agree(task)
+    assert scene.upload("bob", task) == []
     assert told(scene.reveal("alice", task)) == [("alice", "AskUpload")]
 
 

@@ -63,6 +63,26 @@ def test_a_result_that_was_wanted_early_is_uploaded_once_it_is_revealed() -> Non
     assert [type(command).__name__ for command in commands if type(command).__name__ in ("Reveal", "Upload")] == ["Reveal", "Upload"]
 
 
+def test_a_contribution_that_settles_the_task_is_revealed_without_another_look() -> None:
+    for is_alone in (True, False):
+        computed = replica(Phase.CONTRIBUTING, is_alone=is_alone)
+        end, commands = after(state(computed), Contributed(T, is_agreed=True))
+        assert end.replicas[T].phase is Phase.REVEALING
+        assert end.replicas[T].is_committed
+        assert end.replicas[T].is_upload_wanted is is_alone, "of several winners the pool asks one"
+        assert not [command for command in commands if isinstance(command, Look)]
+
+
+def test_a_result_that_was_stored_beside_its_reveal_is_told_at_once() -> None:
+    end, commands = after(state(replica(Phase.REVEALING, is_upload_wanted=True)), Revealed(T, cid="bafy"))
+    assert end.replicas[T].phase is Phase.UPLOADED
+    assert said(commands) == [
+        Progress(task_id=T, stage=ReplicaStage.REVEALED),
+        Uploaded(task_id=T, cid="bafy", callback_data="0x"),
+    ]
+    assert "Upload" not in [type(command).__name__ for command in commands]
+
+
 def test_nothing_is_uploaded_before_it_is_revealed() -> None:
     for phase in (Phase.CHECKING, Phase.FETCHING, Phase.RUNNING, Phase.CONTRIBUTING, Phase.CONTRIBUTED, Phase.REVEALING):
         _, commands = after(state(replica(phase)), UploadAsked(T), UploadAsked(T))
