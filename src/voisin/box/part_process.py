@@ -39,8 +39,10 @@ def _index() -> Server:
 
 
 def _vault() -> Server:
+    from voisin.enclave.memory import close_doors
     from voisin.vault import VaultSettings, vault_at
 
+    close_doors()  # what it holds is for no other process
     return lambda settings: vault_at(VaultSettings.model_validate_json(settings))
 
 
