@@ -16,8 +16,10 @@ import httpx
 
 import voisin
 from tests.integration.client_rig import Rig, running_rig
+from tests.support.listening_enclave import listening_enclave
 from tests.support.patience import a_moment
 from voisin.client.services import PoolDesk, Service
+from voisin.protocol.wire_words import EnclaveKind
 
 LOOK_S = 0.2
 """Pause between two looks at what another process does [s]."""
@@ -67,6 +69,26 @@ def test_a_pool_of_ones_own_sells_and_runs_tasks(tmp_path: Path) -> None:
                     invoice = cloud.invoice(result.deal_id)
         assert (invoice.workerpool, invoice.price) == (pool["workerpool"], 50_000_000)
         assert set(result.workers) == {rig.workers[0].address, rig.workers[1].address}
+
+
+def test_a_worker_joins_with_an_enclave_beside_it(tmp_path: Path) -> None:
+    """By the command line alone: the enclave says what it is, the worker takes it only when told, and the pool lists it as what it is."""
+    sells = ("pool", "run", "--price", "0.05 RLC", "--port", "0", "--allow-simulated", "--vault", "http://127.0.0.1:9")
+    with running_rig(tmp_path) as (rig, portal), listening_enclave(f"unix:{tmp_path}/enclave.sock") as enclave:
+        with service(rig, "scheduler", *sells) as pool:
+            joins = ("worker", "join", pool["url"], "--slots", "1", "--memory", "256", "--enclave", enclave.address)
+            options = ("--home", str(rig.home), "--wallet", "worker-1", "--password-file", str(rig.home / "password"))
+            refused = subprocess.run([sys.executable, "-m", "voisin", *joins, *options], capture_output=True, text=True, check=False)
+            assert refused.returncode == 1
+            assert "is SIMULATED" in refused.stderr
+            with service(rig, "worker-1", *joins, "--allow-simulated"):
+                assert portal.call(_enclaves, pool["url"]) == {"worker-1": EnclaveKind.SIMULATED}
+        assert "enclaves may be SIMULATED" in (rig.home / "worker-worker-1.log").read_text()
+
+
+async def _enclaves(url: str) -> dict[str, EnclaveKind]:
+    async with Service("pool", url) as pool:
+        return {worker.name: worker.enclave for worker in (await PoolDesk(pool).pool()).workers}
 
 
 async def _until_offered(rig: Rig, pool: dict[str, str]) -> None:

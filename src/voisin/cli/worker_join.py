@@ -18,6 +18,7 @@ from voisin.chain import open_chain
 from voisin.chain.keystore import create_keystore
 from voisin.cli.detaching import Beginning, Report, detach
 from voisin.cli.session import Session
+from voisin.cli.show import SIMULATED_WORDS
 from voisin.cli.until import until_signal
 from voisin.client.network import WALLETS_FOLDER, Network
 from voisin.client.wallets import find_wallet, open_wallet, read_password, wallet_files
@@ -107,7 +108,8 @@ def _prepare(session: Session, request: JoinRequest, wallet: Path, known: Joined
         joined = msgspec.structs.replace(joined, first_block=known.first_block)
     elif not joined.first_block:
         joined = msgspec.structs.replace(joined, first_block=first_block)
-    return joined, signer, [*notes, *([lacks] if lacks else [])]
+    played = [f"enclaves may be {SIMULATED_WORDS}"] if joined.allow_simulated else []
+    return joined, signer, [*notes, *([lacks] if lacks else []), *played]
 
 
 def _changed(known: Joined, request: JoinRequest) -> Joined:
