@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
-from eth_abi.exceptions import DecodingError
 
 from voisin.chain import Chain
+from voisin.chain.abi_codec import DecodingError
 from voisin.chain.functions import decode_values, function
 from voisin.client.history import deal_events
 from voisin.client.results import require_completed

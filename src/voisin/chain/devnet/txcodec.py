@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from typing import cast
 
 from coincurve import PublicKey
-from rlp import decode as rlp_decode
-from rlp.exceptions import DecodingError
 
 from voisin.chain.devnet.engines.hashing import keccak
+from voisin.chain.devnet.records.rlp_reader import RlpError, decode
 from voisin.chain.devnet.records.rlp_writer import encode, number_bytes
 from voisin.chain.devnet.values import AccessList, Authorization, Transaction
 from voisin.chain.devnet.wire.errors import BadParamsError, RefusedTransactionError
@@ -128,8 +127,8 @@ def _decode_typed(raw: bytes, sender: bytes | None) -> Transaction:
 
 def _read_list(payload: bytes, count: int) -> list[Field]:
     try:
-        fields = rlp_decode(payload, strict=True)
-    except (DecodingError, RecursionError) as error:
+        fields = decode(payload)
+    except RlpError as error:
         raise BadParamsError(f"the transaction is not canonical RLP: {str(error)[:120]}") from error
     if isinstance(fields, bytes) or len(fields) != count:
         raise BadParamsError(f"the transaction must be a list of {count} fields")

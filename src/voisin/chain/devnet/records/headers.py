@@ -16,10 +16,9 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
-from rlp import decode as rlp_decode
-
 from voisin.chain.devnet.engines.engine import BlockContext, Outcome
 from voisin.chain.devnet.engines.hashing import keccak
+from voisin.chain.devnet.records.rlp_reader import decode
 from voisin.chain.devnet.records.rlp_writer import Item, encode, number_bytes
 from voisin.chain.devnet.values import ZERO_HASH, Block, Changes, Header, Log, Receipt, Transaction
 
@@ -122,7 +121,7 @@ def block_size(block: Block) -> int:
         Size of its RLP: header, transactions, uncles, withdrawals [bytes].
     """
     tx = block.transaction
-    transactions = [] if tx is None else [tx.raw if tx.kind else rlp_decode(tx.raw)]
+    transactions = [] if tx is None else [tx.raw if tx.kind else decode(tx.raw)]
     return len(encode([_header_fields(block.header), transactions, [], []]))
 
 

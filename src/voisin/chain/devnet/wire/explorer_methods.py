@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import msgspec
-from eth_utils.address import to_checksum_address
 
 from voisin.chain.describing import describe_call, describe_event
 from voisin.chain.devnet.records.archive import Archive
@@ -19,6 +18,7 @@ from voisin.chain.devnet.wire.chain_reads import ChainReads
 from voisin.chain.devnet.wire.params import Json, Params, address, block_ref, hash32, quantity
 from voisin.chain.devnet.wire.render import data_text
 from voisin.chain.explorer import AddressPage, BlockLine, BlockList, BlockPage, EventLine, TransactionLine, TransactionPage
+from voisin.protocol.ids import as_address, to_hex
 
 Handler = Callable[[Params], Json]
 
@@ -84,8 +84,8 @@ class ExplorerMethods:
         lines = tuple(_transaction_line(block) for number in numbers[:count] if (block := self._archive.block(number)))
         delegate = delegate_of(code)
         page = AddressPage(
-            address=to_checksum_address(who), balance=str(account.balance), nonce=account.nonce, code_bytes=len(code),
-            delegate=to_checksum_address(delegate) if delegate else None, transactions=lines,
+            address=as_address(to_hex(who)), balance=str(account.balance), nonce=account.nonce, code_bytes=len(code),
+            delegate=as_address(to_hex(delegate)) if delegate else None, transactions=lines,
             next=numbers[count - 1] if len(numbers) > count else None,
         )  # fmt: skip
         return _json(page)
@@ -112,8 +112,8 @@ def _transaction_line(block: Block) -> TransactionLine:
     assert tx is not None
     assert receipt is not None
     return TransactionLine(
-        hash=data_text(tx.hash), block=header.number, timestamp=header.timestamp, sender=to_checksum_address(tx.sender),
-        to=to_checksum_address(tx.to) if tx.to else None, created=to_checksum_address(receipt.created) if receipt.created else None,
+        hash=data_text(tx.hash), block=header.number, timestamp=header.timestamp, sender=as_address(to_hex(tx.sender)),
+        to=as_address(to_hex(tx.to)) if tx.to else None, created=as_address(to_hex(receipt.created)) if receipt.created else None,
         value=str(tx.value), is_success=receipt.is_success, gas_used=receipt.gas_used, title=_title(tx.data, is_creation=tx.to is None),
     )  # fmt: skip
 
@@ -130,7 +130,7 @@ def _transaction_page(block: Block) -> TransactionPage:
 
 def _event_line(log: Log) -> EventLine:
     topics = tuple(data_text(topic) for topic in log.topics)
-    return EventLine(to_checksum_address(log.address), topics, data_text(log.data), describe_event(log.topics, log.data))
+    return EventLine(as_address(to_hex(log.address)), topics, data_text(log.data), describe_event(log.topics, log.data))
 
 
 def _title(data: bytes, *, is_creation: bool) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from eth_utils.address import to_checksum_address
-
 from voisin.chain.devnet.records.archive import Archive
 from voisin.chain.devnet.values import Block, Transaction
 from voisin.chain.devnet.wire.chain_reads import ChainReads
 from voisin.chain.devnet.wire.params import BlockRef, Json, Params, block_ref, hash32, quantity
 from voisin.chain.devnet.wire.render import JsonObject, data_text, header_json, transaction_json
+from voisin.protocol.ids import as_address, to_hex
 
 Handler = Callable[[Params], Json]
 
@@ -76,7 +75,7 @@ class RareReads:
         """Group what waits by sender and nonce; all of it is queued, because what is due is sealed at once."""
         queued: dict[str, JsonObject] = {}
         for tx in self._archive.all_waiting():
-            queued.setdefault(to_checksum_address(tx.sender), {})[str(tx.nonce)] = show(tx)
+            queued.setdefault(as_address(to_hex(tx.sender)), {})[str(tx.nonce)] = show(tx)
         return {"pending": {}, "queued": dict(queued)}
 
 
@@ -86,5 +85,5 @@ def _block_or_hash(value: Json, name: str) -> BlockRef:
 
 
 def _in_a_line(tx: Transaction) -> Json:
-    to = to_checksum_address(tx.to) if tx.to else "contract creation"
+    to = as_address(to_hex(tx.to)) if tx.to else "contract creation"
     return f"{to}: {tx.value} wei + {tx.gas} gas × {tx.max_fee} wei"

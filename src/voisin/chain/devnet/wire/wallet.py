@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 from eth_hash.auto import keccak
-from rlp.codec import encode_raw
 
 from voisin.chain.devnet.accounts import development_keys
 from voisin.chain.devnet.dev_ledger import DevLedger
 from voisin.chain.devnet.fees import GWEI
 from voisin.chain.devnet.pretended import Place
+from voisin.chain.devnet.records.rlp_writer import encode
 from voisin.chain.devnet.records.state_views import number_blob, word_blob
 from voisin.chain.devnet.settings import DevnetSettings
 from voisin.chain.devnet.txcodec import Field, decode_transaction, reread_transaction
@@ -176,16 +176,16 @@ def encode_transaction(
     listed: list[Field] = [[who, [word_blob(slot) for slot in slots]] for who, slots in asked.access_list]
     if isinstance(fees, int) and not listed:
         unsigned: list[Field] = [count, number_blob(fees), *body]
-        parity, r, s = sign(keccak(encode_raw([*unsigned, chain, b"", b""])))
-        return bytes(encode_raw([*unsigned, number_blob(35 + 2 * chain_id + parity), number_blob(r), number_blob(s)]))
+        parity, r, s = sign(keccak(encode([*unsigned, chain, b"", b""])))
+        return encode([*unsigned, number_blob(35 + 2 * chain_id + parity), number_blob(r), number_blob(s)])
     prices = [number_blob(fees)] if isinstance(fees, int) else [number_blob(fee) for fee in fees]
     fields: list[Field] = [chain, count, *prices, *body, listed]
     kind = 1 if isinstance(fees, int) else 2
     if asked.authorizations:
         kind = 4
         fields.append([_authorization_fields(one) for one in asked.authorizations])
-    parity, r, s = sign(keccak(bytes([kind]) + encode_raw(fields)))
-    return bytes([kind]) + bytes(encode_raw([*fields, number_blob(parity), number_blob(r), number_blob(s)]))
+    parity, r, s = sign(keccak(bytes([kind]) + encode(fields)))
+    return bytes([kind]) + encode([*fields, number_blob(parity), number_blob(r), number_blob(s)])
 
 
 def _authorization_fields(given: Authorization) -> list[Field]:
