@@ -191,6 +191,23 @@ async def test_callback_data_count_too(tmp_path: Path) -> None:
     assert (done.cause, len(done.callback_data)) == ("", 300)
 
 
+async def test_a_worker_puts_no_words_of_its_own_in_a_secrets_place(tmp_path: Path) -> None:
+    seen = {}
+
+    async def looks(job: Job) -> Mapping[str, bytes]:
+        seen.update(job.env)
+        return {}
+
+    enclave = bench(tmp_path, looks)
+    secrets = enclave.secrets(app_secret="true", requester_secrets={"1": "also true"})
+    order = enclave.order(secrets)
+    names = ("IEXEC_APP_DEVELOPER_SECRET", "IEXEC_APP_DEVELOPER_SECRET_1", "IEXEC_REQUESTER_SECRET_1")
+    assert order.program is not None
+    lying = replace(order, program=replace(order.program, env=dict.fromkeys((*names, "IEXEC_TASK_ID"), "a lie")))
+    await carry_out(lying, enclave.key, enclave.desk, lambda: ScriptedRunner(looks))
+    assert seen == dict(zip((*names, "IEXEC_TASK_ID"), ("true", "true", "also true", "a lie"), strict=True))
+
+
 @pytest.mark.parametrize("agreed", [None, terms()], ids=["no-terms", "terms"])
 async def test_a_worker_gets_nothing_of_a_sealed_result_by_claiming_a_callback(tmp_path: Path, agreed: DataTerms | None) -> None:
     """The callback's data leave in clear: with a sealed result there are none, whatever the worker says of the deal."""
