@@ -29,7 +29,7 @@ from voisin.errors import InputError, TrustError, UnavailableError, VoisinError
 from voisin.protocol.archive import open_archive
 from voisin.protocol.data_terms import EnclaveLevel
 from voisin.protocol.datasets import decrypt_dataset
-from voisin.protocol.ids import from_hex, hash32_of, to_hex
+from voisin.protocol.ids import Hash32, from_hex, hash32_of, to_hex
 from voisin.protocol.results import SALT_FILE, GuestFailure, sign_enclave
 from voisin.protocol.sealed_result import hold_result, is_reader_key, seal_result
 from voisin.protocol.sealing import seal_archive
@@ -44,6 +44,7 @@ BAD_DATASET: Final = "bad-dataset"
 
 
 _SALT: Final = b"voisin result salt 1"
+_NOISE: Final = b"voisin noise seed 1"
 
 
 class Runner(Protocol):
@@ -198,7 +199,7 @@ def _pack(task: Task, outcome: Outcome) -> Packed:
         return pack_run(outcome, desk.outputs, desk.archive, has_callback=has_callback)
     failed = _failed(outcome)
     if failed is None and rules.query_micro:
-        is_answer = not has_callback and make_private(desk.outputs, rules.query_micro, task.opened.challenge_key)
+        is_answer = not has_callback and make_private(desk.outputs, rules.query_micro, _secret(task.opened, _NOISE))
         failed = None if is_answer else BAD_ANSWERS
     if failed is not None:
         return _pack_failure(task, failed)
@@ -212,6 +213,14 @@ def _pack(task: Task, outcome: Outcome) -> Packed:
     return _pack_failure(task, TOO_LARGE) if too_large else packed
 
 
+def _secret(opened: TaskSecrets, purpose: bytes) -> Hash32:
+    """
+    Tell a secret that all enclaves of the task have, and only they: from the data's key, too, since one of several keepers of its shares
+    makes the challenge.
+    """
+    return hash32_of(purpose, from_hex(opened.challenge_key), opened.dataset_key.encode())
+
+
 def _add_salt(task: Task, outcome: Outcome) -> None:
     """Add to a result that nobody but its reader opens what its digest cannot be guessed without; the same in all replicas."""
     opened, outputs = task.opened, task.desk.outputs
@@ -219,7 +228,7 @@ def _add_salt(task: Task, outcome: Outcome) -> None:
         outputs.mkdir(exist_ok=True)
         if (outputs / SALT_FILE).is_dir():
             shutil.rmtree(outputs / SALT_FILE)
-        (outputs / SALT_FILE).write_text(hash32_of(_SALT, from_hex(opened.challenge_key)))
+        (outputs / SALT_FILE).write_text(_secret(opened, _SALT))
 
 
 def _pack_failure(task: Task, failure: GuestFailure) -> Packed:

@@ -66,14 +66,14 @@ class NoisyAnswers(msgspec.Struct, frozen=True, kw_only=True):
     epsilon_micro: int
 
 
-def make_private(outputs: Path, epsilon_micro: int, challenge_key: Hash32) -> bool:
+def make_private(outputs: Path, epsilon_micro: int, seed: Hash32) -> bool:
     """
     Replace an app's outputs by noisy answers.
 
     Args:
         outputs: The app's output folder.
         epsilon_micro: What they may reveal [1e-6].
-        challenge_key: The key of the task's challenge, which only enclaves of the task know.
+        seed: What the noise is drawn from: only enclaves of the task know it, and all of them.
 
     Returns:
         Whether there are answers; if not, the folder is left empty.
@@ -83,7 +83,7 @@ def make_private(outputs: Path, epsilon_micro: int, challenge_key: Hash32) -> bo
     outputs.mkdir()
     if answers is None:
         return False
-    below = seeded(b"voisin noise 1" + from_hex(challenge_key))
+    below = seeded(b"voisin noise 1" + from_hex(seed))
     noisy = {name: answer.value + noise(answer, epsilon_micro, len(answers), below) for name, answer in sorted(answers.items())}
     scales = {name: answer.sensitivity * len(answers) * MICRO / epsilon_micro for name, answer in sorted(answers.items())}
     (outputs / ANSWERS_FILE).write_bytes(encode(NoisyAnswers(answers=noisy, scales=scales, epsilon_micro=epsilon_micro)))

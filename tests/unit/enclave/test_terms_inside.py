@@ -18,7 +18,7 @@ from voisin.enclave.words import Refused
 from voisin.protocol.archive import open_archive
 from voisin.protocol.consent import VaultId
 from voisin.protocol.data_terms import DataTerms, EnclaveLevel, Privacy, Review
-from voisin.protocol.datasets import encrypt_dataset
+from voisin.protocol.datasets import encrypt_dataset, new_dataset_key
 from voisin.protocol.ids import Address, Hash32, as_address
 from voisin.protocol.release_rules import FileRule, NumbersRule, ReleaseRule
 from voisin.protocol.sealed_result import is_held_result, open_held_result, open_sealed_result
@@ -280,6 +280,21 @@ async def test_data_with_a_privacy_budget_gives_noisy_numbers_only(tmp_path: Pat
     assert (await silent.finished(silent.secrets(terms=agreed))).cause == "bad-answers"
 
 
+async def test_who_knows_the_challenge_alone_cannot_take_the_noise_away(tmp_path: Path) -> None:
+    """One of several keepers of a key makes the challenge, and could compute noise that came of nothing else."""
+
+    async def answers(_job: Job) -> Mapping[str, bytes]:
+        return {"answers.json": b'{"count": {"value": 0, "sensitivity": 1000000000}}'}
+
+    enclave, agreed = bench(tmp_path, answers), terms(privacy=Privacy(query_micro=1, renter_micro=1))
+    heard = []
+    for key in (enclave.data_key, new_dataset_key(os.urandom), enclave.data_key):
+        enclave.data_key = key
+        await enclave.finished(enclave.secrets(terms=agreed))
+        heard.append(enclave.archive.read("answers.json"))
+    assert heard[0] == heard[2] != heard[1]
+
+
 async def test_what_an_app_prints_is_no_way_around_the_noise(tmp_path: Path) -> None:
     """The reader of a sealed result gets what the app prints; not so where answers have noise."""
 
@@ -304,16 +319,19 @@ async def test_the_digest_of_a_sealed_result_cannot_be_guessed(tmp_path: Path) -
         return {"class.txt": b"setosa", ".salt": b"known"}
 
     digests = []
-    for number in range(3):
+    data_key = new_dataset_key(os.urandom)
+    for number in range(4):
         enclave = bench(tmp_path / str(number), chooses)
         enclave.folder.mkdir()
+        enclave.data_key = new_dataset_key(os.urandom) if number == 3 else data_key
         if number == 2:
             enclave.challenge = KeySigner(b"\x05" * 32)
         done = await enclave.finished(enclave.secrets(terms=terms(), beneficiary_key=READER.public))
         digests.append(done.digest)
         archive = open_archive(open_sealed_result(enclave.desk.result.read_bytes(), READER.private, TASK))
         assert (archive.read("class.txt"), len(archive.read(".salt"))) == (b"setosa", 66)
-    assert digests[0] == digests[1] != digests[2]
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3
     open_result = bench(tmp_path / "open", chooses)
     open_result.folder.mkdir()
     await open_result.finished(open_result.secrets())
