@@ -114,15 +114,20 @@ def _table(found: SchedulerStatus) -> object:
         ("workers", f"{counted(found.workers_online, 'worker')} online, {found.busy} of {counted(found.slots, 'slot')} busy"),
         ("deals", f"{counted(found.deals, 'deal')}, {found.bags} of them settled as bags"),
         ("tasks", tasks),
+        *([("in bags", ", ".join(f"{count:,} {state}" for state, count in found.bag_tasks.items()))] if found.bag_tasks else []),
         ("offers", f"{found.offers} in the market"),
         ("money", f"{money(found.free)} RLC free, {money(found.locked)} locked, {money(found.earned)} earned since it started"),
         ("fees", f"{coins(int(found.fees))} coins for transactions"),
         *(("trouble", why) for why in found.troubles),
     ]
-    if not found.stuck:
-        return pairs(rows)
-    stuck = [(short(task.task_id), str(task.index), task.phase, moment(task.since), task.why) for task in found.stuck]
-    return Group(pairs(rows), table("Stuck tasks", ("task", "index", "phase", "since", "why"), stuck, right=("index",)))
+    tables = []
+    if found.stuck:
+        stuck = [(short(task.task_id), str(task.index), task.phase, moment(task.since), task.why) for task in found.stuck]
+        tables.append(table("Stuck tasks", ("task", "index", "phase", "since", "why"), stuck, right=("index",)))
+    if found.stuck_bags:
+        bags = [(short(bag.deal_id), f"{bag.left:,}", moment(bag.since), bag.why) for bag in found.stuck_bags]
+        tables.append(table("Stuck bags", ("deal", "tasks left", "since", "why"), bags, right=("tasks left",)))
+    return Group(pairs(rows), *tables)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import msgspec
 
+from voisin.pool.bags.book import BagBook
+from voisin.pool.bags.service import BagService
+from voisin.pool.bags.views import why_bag
 from voisin.pool.heart.book import Book, TaskState
 from voisin.pool.heart.facts import Instant
 from voisin.pool.heart.records import Phase
 from voisin.pool.running.metrics import Figures
 from voisin.pool.running.service import PoolService
+from voisin.pool.settings import PoolSettings
 from voisin.pool.wire.words import open_task_view
 from voisin.protocol.ids import Address, DealId, TaskId
 from voisin.units import NRLC, UnixSeconds
@@ -24,6 +30,15 @@ class StuckTask(msgspec.Struct, frozen=True, kw_only=True):
     deal_id: DealId
     index: int
     phase: str
+    since: UnixSeconds
+    why: str
+
+
+class StuckBag(msgspec.Struct, frozen=True, kw_only=True):
+    """A bag in which nothing has moved for longer than a task should take, since when [Unix s], how many tasks are left, and why."""
+
+    deal_id: DealId
+    left: int
     since: UnixSeconds
     why: str
 
@@ -45,7 +60,9 @@ class SchedulerStatus(msgspec.Struct, frozen=True, kw_only=True):
         deals: Deals that it works on.
         bags: Of these, those that are settled as a bag.
         tasks: Its open tasks by phase, without those of bags.
+        bag_tasks: Tasks of its bags: waiting, computing, with a result, without one; until their bag is settled.
         stuck: Tasks that have not moved for longer than they should take.
+        stuck_bags: Bags that have not.
         workers_online: Connected workers.
         slots: Their slots.
         busy: Their slots that work for this scheduler.
@@ -79,11 +96,14 @@ class SchedulerStatus(msgspec.Struct, frozen=True, kw_only=True):
     earned: NRLC
     fees: str
     troubles: tuple[str, ...]
+    bag_tasks: dict[str, int] = {}
+    stuck_bags: tuple[StuckBag, ...] = ()
 
 
 def status_of(service: PoolService) -> SchedulerStatus:
     """Tell how a scheduler is."""
     book, company, purse = service.machine.book, service.tenure.company, service.purse
+    bags = service.bags.machine.book
     online = [worker for worker in book.present.values() if worker.is_online]
     offers = service.keeper.standing if service.keeper is not None else 0
     deals = len(service.tenure.lease.epochs)
@@ -98,18 +118,20 @@ def status_of(service: PoolService) -> SchedulerStatus:
         is_draining=company.is_draining,
         is_drained=company.is_draining and not deals and not offers,
         deals=deals,
-        bags=len(service.bags.machine.book.bags),
+        bags=len(bags.bags),
         tasks={phase.value: count for phase, count in phases(book).items() if count},
         stuck=tuple(stuck_tasks(book, service.clock.now())),
         workers_online=len(online),
         slots=sum(worker.slots for worker in online),
-        busy=sum(len(worker.computing) for worker in online),
+        busy=sum(min(worker.slots, len(worker.computing) + bags.held_by(worker.record.address)) for worker in online),
         offers=offers,
         free=purse.free,
         locked=purse.locked,
         earned=purse.earned,
         fees=str(service.ledger.fees_paid),
         troubles=tuple(service.troubles()),
+        bag_tasks=bag_tasks(bags),
+        stuck_bags=tuple(stuck_bags(service.bags, service.settings, service.clock.now())),
     )
 
 
@@ -162,6 +184,34 @@ def stuck_tasks(book: Book, at: Instant) -> list[StuckTask]:
             why=open_task_view(book, task, at.chain).why,
         )
         for task in sorted(late, key=moved_at)[:MOST_STUCK]
+    ]
+
+
+def bag_tasks(bags: BagBook) -> dict[str, int]:
+    """Count the tasks of running and posted bags by where they stand."""
+    counts: Counter[str] = Counter()
+    for bag in bags.bags.values():
+        computing = sum(1 for task in bag.open.values() if task.holders)
+        counts["waiting"] += bag.record.volume - bag.done - bag.undone - computing
+        counts += Counter({"computing": computing, "with a result": bag.done, "without one": bag.undone})
+    return {state: count for state, count in counts.items() if count}
+
+
+def stuck_bags(bags: BagService, settings: PoolSettings, at: Instant) -> list[StuckBag]:
+    """List bags that have tasks left and have not moved for longer than one may take and be fetched and shown in, the oldest first."""
+    late = [
+        bag
+        for bag in bags.machine.book.bags.values()
+        if not bag.is_all_ended and at.wall - bag.moved_at > bag.allowance_s + settings.grace_s
+    ]
+    return [
+        StuckBag(
+            deal_id=bag.deal_id,
+            left=bag.record.volume - bag.done - bag.undone,
+            since=UnixSeconds(int(bag.moved_at)),
+            why=why_bag(bags, bag.record, bag.done + bag.undone),
+        )
+        for bag in sorted(late, key=lambda bag: bag.moved_at)[:MOST_STUCK]
     ]
 
 
