@@ -33,6 +33,7 @@ def test_without_leave_the_deal_is_refused() -> None:
         scene = Scene(**settings)
         (task,) = scene.found(tag=TEE)
         assert scene.machine.book.tasks[task].record.phase is Phase.FAILED
+        assert scene.machine.book.tasks[task].record.enclave is SIMULATED, "an old task of which the settings say nothing any more"
         assert word in why(scene, task)
 
 

@@ -52,7 +52,7 @@ def deal_found(book: Book, fact: DealFound, at: Instant) -> None:
 def make_tasks(book: Book, deal: DealState, at: Instant, indexes: Iterable[int]) -> None:
     """Begin tasks of a deal of which nothing is known yet."""
     refusal, terms = _refusal(book, deal.record), deal.record.deal
-    enclave = book.settings.enclave if deal.needs_enclave else EnclaveKind.NONE
+    enclave = _enclave(book) if deal.needs_enclave else EnclaveKind.NONE
     for index in indexes:
         record = TaskRecord(task_id=task_id(deal.record.deal_id, index), deal_id=deal.record.deal_id, index=index, enclave=enclave)
         task = TaskState(record, deal)
@@ -63,6 +63,11 @@ def make_tasks(book: Book, deal: DealState, at: Instant, indexes: Iterable[int])
             fail(book, task, at, refusal)
         else:
             deal.fresh.append(index)
+
+
+def _enclave(book: Book) -> EnclaveKind:
+    """Say what enclaves tasks get that ask for one; of records of before, by a pool that has none now, nothing better is claimed."""
+    return EnclaveKind.HARDWARE if book.settings.enclave is EnclaveKind.HARDWARE else EnclaveKind.SIMULATED
 
 
 def params_of(record: DealRecord) -> DealParams:
