@@ -18,7 +18,7 @@ from tests.support.vault_scene import APP, DATASET, Scene, fresh_nonce, wallet
 from voisin.attestation import EnclavePolicy, TcbStatus
 from voisin.attestation.verify import Collateral
 from voisin.errors import StateError, TrustError
-from voisin.protocol.data_terms import DataTerms, EnclaveLevel, Privacy, Review
+from voisin.protocol.data_terms import DataTerms, EnclaveLevel, Keeper, Privacy, Review
 from voisin.protocol.datasets import decrypt_dataset, seal_dataset
 from voisin.protocol.eip712 import order_hash
 from voisin.protocol.evidence import Evidence
@@ -28,6 +28,7 @@ from voisin.protocol.params import DealParams
 from voisin.protocol.records import Resource
 from voisin.protocol.results import sign_authorization
 from voisin.protocol.sessions import MIN_BULK_VOLUME, SessionKey, SessionWish, TaskSecrets, evidence_binding, request_session
+from voisin.protocol.shamir import split_key
 from voisin.protocol.vault_terms import TermsPush
 from voisin.service.collateral import Collector, Sources
 from voisin.service.enclaves import RealEnclaves
@@ -124,10 +125,12 @@ async def test_colluders_with_workers_and_app_of_their_own() -> None:
         await given.open(task)
 
 
-async def listed(given: TermsScene, terms: DataTerms, *, price: NRLC = NRLC(0), volume: int = MIN_BULK_VOLUME) -> TaskSecrets:
+async def listed(
+    given: TermsScene, terms: DataTerms, *, price: NRLC = NRLC(0), volume: int = MIN_BULK_VOLUME, key_text: str = KEY
+) -> TaskSecrets:
     """Open the session of a task that lists a dataset under these terms."""
     order = msgspec.structs.replace(given.order(terms), datasetprice=price, volume=volume, sign="0x")
-    pushed = TermsPush(order=order, terms=terms, key=KEY)
+    pushed = TermsPush(order=order, terms=terms, key=key_text)
     entry = await given.scene.vault.terms.push(DATASET, pushed, given.consent_to(pushed))
     assert entry.order_hash == order_hash(order, given.scene.ledger.domain)
     bare = Resource(ZERO_ADDRESS, ZERO_ADDRESS, NRLC(0))
@@ -158,6 +161,14 @@ async def test_colluders_who_list_data_that_has_a_price_or_an_end_of_uses() -> N
     assert (await listed(given, terms_of(), price=NRLC(1))).bulk_keys == {}
     assert (await listed(given, terms_of(), volume=MIN_BULK_VOLUME - 1)).bulk_keys == {}
     assert (await listed(given, terms_of())).bulk_keys == {DATASET: KEY}
+
+
+async def test_colluders_who_list_data_whose_key_vaults_share() -> None:
+    """The other keepers judge deals of the dataset, and no lists: a share is not given out of one."""
+    given = await make_terms_scene()
+    keeper = Keeper(vault=given.scene.vault.id.vault, url="http://vault.example")
+    (share,) = split_key(KEY, shares=1, threshold=1, random_bytes=secrets.token_bytes)
+    assert (await listed(given, terms_of(keepers=(keeper,), threshold=1), key_text=share)).bulk_keys == {}
 
 
 async def test_renter_who_revokes_or_reads_the_owners_ledger() -> None:
