@@ -119,3 +119,32 @@ async def test_a_table_is_rented_by_subscription_and_taken_back(tmp_path: Path) 
                 await match_by_hand(renter, app, mine.dataset)
             with pytest.raises(RevertError, match="revoked"):
                 await renter.data.subscribe(mine.dataset)
+
+
+async def test_several_datasets_are_used_together_in_one_deal(tmp_path: Path) -> None:
+    """Three datasets, two of them in one task; one that is not for lists is named before anything is bought."""
+    box = tmp_path / "owner"
+    async with open_box(BoxSettings(home=box, workers=1, port=0)), connect_async(box) as owner:
+        renting = await equip(owner, box, tmp_path / "renter")
+        mine = []
+        for number in range(3):
+            (tmp_path / f"{number}.txt").write_bytes(TABLE + str(number).encode())
+            mine.append(await owner.data.protect(tmp_path / f"{number}.txt", bulk=True, purposes=["research"], enclave="simulated"))
+        (tmp_path / "sold.txt").write_bytes(TABLE)
+        sold = await owner.data.protect(tmp_path / "sold.txt", price=PRICE, enclave="simulated")
+        async with connect_async(renting.home, wallet=renting.signer) as renter:
+            app, names = await renter.deploy(WITNESS), [each.dataset for each in mine]
+            with pytest.raises(NoMatchError, match=rf"1 of 4 datasets.*{sold.dataset}: its offer is not for lists"):
+                await renter.data.process_bulk([*names, sold.dataset], app, purpose="research")
+            with pytest.raises(NoMatchError, match="signed no purpose"):
+                await renter.data.process_bulk(names, app)
+            with anyio.fail_after(PATIENCE_S):
+                results = await renter.data.process_bulk(names, app, per_task=2, purpose="research")
+            assert list(results) == [tuple(names[:2]), (names[2],)]
+            assert len({result.deal_id for result in results.values()}) == 1
+            for datasets, result in results.items():
+                for dataset in datasets:
+                    assert result.files[f"in-{dataset}"] == TABLE + str(names.index(dataset)).encode()
+            uses = await owner.data.uses()
+            assert {use.dataset for use in uses} == set(names)
+            assert {(use.requester, use.price, use.purpose) for use in uses} == {(renting.signer.address, 0, "research")}

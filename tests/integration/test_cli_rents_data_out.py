@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import msgspec
@@ -170,3 +174,46 @@ def test_an_allowed_app_and_who_is_refused(terminal: Terminal, table: Path, tmp_
 def test_wrong_words(terminal: Terminal, table: Path, words: tuple[str, ...], code: int, said: str) -> None:
     found, _, err = terminal.run("data", *(str(table) if word == "TABLE" else word for word in words))
     assert (found, said in err) == (code, True), err
+
+
+def test_alerts_are_told_once_and_reach_a_webhook_that_was_away(terminal: Terminal, table: Path, tmp_path: Path) -> None:
+    mine = terminal.record("data", "protect", str(table), "--uses", "3", "--until", "1h", "--enclave", "simulated")
+    dataset, rules = str(mine["dataset"]), tmp_path / "alerts.toml"
+    got: list[dict[str, object]] = []
+    with webhook(got) as port:
+        rules.write_text(f'tell = ["ending", "revoked"]\nwebhook = "http://127.0.0.1:{port}/token-of-mine"\n')
+    words = ("data", "alerts", dataset, "--rules", str(rules), "--once")
+    code, out, err = terminal.run(*words)
+    assert (code, f"ending: {dataset}" in out, "the webhook at 127.0.0.1 does not answer" in err) == (1, True, True), (out, err)
+    assert "token-of-mine" not in out + err
+    terminal.run("data", "revoke", dataset, "--all")
+    with webhook(got, port):
+        code, out, _ = terminal.run(*words, "--json")
+        assert (code, [json.loads(line)["kind"] for line in out.splitlines()]) == (0, ["revoked"])
+        assert terminal.run(*words)[:2] == (0, "")
+    assert [each["kind"] for each in got] == ["ending", "revoked"]
+    code, _, err = terminal.run("data", "alerts", "--rules", str(table))
+    assert (code, "cannot be read" in err) == (1, True)
+
+
+@contextmanager
+def webhook(got: list[dict[str, object]], port: int = 0) -> Iterator[int]:
+    """Take alerts at a port of this machine; gives the port."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            got.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_args: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()

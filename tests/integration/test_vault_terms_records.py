@@ -12,7 +12,7 @@ from tests.support.terms_scene import terms_of
 from tests.support.vault_scene import DATASET, START, fresh_nonce, wallet
 from voisin.protocol.ids import ZERO_ADDRESS, ZERO_HASH, Address, DealId, Hash32, OrderHash, TaskId
 from voisin.protocol.orders import DatasetOrder
-from voisin.protocol.vault_terms import DataUse, SessionEvidence, TermsEntry
+from voisin.protocol.vault_terms import DataRefusal, DataUse, SessionEvidence, TermsEntry
 from voisin.units import NRLC, UnixSeconds
 from voisin.vault.memory import MemoryStore
 from voisin.vault.store import open_store
@@ -155,3 +155,21 @@ async def test_sessions_without_terms_leave_evidence_too(store: TermsStore) -> N
     await store.add_evidence(TaskId(name(1)), shown, [])
     await store.add_evidence(TaskId(name(1)), shown, [])
     assert await store.evidence_of(TaskId(name(1))) == [shown]
+
+
+async def test_refusals_come_in_pages_and_the_first_of_a_task_stays(store: TermsStore) -> None:
+    def refusal(task: int, reason: str) -> DataRefusal:
+        return DataRefusal(
+            id=0, at=UnixSeconds(START + task), dataset=DATASET, task_id=TaskId(name(task)), deal_id=DealId(name(1)), app=BOB,
+            workerpool=BOB, requester=BOB, worker=ALICE, reason=reason,
+        )  # fmt: skip
+
+    for task in (1, 2, 3, 2):
+        await store.refuse(refusal(task, f"reason {task}"))
+    await store.refuse(refusal(1, "another reason"))
+    found = await store.refusals_of(DATASET, since=UnixSeconds(0), before=None, limit=2)
+    assert [(each.task_id, each.reason) for each in found] == [(name(3), "reason 3"), (name(2), "reason 2")]
+    older = await store.refusals_of(DATASET, since=UnixSeconds(0), before=found[-1].id, limit=2)
+    assert [(each.task_id, each.reason) for each in older] == [(name(1), "reason 1")]
+    assert [each.task_id for each in await store.refusals_of(DATASET, since=UnixSeconds(START + 3), before=None, limit=9)] == [name(3)]
+    assert await store.refusals_of(ALICE, since=UnixSeconds(0), before=None, limit=9) == []

@@ -21,12 +21,15 @@ from voisin.protocol.sessions import SHARE_ACT, SessionKey, SessionRequest, Sess
 from voisin.protocol.signatures import KeySigner
 from voisin.protocol.tags import as_tag
 from voisin.protocol.vault_terms import (
+    REFUSALS_ACT,
     REVOKE_ACT,
     TERMS_ACT,
     USES_ACT,
+    DataRefusal,
     DataUse,
     TermsEntry,
     TermsPush,
+    refusals_lines,
     revoke_lines,
     terms_lines,
     uses_lines,
@@ -87,6 +90,11 @@ class TermsScene:
         """List the uses as the dataset's owner."""
         consent = self.scene.consent(self.scene.dataset_owner, USES_ACT, uses_lines(DATASET))
         return (await self.scene.vault.terms.uses(DATASET, consent, since=UnixSeconds(since), before=None)).uses
+
+    async def refusals(self) -> tuple[DataRefusal, ...]:
+        """List the refused uses as the dataset's owner."""
+        consent = self.scene.consent(self.scene.dataset_owner, REFUSALS_ACT, refusals_lines(DATASET))
+        return (await self.scene.vault.terms.refusals(DATASET, consent, since=UnixSeconds(0), before=None)).refusals
 
     def deal(self, order: OrderHash | None, *, size: int = 1, params: DealParams | None = None, **changes: object) -> list[TaskId]:
         """Make a deal of an order, with changes; gives its tasks, which are open. Without an order, the hub tells of none."""

@@ -33,6 +33,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
         measurements: What ran in it, by register.
         status: What the maker says of the platform.
         is_signed: Whether the vault signed that it was shown this, for this task, worker and key.
+        valid_until: When what it was verified with expires; 0 where that is not known.
         reasons: Everything that speaks against it; empty for good evidence.
     """
 
@@ -42,6 +43,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     measurements: dict[str, str]
     status: str
     is_signed: bool
+    valid_until: UnixSeconds = UnixSeconds(0)
     reasons: tuple[str, ...]
 
 
@@ -88,6 +90,7 @@ def _verdict(vault: VaultId, task: TaskId, session: SessionEvidence, policy: Enc
         measurements={} if claims is None else dict(claims.measurements),
         status="unknown" if claims is None else claims.status.value,
         is_signed=signed_by(vault.vault, digest, session.signature),
+        valid_until=(claims.valid_until if claims is not None else None) or UnixSeconds(0),
         reasons=reasons,
     )
 

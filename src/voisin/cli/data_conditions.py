@@ -25,6 +25,13 @@ _OPTIONS: dict[str, tuple[object, object]] = {
         None,
     ),
     "uses": (Annotated[int | None, typer.Option("--uses", help="Uses in all; 1 unless given.", min=1, rich_help_panel=_PANEL)], None),
+    "bulk": (
+        Annotated[
+            bool,
+            typer.Option("--bulk", help="Also with others in one deal, for nothing, uncounted.", rich_help_panel=_PANEL),
+        ],
+        False,
+    ),
     "uses_per_renter": (Annotated[int | None, typer.Option(help="Uses of one renter.", min=1, rich_help_panel=_PANEL)], None),
     "not_before": (
         Annotated[

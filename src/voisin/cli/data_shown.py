@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from voisin.client.data.access import Granted
+    from voisin.client.data.alerting import Alert
     from voisin.client.data.desk import ProtectedData
     from voisin.client.data.steps import Told
     from voisin.protocol.data_schema import DataSchema
@@ -116,6 +117,11 @@ def use_line(use: DataUse) -> str:
     purpose = f", for {use.purpose!r}" if use.purpose else ""
     price = format_amount(use.price)
     return f"{moment(use.at)}  {use.dataset} used by {use.requester} with app {use.app} for {price}{purpose}; enclave {use.technology}"
+
+
+def alert_line(alert: Alert) -> str:
+    """Say an alert in a line."""
+    return f"{moment(alert.at)}  {alert.kind.value}: {alert.dataset}: {alert.words}"
 
 
 def _state(granted: Granted) -> str:

@@ -1,4 +1,4 @@
-"""Data that is rented: `data show | process | subscribe`, and what its owner sees of it: `data uses | waiting | release`."""
+"""Data that is rented: `data show | process | subscribe`, and what its owner sees of it: `data uses | alerts | waiting | release`."""
 
 from __future__ import annotations
 
@@ -48,8 +48,17 @@ def process(
     out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where results go; several datasets get a folder each.")] = None,
     timeout: Annotated[float | None, typer.Option("--timeout", help="How long to wait for a result [s].", min=1)] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Spend without asking.")] = False,
+    bulk: Annotated[bool, typer.Option("--bulk", help="All in one deal, many at once; their orders have to allow it.")] = False,
+    per_task: Annotated[
+        int | None, typer.Option(help="With --bulk: how many datasets a task opens together; 100 unless given.", min=1)
+    ] = None,
 ) -> None:
     """Run an app on protected data, in an enclave: shows the price, spends it if you agree, and fetches the result."""
+    if per_task is not None and not bulk:
+        raise typer.BadParameter("--per-task goes with --bulk")
+    from voisin.client.data.lists import cut_lists
+    from voisin.protocol.sessions import MAX_BULK
+
     names = [_dataset(each) for each in datasets.split(",") if each.strip()]
     terms: RunTerms = {"sealed": sealed, "purpose": purpose}
     if max_price is not None:
@@ -59,6 +68,9 @@ def process(
     if timeout is not None:
         terms["timeout_s"] = timeout
 
+    if bulk:
+        _process_bulk(session, cut_lists(names, per_task or MAX_BULK), (app, args or []), terms, out=out, is_agreed=yes)
+        return
     if not yes:
         _agree(session, names, app, args or [], terms)
     _answer_results(session, session.with_wallet(lambda cloud: cloud.data.process_all(names, app, args or [], **terms)), out)
@@ -116,6 +128,42 @@ def waiting(
     session.answer(found, lambda out: show_waiting(out, found))
 
 
+def alerts(
+    session: Session,
+    dataset: Annotated[
+        str | None, typer.Argument(parser=address, metavar="[DATASET]", help="One dataset; all of the wallet unless given.")
+    ] = None,
+    rules: Annotated[
+        Path | None, typer.Option("--rules", metavar="FILE", help="What you are told of, TOML or JSON; everything unless given.")
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Look once, tell what is new since the last look, and end.")] = False,
+    count: Annotated[int | None, typer.Option(help="Stop after so many.", min=1)] = None,
+) -> None:
+    """Tell what happens to your data as it happens: uses, renters, refusals, what is spent or ends; --json writes a line for each."""
+    from contextlib import aclosing
+
+    import msgspec
+
+    from voisin.cli.data_shown import alert_line
+
+    def complain(error: VoisinError) -> None:
+        """Say that somebody does not answer."""
+        session.err.print(f"{error} Asking again.", style="dim", soft_wrap=True)
+
+    async def work(cloud: AsyncCloud) -> None:
+        left = count
+        async with aclosing(cloud.data.watch_alerts(rules, dataset, once=once, complain=complain)) as news:
+            async for alert in news:
+                text = msgspec.json.encode(alert).decode() if session.as_json else alert_line(alert)
+                sys.stdout.write(text + "\n")
+                sys.stdout.flush()
+                left = None if left is None else left - 1
+                if left == 0:
+                    return
+
+    session.with_wallet(work)
+
+
 def release(session: Session, task: Annotated[str, typer.Argument(parser=hash32, metavar="TASK", help="The task.")]) -> None:
     """Release a result that waits for it, as the owner of the data."""
     found = session.with_wallet(lambda cloud: cloud.data.release(task))
@@ -153,6 +201,29 @@ def _agree(session: Session, datasets: list[str], app: str, args: list[str], ter
     for dataset, quote in quotes.items():
         session.err.print(pairs([("dataset", dataset), *price_rows(quote)]))
     agree(session, NRLC(sum(quote.total for quote in quotes.values())))
+
+
+def _process_bulk(
+    session: Session, lists: list[tuple[Address, ...]], what: tuple[str, list[str]], terms: RunTerms, *, out: Path | None, is_agreed: bool
+) -> None:
+    """Run an app on lists of datasets, a task for each list."""
+    from voisin.cli.running import agree, price_rows
+    from voisin.cli.show import pairs
+
+    app, args = what
+    terms = {**terms, "replicas": 1, "bulk": lists}
+    if not is_agreed:
+        quote = session.with_wallet(lambda cloud: cloud.quote(app, [tuple(args)] * len(lists), **terms))
+        session.err.print(pairs([("datasets", str(sum(map(len, lists)))), ("tasks", str(len(lists))), *price_rows(quote)]))
+        agree(session, quote.total)
+    results = session.with_wallet(lambda cloud: cloud.map(app, [tuple(args)] * len(lists), **terms))
+    documents: list[dict[str, object]] = []
+    for number, (datasets, result) in enumerate(zip(lists, results, strict=True)):
+        folder = out if out is None or len(lists) == 1 else out / str(number)
+        files = [str(path) for path in result.save(folder)] if folder is not None else []
+        documents.append({"datasets": datasets, "task_id": result.task_id, "deal_id": result.deal_id, "price": result.price})
+        documents[-1] |= {"files": files, "stdout": result.stdout, "dataset": f"{len(datasets)} datasets"}
+    session.answer(documents, lambda _: _print_results(session, documents))
 
 
 def _watch(session: Session, dataset: str | None, count: int | None) -> None:
@@ -231,5 +302,6 @@ def add_to(app: typer.Typer) -> None:
     command(app, "process", example='voisin data process 0x… statistics.wasm mean age --purpose "research"')(process)
     command(app, "subscribe", example="voisin data subscribe 0x… --periods 2")(subscribe)
     command(app, "uses", example="voisin data uses --csv")(uses)
+    command(app, "alerts", example="voisin data alerts --rules alerts.toml")(alerts)
     command(app, "waiting", example="voisin data waiting")(waiting)
     command(app, "release", example="voisin data release 0x…")(release)

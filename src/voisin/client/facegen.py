@@ -30,15 +30,15 @@ FACES = {
     "AsyncBags": ("bags/desk.py", "BagsFace", ("show", "challenge", "settle", "guard", "claim", "prove")),
     "AsyncSecrets": ("secrets.py", "SecretsFace", ("push", "check", "entries", "delete", "uses", "create_result_key")),
 }
-"""For each asynchronous class its file, the name of its blocking face, and the methods that get a blocking twin."""
+"""For each asynchronous class its files, those of its bases too, the name of its blocking face, and the methods that get a twin."""
 
 DATA_FACES = {
     "AsyncData": (
-        "data/desk.py",
+        "data/desk.py data/uses.py",
         "DataFace",
         (
-            *("protect", "grant", "admit", "revoke", "revoke_all", "shut_out", "granted", "process", "process_all"),
-            *("subscribe", "transfer", "show", "owned", "uses", "waiting", "release", "result_key"),
+            *("protect", "grant", "admit", "revoke", "revoke_all", "shut_out", "granted", "process", "process_all", "process_bulk"),
+            *("subscribe", "transfer", "show", "owned", "uses", "waiting", "new_alerts", "release", "result_key"),
         ),
     ),
 }
@@ -78,7 +78,7 @@ from voisin.units import NRLC
 _DATA_HEAD = '''"""
 The blocking twins of the asynchronous methods about data.
 
-Written by facegen.py: change desk.py, not this file.
+Written by facegen.py: change desk.py or uses.py, not this file.
 """
 
 from __future__ import annotations
@@ -91,14 +91,17 @@ from voisin.chain.gates import Membership
 from voisin.client.apps import AppReference
 from voisin.client.blocking import Face
 from voisin.client.data.access import Granted
+from voisin.client.data.alerting import Alert
 from voisin.client.data.conditions import DataConditions, TimeLike
 from voisin.client.data.desk import AsyncData, ProtectedData
 from voisin.client.data.protecting import VOISIN
 from voisin.client.data.steps import Tell, silent
+from voisin.client.data.watching import AlertRulesLike
 from voisin.client.results import Result
 from voisin.client.terms import RunTerms
 from voisin.errors import VoisinError
 from voisin.protocol.ids import Address, OrderHash, TaskId
+from voisin.protocol.sessions import MAX_BULK
 from voisin.protocol.vault_terms import DataUse, HeldResult
 '''
 
@@ -114,11 +117,16 @@ def data_faces_source() -> str:
 
 
 def _face(inner: str, file: str, face: str, methods: tuple[str, ...]) -> str:
-    body = ast.parse((HERE / file).read_text()).body
-    source = next(node for node in body if isinstance(node, ast.ClassDef) and node.name == inner)
-    twins = {item.name: item for item in source.body if isinstance(item, ast.AsyncFunctionDef)}
+    classes = [node for each in file.split() for node in ast.parse((HERE / each).read_text()).body if isinstance(node, ast.ClassDef)]
+    sources = [node for node in classes if node.name in (inner, *_bases(classes, inner))]
+    twins = {item.name: item for source in sources for item in source.body if isinstance(item, ast.AsyncFunctionDef)}
     head = f'\n\nclass {face}(Face[{inner}]):\n    """What `{inner}` does, waiting for each answer."""\n'
     return head + "".join(_method(twins[method]) for method in methods)
+
+
+def _bases(classes: list[ast.ClassDef], inner: str) -> list[str]:
+    """Name what a class inherits from."""
+    return [base.id for node in classes if node.name == inner for base in node.bases if isinstance(base, ast.Name)]
 
 
 def _method(node: ast.AsyncFunctionDef) -> str:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 
 from voisin.client.apps import AppReference, TargetApp, find_app
 from voisin.client.bags.asking import TASK_BY_TASK, Plan, choose_window
+from voisin.client.data.bulk import Bulk, find_bulk
 from voisin.client.data.renting import DataNeeds, find_data
 from voisin.client.links import Links
 from voisin.client.offers import Lot, Wish, choose_lots
 from voisin.client.secrets import require_secrets
 from voisin.client.terms import TaskSpec, Terms, choose_category
-from voisin.errors import FundsError, NoMatchError
+from voisin.errors import FundsError, InputError, NoMatchError
 from voisin.policy.matching import Offer
 from voisin.policy.replication import reachable_trust, trust_for
 from voisin.protocol.ids import ZERO_ADDRESS, ZERO_HASH, Address, OrderHash
@@ -40,6 +41,7 @@ class Quote:
         deposited: What is free in the requester's account at the hub.
         in_wallet: What is in the requester's wallet; moved to the account when a deal needs it.
         window_s: How long the tasks' bag may be challenged before it is paid [s]; 0 when they are settled one by one.
+        bulk: The data that each task opens together; None for none.
     """
 
     requester: Address
@@ -52,6 +54,7 @@ class Quote:
     deposited: NRLC
     in_wallet: NRLC
     window_s: int = TASK_BY_TASK
+    bulk: Bulk | None = None
 
     @property
     def is_simulated(self) -> bool:
@@ -108,10 +111,12 @@ async def make_quote(links: Links, requester: Address, reference: AppReference, 
     likely = terms.workerpool if terms.workerpool != ZERO_ADDRESS else links.network.workerpool
     plan = Plan(len(tasks), terms.tag, frozenset({likely} if likely is not None else ()), terms.window_s)
     window_s = await choose_window(links, plan)
-    wish, lots = await _find(links, requester, app, len(tasks), terms, window_s)
+    bulk = await _find_bulk(links, requester, app, len(tasks), terms) if terms.bulk else None
+    needs = DataNeeds(terms.purpose, app.info.checksum) if bulk is None else DataNeeds(terms.purpose, app.info.checksum, bulk.suits)
+    wish, lots = await _find(links, requester, app, len(tasks), terms, window_s=window_s, needs=needs)
     if window_s != TASK_BY_TASK and await choose_window(links, replace(plan, workerpools=pools_of(lots))) != window_s:
         window_s = TASK_BY_TASK
-        wish, lots = await _find(links, requester, app, len(tasks), terms, window_s)
+        wish, lots = await _find(links, requester, app, len(tasks), terms, window_s=window_s, needs=needs)
     account = await links.chain.hub.account(requester)
     return Quote(
         requester=requester,
@@ -124,10 +129,22 @@ async def make_quote(links: Links, requester: Address, reference: AppReference, 
         deposited=account.stake,
         in_wallet=await links.chain.token.balance(requester),
         window_s=window_s,
+        bulk=bulk,
     )
 
 
-async def _find(links: Links, requester: Address, app: TargetApp, volume: int, terms: Terms, window_s: int) -> tuple[Wish, tuple[Lot, ...]]:
+async def _find_bulk(links: Links, requester: Address, app: TargetApp, volume: int, terms: Terms) -> Bulk:
+    """Choose the orders under which tasks open data together."""
+    if len(terms.bulk) != volume:
+        raise InputError(f"there are {len(terms.bulk)} lists of datasets for {volume} tasks", hint="give one for each")
+    wish = Wish(app=app.address, requester=requester, volume=volume, tag=terms.tag, workerpool=terms.workerpool)
+    pools = [pool for pool in await _pool_offers(links, wish, None) if terms.workerpool in (ZERO_ADDRESS, pool.order.workerpool)]
+    return await find_bulk(links, wish, terms.bulk, pools, DataNeeds(terms.purpose, app.info.checksum))
+
+
+async def _find(  # noqa: PLR0913 (a wish is put together from all that was said)
+    links: Links, requester: Address, app: TargetApp, volume: int, terms: Terms, *, window_s: int, needs: DataNeeds
+) -> tuple[Wish, tuple[Lot, ...]]:
     """Say in the protocol's words what is wanted, and find the offers that cover it."""
     is_bag = window_s != TASK_BY_TASK
     wish = Wish(
@@ -142,7 +159,7 @@ async def _find(links: Links, requester: Address, app: TargetApp, volume: int, t
         dataset=terms.dataset,
     )
     apps = await app_offers(links, wish, is_own=app.info.owner == requester)
-    return wish, await find_lots(links, wish, apps, DataNeeds(terms.purpose, app.info.checksum))
+    return wish, await find_lots(links, wish, apps, needs)
 
 
 def app_limits(app: TargetApp, given: RunLimits) -> RunLimits:
@@ -191,7 +208,7 @@ async def _choose(
     links: Links, wish: Wish, apps: Sequence[Offer[AppOrder]], pools: list[Offer[WorkerpoolOrder]], needs: DataNeeds
 ) -> tuple[Lot, ...]:
     if wish.dataset == ZERO_ADDRESS:
-        return choose_lots(wish, apps, pools)
+        return choose_lots(wish, apps, [pool for pool in pools if needs.suits(pool.order)])
     allowed = await find_data(links, wish, pools, needs)
     return choose_lots(wish, apps, allowed.pools, allowed.data)
 

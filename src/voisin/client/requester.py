@@ -18,6 +18,7 @@ import msgspec
 from voisin.chain import Receipt, Sender, calls
 from voisin.client.apps import TargetApp
 from voisin.client.bags.asking import TASK_BY_TASK, Plan, choose_window
+from voisin.client.data.bulk import Bulk
 from voisin.client.data.renting import DataNeeds
 from voisin.client.links import Links
 from voisin.client.offers import Lot
@@ -26,6 +27,7 @@ from voisin.client.terms import TaskSpec, Terms
 from voisin.errors import FundsError, InputError, RevertError, StateError
 from voisin.protocol.bag_settlement import spell_window
 from voisin.protocol.cid import Cid
+from voisin.protocol.codec import encode
 from voisin.protocol.eip712 import order_hash, sign_order
 from voisin.protocol.events import OrdersMatched
 from voisin.protocol.ids import Address, DealId, Hash32, to_hex
@@ -177,6 +179,8 @@ class Requester:
                 f"the offers were taken by others before {wish.volume} tasks were bought", hint="run the remaining tasks again"
             )
         needs = DataNeeds(quote.terms.purpose, quote.app.info.checksum)
+        if quote.bulk is not None:
+            needs = replace(needs, suits=quote.bulk.suits)
         lots = await find_lots(self.links, wish, await app_offers(self.links, wish, is_own=quote.is_own), needs)
         if quote.window_s != TASK_BY_TASK:
             await choose_window(self.links, Plan(wish.volume, wish.tag, pools_of(lots), quote.window_s))
@@ -217,7 +221,15 @@ class Requester:
         else:
             bag = await self.links.storage.put_bytes(encode_bag(Bag(tuple(entries))))
             params = DealParams(voisin_bag=bag, voisin_limits=limits)
+        if quote.bulk is not None:
+            params = msgspec.structs.replace(params, bulk_cid=await self._upload_lists(quote.bulk))
         return encode_params(_with_enclave(with_window(params, quote.window_s), quote.terms))
+
+    async def _upload_lists(self, bulk: Bulk) -> str:
+        """Upload the lists of orders that tasks open together, and the list of them; answers where that lies."""
+        storage = self.links.storage
+        names = [await storage.put_bytes(encode(orders)) for orders in bulk.lists]
+        return await storage.put_bytes(encode(names))
 
     async def _upload(self, source: bytes | Path) -> Cid:
         if isinstance(source, bytes):

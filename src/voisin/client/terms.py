@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TypedDict
 
+from voisin.client.data.lists import read_lists
 from voisin.errors import InputError
 from voisin.protocol.archive import check_path
 from voisin.protocol.ids import ZERO_ADDRESS, Address, as_address
@@ -57,6 +58,7 @@ class RunTerms(TypedDict, total=False):
         secrets: What the app may know, in an enclave: the names of your secrets in the vault, by the numbers the app knows them by.
         sealed: Whether the result is sealed for the wallet's result key, in an enclave.
         dataset: Address of a dataset that the app gets to see, in an enclave; its owner is paid for each task.
+        bulk: For each task the datasets that it opens together, in an enclave, by address: their owners offer that for nothing.
         purpose: What the dataset is used for, which is signed.
         workerpool: Address of the only workerpool that may run it.
         window_s: How long the bag of several tasks may be challenged before it is paid [s]; 0 has the tasks settled one by one. The
@@ -75,6 +77,7 @@ class RunTerms(TypedDict, total=False):
     secrets: Mapping[int, str]
     sealed: bool
     dataset: str
+    bulk: Sequence[Sequence[str]]
     purpose: str
     workerpool: str
     window_s: int
@@ -96,6 +99,7 @@ class Terms:
     secrets: Mapping[int, str] = field(default_factory=dict)
     sealed: bool = False
     dataset: Address = ZERO_ADDRESS
+    bulk: tuple[tuple[Address, ...], ...] = ()
     purpose: str = ""
     workerpool: Address = ZERO_ADDRESS
     window_s: int | None = None
@@ -131,7 +135,10 @@ def read_terms(given: RunTerms) -> Terms:
         raise InputError("replicas and trust say the same thing twice", hint="give one of them")
     tag = as_tag(given.get("tag", ""))
     dataset = as_address(given["dataset"]) if "dataset" in given else ZERO_ADDRESS
-    if dataset != ZERO_ADDRESS:
+    bulk = read_lists(given.get("bulk", ()))
+    if dataset != ZERO_ADDRESS and bulk:
+        raise InputError("a task sees one dataset, or several together", hint="name the dataset in its list")
+    if dataset != ZERO_ADDRESS or bulk:
         tag = both_tags(tag, as_tag("tee"))
     elif given.get("purpose"):
         raise InputError("a purpose is what a dataset is used for", hint="name the dataset as well")
@@ -149,6 +156,7 @@ def read_terms(given: RunTerms) -> Terms:
         secrets=dict(given.get("secrets", {})),
         sealed=given.get("sealed", False),
         dataset=dataset,
+        bulk=bulk,
         purpose=given.get("purpose", ""),
         workerpool=as_address(given["workerpool"]) if "workerpool" in given else ZERO_ADDRESS,
         window_s=_positive("window_s", given["window_s"], 0) if "window_s" in given else None,

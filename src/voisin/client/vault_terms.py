@@ -16,14 +16,17 @@ from voisin.protocol.shamir import split_key
 from voisin.protocol.signatures import Signer
 from voisin.protocol.vault_terms import (
     ALL_ORDERS,
+    REFUSALS_ACT,
     RELEASE_ACT,
     RESULT_KEY_ACT,
     REVOKE_ACT,
     TERMS_ACT,
     USES_ACT,
+    DataRefusal,
     DataUse,
     HeldResult,
     ReaderKey,
+    RefusalPage,
     ResultKeyRequest,
     SealedResultKey,
     TaskEvidence,
@@ -31,6 +34,7 @@ from voisin.protocol.vault_terms import (
     TermsPage,
     TermsPush,
     UsePage,
+    refusals_lines,
     release_lines,
     result_key_lines,
     revoke_lines,
@@ -79,7 +83,11 @@ class TermsDesk:
 
     async def of_dataset(self, dataset: Address) -> tuple[TermsEntry, ...]:
         """List a dataset's orders with terms, revoked ones too, the oldest first."""
-        return (await self._desk.service.read(f"/v1/datasets/{dataset}/terms", TermsPage)).entries
+        return (await self.page(dataset)).entries
+
+    async def page(self, dataset: Address) -> TermsPage:
+        """The same, with the time at which the vault's records were last found restored."""
+        return await self._desk.service.read(f"/v1/datasets/{dataset}/terms", TermsPage)
 
     async def of_order(self, name: OrderHash) -> TermsEntry | None:
         """Find an order with its terms; None when there is none."""
@@ -114,6 +122,26 @@ class TermsDesk:
             page = await self._desk.service.call("GET", f"/v1/datasets/{dataset}/uses", UsePage, filters=filters, headers=headers)
             for use in page.uses:
                 yield use
+            if (before := page.next) is None:
+                return
+
+    async def refusals(self, wallet: Signer, dataset: Address, *, since: int = 0) -> AsyncGenerator[DataRefusal, None]:
+        """
+        Go through the uses of a dataset that its terms refused, newest first.
+
+        Args:
+            wallet: As in `uses`.
+            dataset: Likewise.
+            since: Likewise.
+        """
+        before: int | None = None
+        while True:
+            headers = await self._desk.consent(wallet, REFUSALS_ACT, refusals_lines(dataset))
+            filters = {"since": since, "before": before}
+            path = f"/v1/datasets/{dataset}/refusals"
+            page = await self._desk.service.call("GET", path, RefusalPage, filters=filters, headers=headers)
+            for refusal in page.refusals:
+                yield refusal
             if (before := page.next) is None:
                 return
 

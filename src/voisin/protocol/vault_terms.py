@@ -26,6 +26,7 @@ from voisin.units import NRLC, UnixSeconds
 TERMS_ACT: Final = "keep terms of use"
 REVOKE_ACT: Final = "revoke terms of use"
 USES_ACT: Final = "list the uses of a dataset"
+REFUSALS_ACT: Final = "list the refused uses of a dataset"
 RELEASE_ACT: Final = "release a result"
 RESULT_KEY_ACT: Final = "give the key of a result"
 ALL_ORDERS: Final = "all"
@@ -73,9 +74,22 @@ class TermsEntry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TermsPage(msgspec.Struct, frozen=True):
-    """All orders with terms that a vault has of a dataset, the oldest first."""
+    """
+    All orders with terms that a vault has of a dataset, the oldest first.
+
+    Attributes:
+        entries: The orders.
+        restored_at: When the vault found that its records came back from an old backup; 0 for never. Orders that were not pushed since do
+            not count until their owner pushes them again, and some may be missing.
+    """
 
     entries: tuple[TermsEntry, ...]
+    restored_at: UnixSeconds = UnixSeconds(0)
+
+    @property
+    def pending(self) -> tuple[TermsEntry, ...]:
+        """Those that do not count until their owner pushes them again."""
+        return tuple(each for each in self.entries if not each.revoked_at and each.pushed_at <= self.restored_at)
 
 
 class DataUse(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,6 +135,42 @@ class UsePage(msgspec.Struct, frozen=True):
     """Uses of a dataset, the newest first; `next` is where the page after it begins, if there is one."""
 
     uses: tuple[DataUse, ...]
+    next: int | None = None
+
+
+class DataRefusal(msgspec.Struct, frozen=True, kw_only=True):
+    """
+    A use of a dataset that its terms refused, as its owner sees it: the first of each task.
+
+    Attributes:
+        id: Its place in the vault's records, from 1.
+        at: When it was refused.
+        dataset: The dataset.
+        task_id: For which task it was asked.
+        deal_id: Of which deal.
+        app: Of which app.
+        workerpool: On whose machines.
+        requester: For whom.
+        worker: Which of the machines.
+        reason: Why, in words.
+    """
+
+    id: int
+    at: UnixSeconds
+    dataset: Address
+    task_id: TaskId
+    deal_id: DealId
+    app: Address
+    workerpool: Address
+    requester: Address
+    worker: Address
+    reason: str
+
+
+class RefusalPage(msgspec.Struct, frozen=True):
+    """Refused uses of a dataset, the newest first; `next` is where the page after it begins, if there is one."""
+
+    refusals: tuple[DataRefusal, ...]
     next: int | None = None
 
 
@@ -252,6 +302,11 @@ def revoke_lines(dataset: Address, order: str) -> dict[str, str]:
 
 def uses_lines(dataset: Address) -> dict[str, str]:
     """Say what the consent under `USES_ACT` is about."""
+    return {"dataset": dataset}
+
+
+def refusals_lines(dataset: Address) -> dict[str, str]:
+    """Say what the consent under `REFUSALS_ACT` is about; the dataset's owner gives it."""
     return {"dataset": dataset}
 
 

@@ -144,6 +144,19 @@ uses = Table(
 )
 """The owners' ledger: each use of data with terms, JSON."""
 
+refusals = Table(
+    "refusals",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("task_id", _HASH, nullable=False),
+    Column("dataset", _ADDRESS, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("refusal", Text, nullable=False),
+    Index(None, "task_id", "dataset", unique=True),
+    Index(None, "dataset", "id"),
+)
+"""Uses that terms refused, the first of each task, JSON."""
+
 evidence = Table(
     "evidence",
     metadata,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import structlog
 from msgspec.structs import replace
@@ -35,7 +36,7 @@ from voisin.protocol.sessions import (
     session_lines,
 )
 from voisin.protocol.shamir import is_share
-from voisin.protocol.vault_terms import DataUse, SessionEvidence, TaskEvidence, evidence_digest
+from voisin.protocol.vault_terms import DataRefusal, DataUse, SessionEvidence, TaskEvidence, evidence_digest
 from voisin.units import NRLC
 from voisin.vault.cabinet import Cabinet, Held
 from voisin.vault.conditions import Conditions, Granted
@@ -116,7 +117,7 @@ class Sessions:
         admitted = await self._admit(request, SESSION_ACT)
         task, deal = admitted.task, admitted.deal
         key = await self._cabinet.challenge_key(request.task_id, request.enclave)
-        granted = await self._conditions.of_deal(task, deal, request.evidence)
+        granted = await self._judged(admitted)
         secrets, used = await self._collect(deal, Hash32(to_hex(key.expose_key())), has_terms=granted is not None)
         bulk, listed = await self._bulk(request, task, deal)
         secrets = replace(
@@ -149,7 +150,7 @@ class Sessions:
         """
         admitted = await self._admit(request, SHARE_ACT)
         dataset = admitted.deal.dataset.pointer
-        granted = await self._conditions.of_deal(admitted.task, admitted.deal, request.evidence)
+        granted = await self._judged(admitted)
         held = None if granted is None else await self._cabinet.secret(SecretRef(SecretKind.DATASET, dataset))
         if granted is None or held is None or not is_share(unbound(held)):
             hint = "ask the vaults that the terms of use name"
@@ -260,6 +261,14 @@ class Sessions:
             listed += [granted] if granted else []
         return found, listed
 
+    async def _judged(self, admitted: Admitted) -> Granted | None:
+        """Judge the use of the deal's dataset; a refusal is written down for its owner."""
+        try:
+            return await self._conditions.of_deal(admitted.task, admitted.deal, admitted.request.evidence)
+        except TermsError as error:
+            await self._cabinet.store.terms.refuse(_refusal(error, admitted))
+            raise
+
     async def _needed(self, ref: SecretRef) -> Held:
         held = await self._cabinet.secret(ref)
         if held is None:
@@ -279,11 +288,35 @@ class Sessions:
         request = admitted.request
         serving = Serving(request.task_id, request.worker, request.session_key, admitted.shown, uses, releases)
         turnout = await self._memory.change(lambda: self._cabinet.store.terms.serve(serving))
-        if turnout is Turnout.TAKEN:
-            hint = "a task gets its keys once; if the machine that got them is gone, the requester gets the money back"
-            raise TermsError(f"another enclave got the keys of task {request.task_id}", hint=hint)
-        if turnout is Turnout.REVOKED:
-            raise TermsError("the owner has just revoked the order", hint="the requester gets the money back")
+        refused = _REFUSED.get(turnout)
+        if refused is not None:
+            await self._cabinet.store.terms.refuse(_refusal(refused, admitted))
+            raise TermsError(refused.message, hint=refused.hint)
+
+
+_REFUSED: Final = {
+    Turnout.TAKEN: TermsError(
+        "another enclave got the keys of this task",
+        hint="a task gets its keys once; if the machine that got them is gone, the requester gets the money back",
+    ),
+    Turnout.REVOKED: TermsError("the owner has just revoked the order", hint="the requester gets the money back"),
+}
+
+
+def _refusal(error: TermsError, admitted: Admitted) -> DataRefusal:
+    deal, request = admitted.deal, admitted.request
+    return DataRefusal(
+        id=0,
+        at=admitted.shown.at,
+        dataset=deal.dataset.pointer,
+        task_id=request.task_id,
+        deal_id=admitted.task.deal_id,
+        app=deal.app.pointer,
+        workerpool=deal.workerpool.pointer,
+        requester=deal.requester,
+        worker=request.worker,
+        reason=error.message,
+    )
 
 
 def _release(held: Held, admitted: Admitted) -> ReleaseRecord:

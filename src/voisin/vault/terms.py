@@ -14,13 +14,16 @@ from voisin.protocol.secrets import SecretKind, SecretRef, SecretValue
 from voisin.protocol.shamir import is_share, read_share
 from voisin.protocol.vault_terms import (
     ALL_ORDERS,
+    REFUSALS_ACT,
     REVOKE_ACT,
     TERMS_ACT,
     USES_ACT,
+    RefusalPage,
     TermsEntry,
     TermsPage,
     TermsPush,
     UsePage,
+    refusals_lines,
     revoke_lines,
     terms_lines,
     uses_lines,
@@ -102,7 +105,7 @@ class TermsDesk:
 
     async def page(self, dataset: Address) -> TermsPage:
         """List a dataset's orders with terms, revoked ones too, the oldest first."""
-        return TermsPage(tuple(await self._store.orders_of(dataset)))
+        return TermsPage(tuple(await self._store.orders_of(dataset)), await self._memory.restored_at())
 
     async def revoke(self, dataset: Address, which: str, consent: Consent) -> TermsPage:
         """
@@ -145,6 +148,24 @@ class TermsDesk:
         found = await self._store.uses_of(dataset, since=since, before=before, limit=PAGE + 1)
         shown = found[:PAGE]
         return UsePage(tuple(shown), shown[-1].id if len(found) > PAGE else None)
+
+    async def refusals(self, dataset: Address, consent: Consent, *, since: UnixSeconds, before: int | None) -> RefusalPage:
+        """
+        List the uses of a dataset that terms refused, newest first.
+
+        Args:
+            dataset: As in `uses`.
+            consent: Likewise.
+            since: Likewise.
+            before: Likewise.
+
+        Raises:
+            TrustError: The consent is not theirs, or does not count.
+        """
+        await self._consents.take(consent, REFUSALS_ACT, refusals_lines(dataset), by=await self._owner(dataset))
+        found = await self._store.refusals_of(dataset, since=since, before=before, limit=PAGE + 1)
+        shown = found[:PAGE]
+        return RefusalPage(tuple(shown), shown[-1].id if len(found) > PAGE else None)
 
     async def _keep(self, entry: TermsEntry) -> None:
         """Add an order, or confirm it. That it is unused is seen before, and again after, when none of its deals is missed any more."""

@@ -13,6 +13,7 @@ from voisin.protocol.sessions import SealedSession, read_request
 from voisin.protocol.vault_terms import (
     ALL_ORDERS,
     HeldResult,
+    RefusalPage,
     ResultKeyRequest,
     SealedResultKey,
     TaskEvidence,
@@ -67,6 +68,19 @@ async def list_uses(
     return await vault.terms.uses(as_address(dataset), read_consent(consent), since=UnixSeconds(_in_range(since)), before=begin)
 
 
+@get("/v1/datasets/{dataset:str}/refusals", responses=PROBLEMS)
+async def list_refusals(
+    vault: Vault,
+    dataset: FromPath[str],
+    since: FromQuery[int] = 0,
+    before: FromQuery[int | None] = None,
+    consent: ConsentHeader = None,
+) -> RefusalPage:
+    """List the uses of a dataset that its terms refused, the newest first and the first of each task, with its owner's consent."""
+    begin = None if before is None else _in_range(before)
+    return await vault.terms.refusals(as_address(dataset), read_consent(consent), since=UnixSeconds(_in_range(since)), before=begin)
+
+
 @post("/v1/shares", status_code=200, operation_class=SessionOperation, responses=PROBLEMS)
 async def give_shares(vault: Vault, request: AnyRequest) -> SealedSession:
     """Seal this vault's share of a dataset's key to the key of the enclave that runs a task; the worker signs the request."""
@@ -113,6 +127,7 @@ HANDLERS = (
     show_terms,
     revoke_terms,
     list_uses,
+    list_refusals,
     give_shares,
     show_evidence,
     show_held,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from voisin.protocol.ids import ZERO_HASH, Address, DealId, Hash32, OrderHash, TaskId
-from voisin.protocol.vault_terms import DataUse, SessionEvidence, TermsEntry
+from voisin.protocol.vault_terms import DataRefusal, DataUse, SessionEvidence, TermsEntry
 from voisin.units import UnixSeconds
 from voisin.vault.terms_records import MatchRecord, Position, ReleaseRecord, Serving, Standing, Turnout, UsesBefore
 
@@ -31,6 +31,7 @@ class MemoryTermsStore:
         self._matches: dict[DealId, MatchRecord] = {}
         self._served: dict[TaskId, tuple[Address, Hash32]] = {}
         self._uses: list[DataUse] = []
+        self._refusals: list[DataRefusal] = []
         self._evidence: dict[TaskId, dict[Hash32, SessionEvidence]] = {}
         self._released: dict[TaskId, tuple[Address, UnixSeconds]] = {}
 
@@ -147,6 +148,16 @@ class MemoryTermsStore:
     async def uses_of(self, dataset: Address, *, since: UnixSeconds, before: int | None, limit: int) -> list[DataUse]:
         """List uses of a dataset, newest first; only those from `since` on, and numbered below `before`."""
         found = [use for use in self._uses if use.dataset == dataset and use.at >= since and (before is None or use.id < before)]
+        return found[::-1][:limit]
+
+    async def refuse(self, refusal: DataRefusal) -> None:
+        """Record that terms refused a use; the first of a task and dataset stays."""
+        if all((each.task_id, each.dataset) != (refusal.task_id, refusal.dataset) for each in self._refusals):
+            self._refusals.append(replace(refusal, id=len(self._refusals) + 1))
+
+    async def refusals_of(self, dataset: Address, *, since: UnixSeconds, before: int | None, limit: int) -> list[DataRefusal]:
+        """List refused uses of a dataset, newest first; only those from `since` on, and numbered below `before`."""
+        found = [each for each in self._refusals if each.dataset == dataset and each.at >= since and (before is None or each.id < before)]
         return found[::-1][:limit]
 
     async def release(self, task_id: TaskId, by: Address, at: UnixSeconds) -> UnixSeconds:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from voisin.protocol.ids import Address, DealId, Hash32, OrderHash, TaskId
 from voisin.protocol.secrets import Release
-from voisin.protocol.vault_terms import DataUse, SessionEvidence, TermsEntry
+from voisin.protocol.vault_terms import DataRefusal, DataUse, SessionEvidence, TermsEntry
 from voisin.units import UnixSeconds
 
 
@@ -190,6 +190,14 @@ class TermsStore(Protocol):
 
     async def uses_of(self, dataset: Address, *, since: UnixSeconds, before: int | None, limit: int) -> list[DataUse]:
         """List uses of a dataset, newest first; only those from `since` on, and numbered below `before`."""
+        ...
+
+    async def refuse(self, refusal: DataRefusal) -> None:
+        """Record that terms refused a use; the first of a task and dataset stays."""
+        ...
+
+    async def refusals_of(self, dataset: Address, *, since: UnixSeconds, before: int | None, limit: int) -> list[DataRefusal]:
+        """List refused uses of a dataset, newest first; only those from `since` on, and numbered below `before`."""
         ...
 
     async def release(self, task_id: TaskId, by: Address, at: UnixSeconds) -> UnixSeconds:

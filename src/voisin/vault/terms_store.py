@@ -13,10 +13,10 @@ from voisin.protocol.codec import decode, encode
 from voisin.protocol.data_terms import DataTerms
 from voisin.protocol.ids import ZERO_HASH, Address, DealId, Hash32, OrderHash, TaskId
 from voisin.protocol.orders import DatasetOrder
-from voisin.protocol.vault_terms import DataUse, SessionEvidence, TermsEntry
+from voisin.protocol.vault_terms import DataRefusal, DataUse, SessionEvidence, TermsEntry
 from voisin.units import UnixSeconds
 from voisin.vault.database import Transactions
-from voisin.vault.schema import evidence, matches, orders, released, releases, served, uses, vault
+from voisin.vault.schema import evidence, matches, orders, refusals, released, releases, served, uses, vault
 from voisin.vault.terms_records import MatchRecord, Position, ReleaseRecord, Serving, Standing, Turnout, UsesBefore
 
 _MOST_NAMED: Final = 500
@@ -189,6 +189,21 @@ class SqlTermsStore:
         async with self._read() as connection:
             found = [(row.id, decode(row.use, DataUse, "the use")) for row in await connection.execute(chosen)]
         return [msgspec.structs.replace(use, id=number) for number, use in found]
+
+    async def refuse(self, refusal: DataRefusal) -> None:
+        """Record that terms refused a use; the first of a task and dataset stays."""
+        row = {"task_id": refusal.task_id, "dataset": refusal.dataset, "at": refusal.at, "refusal": encode(refusal).decode()}
+        async with self._write() as connection:
+            await connection.execute(self._insert(refusals).values(row).on_conflict_do_nothing())
+
+    async def refusals_of(self, dataset: Address, *, since: UnixSeconds, before: int | None, limit: int) -> list[DataRefusal]:
+        """List refused uses of a dataset, newest first; only those from `since` on, and numbered below `before`."""
+        chosen = select(refusals).where(refusals.c.dataset == dataset, refusals.c.at >= since).order_by(refusals.c.id.desc()).limit(limit)
+        if before is not None:
+            chosen = chosen.where(refusals.c.id < before)
+        async with self._read() as connection:
+            found = [(row.id, decode(row.refusal, DataRefusal, "the refusal")) for row in await connection.execute(chosen)]
+        return [msgspec.structs.replace(each, id=number) for number, each in found]
 
     async def release(self, task_id: TaskId, by: Address, at: UnixSeconds) -> UnixSeconds:
         """Release the result of a task; answers since when it is released."""

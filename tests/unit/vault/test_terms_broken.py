@@ -103,6 +103,8 @@ async def test_broken_condition_gets_nothing(row: Row, request: pytest.FixtureRe
     with pytest.raises(TermsError, match=row.words):
         await given.open(task)
     assert task not in {use.task_id for use in await given.uses()}
+    (refusal,) = await given.refusals()
+    assert (refusal.task_id, row.words in refusal.reason) == (task, True)
 
 
 async def test_enclave_learns_the_terms_and_the_checksums() -> None:

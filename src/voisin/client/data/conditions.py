@@ -34,6 +34,7 @@ _SPAN = re.compile(r"(\d{1,9})\s*(s|min|h|d)", re.ASCII)
 _SPANS: Final = {"s": 1, "min": 60, "h": 3_600, "d": 86_400}
 _SIZE = re.compile(r"(\d{1,15})\s*(B|kB|MB|GB|KiB|MiB|GiB)?", re.ASCII)
 _SIZES: Final = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
+_UNCOUNTED: Final = frozenset({"uses", "uses_per_renter", "epsilon", "epsilon_per_renter", "review", "release_rule"})
 _MICRO: Final = 1_000_000
 WordT = TypeVar("WordT", bound=StrEnum)
 ItemT = TypeVar("ItemT")
@@ -46,6 +47,7 @@ class DataConditions(TypedDict, total=False):
     Keys:
         price: Price of a use: nRLC as a number, or text such as `"0.1 RLC"`; free unless given.
         uses: How many uses in all; 1 unless given.
+        bulk: Whether it may be used with others in one deal, for nothing and any number of times; nothing is counted then.
         uses_per_renter: How many of them one renter may have.
         not_before: From when on.
         until: Until when, exclusively.
@@ -68,6 +70,7 @@ class DataConditions(TypedDict, total=False):
 
     price: int | str
     uses: int
+    bulk: bool
     uses_per_renter: int
     not_before: TimeLike
     until: TimeLike
@@ -109,6 +112,7 @@ class Conditions:
     review: Review
     release_rule: ReleaseRule | None
     is_revocable: bool
+    is_bulk: bool = False
 
     @property
     def needs_gate(self) -> bool:
@@ -135,7 +139,7 @@ def read_conditions(given: DataConditions, *, now: UnixSeconds) -> Conditions:
         raise InputError(f"there is no condition {unknown[0]!r}", hint=meant)
     found = Conditions(
         price=_money(given.get("price", 0)),
-        uses=_whole("uses", given.get("uses", DEFAULT_USES), 1),
+        uses=_whole("uses", given.get("uses", MAX_USES if given.get("bulk") else DEFAULT_USES), 1),
         uses_per_renter=_whole("uses_per_renter", given.get("uses_per_renter", 0), 0),
         not_before=read_time(given["not_before"], now) if "not_before" in given else UnixSeconds(0),
         until=read_time(given["until"], now) if "until" in given else UnixSeconds(0),
@@ -151,7 +155,11 @@ def read_conditions(given: DataConditions, *, now: UnixSeconds) -> Conditions:
         review=_review(given),
         release_rule=read_release_rule(given["release_rule"]) if "release_rule" in given else None,
         is_revocable=given.get("revocable", False),
+        is_bulk=given.get("bulk", False),
     )
+    if found.is_bulk and (found.price or _UNCOUNTED & given.keys()):
+        words = "data that is used with others in one deal costs nothing, and nothing of it is counted or held"
+        raise InputError(words, hint=f"leave out price, {', '.join(sorted(_UNCOUNTED))}, or bulk")
     if found.until and found.until <= now:
         raise InputError("the conditions end in the past", hint="give an end that is still to come")
     if found.subscription is not None and found.requesters:

@@ -8,40 +8,36 @@ Renting data out, and using what others rent out.
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Unpack
-
-import anyio
 
 from voisin.chain import calls, gates
 from voisin.chain.gates import ALWAYS, Membership
 from voisin.client.apps import AppReference
 from voisin.client.data.access import Access, Granted
 from voisin.client.data.conditions import DataConditions, TimeLike, read_time
-from voisin.client.data.drafts import DATA_FOLDER, Diary, open_key
+from voisin.client.data.drafts import open_key
+from voisin.client.data.lists import cut_lists
 from voisin.client.data.offering import require_gate
 from voisin.client.data.owner import Owner
 from voisin.client.data.protecting import ECOSYSTEM, VOISIN, Protector, Wrapping, require_owner
-from voisin.client.data.reviews import results_that_wait
 from voisin.client.data.steps import Step, Tell, Told, silent
+from voisin.client.data.uses import AsyncUses
 from voisin.client.data.vaults import require_vault, terms_desk
 from voisin.client.links import Links
 from voisin.client.requester import Requester
 from voisin.client.results import Result
 from voisin.client.terms import RunTerms, TaskLike
-from voisin.errors import InputError, StateError, VoisinError
+from voisin.errors import StateError, VoisinError
 from voisin.protocol.data_schema import DataSchema
-from voisin.protocol.ids import ZERO_ADDRESS, Address, OrderHash, TaskId, as_address, as_hash32
+from voisin.protocol.ids import ZERO_ADDRESS, Address, OrderHash, as_address, as_hash32
 from voisin.protocol.orders import OrderKind
 from voisin.protocol.records import DatasetInfo
 from voisin.protocol.secrets import SecretKind, SecretRef, SecretValue
-from voisin.protocol.vault_terms import DataUse, HeldResult
+from voisin.protocol.sessions import MAX_BULK
 from voisin.units import UnixSeconds
-
-_LOOK_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +66,7 @@ class Runs(Protocol):
         ...
 
 
-class AsyncData:
+class AsyncData(AsyncUses):
     """Data of the wallet that others rent, and data of others that the wallet rents."""
 
     def __init__(self, links: Links, requester: Callable[[], Awaitable[Requester]], run: Runs) -> None:
@@ -80,8 +76,7 @@ class AsyncData:
             requester: Opens the wallet.
             run: Runs an app.
         """
-        self._links = links
-        self._requester = requester
+        super().__init__(links, requester)
         self._run = run
 
     async def protect(
@@ -288,6 +283,39 @@ class AsyncData:
                 ended[dataset] = error
         return ended
 
+    async def process_bulk(
+        self,
+        datasets: Sequence[str],
+        app: AppReference,
+        args: Sequence[str | int | float] = (),
+        *,
+        per_task: int = MAX_BULK,
+        **terms: Unpack[RunTerms],
+    ) -> dict[tuple[Address, ...], Result]:
+        """
+        Run an app on several datasets together, in one deal: each task opens as many at once as it may.
+
+        Args:
+            datasets: The datasets; the app sees each as a file of its name, and no file of one that its vault does not open.
+            app: As in `process`.
+            args: As in `process`.
+            per_task: How many datasets a task opens at most.
+            **terms: As in `process`; `max_price` is for each task.
+
+        Returns:
+            The results, by the datasets of each task.
+
+        Raises:
+            NoMatchError: The order of a dataset does not allow it: the message names each. No dataset is run by itself instead.
+            VoisinError: As in `AsyncCloud.map`.
+        """
+        lists = cut_lists(datasets, per_task)
+        if "trust" not in terms and "replicas" not in terms:
+            terms["replicas"] = 1
+        terms["bulk"] = lists
+        results = await self._run(app, [tuple(str(arg) for arg in args)] * len(lists), **terms)
+        return dict(zip(lists, results, strict=True))
+
     async def subscribe(self, dataset: str, periods: int = 1) -> Membership:
         """
         Pay for some time at the gate of a dataset's cheapest subscription.
@@ -351,75 +379,6 @@ class AsyncData:
         entries = await self._links.chain.registries.owned(OrderKind.DATASET, (await self._requester()).address)
         return [await self.show(entry) for entry in entries]
 
-    async def uses(self, dataset: str | None = None, *, since: int = 0) -> list[DataUse]:
-        """
-        List the uses of the wallet's data, newest first: when, by which app, for whom, at what price, on what evidence.
-
-        Args:
-            dataset: Of this dataset; of all unless given.
-            since: From when on [Unix s].
-
-        Raises:
-            TrustError: The wallet does not own it.
-        """
-        me = await self._requester()
-        entries = [as_address(dataset)] if dataset else await self._links.chain.registries.owned(OrderKind.DATASET, me.address)
-        desk = terms_desk(self._links)
-        found = [use for entry in entries async for use in desk.uses(me.signer, entry, since=since)]
-        return sorted(found, key=lambda use: (use.at, use.id), reverse=True)
-
-    async def waiting(self, dataset: str | None = None, *, since: int = 0) -> list[DataUse]:
-        """
-        List the uses whose results wait for the wallet's release, newest first; look at one with `AsyncCloud.deal`, as ever.
-
-        Args:
-            dataset: As in `uses`.
-            since: As in `uses`.
-
-        Raises:
-            TrustError: The wallet does not own it.
-        """
-        return await results_that_wait(self._links, await self.uses(dataset, since=since))
-
-    async def watch_uses(self, dataset: str | None = None) -> AsyncGenerator[DataUse, None]:
-        """
-        Hear of each new use of the wallet's data, for ever.
-
-        Args:
-            dataset: As in `uses`.
-        """
-        seen = {use.id for use in await self.uses(dataset)}
-        since = max(int(time.time()) - 3_600, 0)
-        while True:
-            await anyio.sleep(_LOOK_S)
-            for use in reversed(await self.uses(dataset, since=since)):
-                if use.id not in seen:
-                    seen.add(use.id)
-                    yield use
-
-    async def result_key(self, task_id: TaskId) -> bytes:
-        """
-        Ask for the key of a result that waited for a release, as its reader or as the owner of the data.
-
-        Raises:
-            StateError: It still waits, or never did.
-            TrustError: The wallet is neither's.
-        """
-        return await terms_desk(self._links).result_key((await self._requester()).signer, task_id)
-
-    async def release(self, task_id: str) -> HeldResult:
-        """
-        Release a result that waits for it, as the dataset's owner.
-
-        Args:
-            task_id: The task.
-
-        Raises:
-            TrustError: The wallet does not own the dataset.
-            StateError: The result does not wait.
-        """
-        return await terms_desk(self._links).release((await self._requester()).signer, TaskId(as_hash32(task_id)))
-
     async def _grant(self, dataset: Address, conditions: DataConditions, tell: Tell) -> Granted:
         draft, me = self._diary.of_entry(dataset), await self._requester()
         access, now = await self._access(tell), await self._links.chain.block_time()
@@ -439,14 +398,5 @@ class AsyncData:
             await desk.push(owner.signer, ref, SecretValue(key))
         owner.tell(Told(Step.ENTRUSTED, dataset, is_new=not is_there))
 
-    async def _owner(self, tell: Tell) -> Owner:
-        return Owner(self._links, await self._requester(), self._diary, tell)
-
     async def _access(self, tell: Tell = silent) -> Access:
         return Access(await self._owner(tell))
-
-    @property
-    def _diary(self) -> Diary:
-        if self._links.keys is None:
-            raise InputError("there is no home folder for the keys of data", hint="connect with one")
-        return Diary(self._links.keys.folder.parent / DATA_FOLDER)

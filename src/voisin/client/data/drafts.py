@@ -10,7 +10,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -31,6 +31,7 @@ _NONCE: Final = 12
 _MODE: Final = 0o600
 _FOLDER_MODE: Final = 0o700
 _RECORD: Final = ".json"
+RecordT = TypeVar("RecordT")
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -102,13 +103,7 @@ class Diary:
         Raises:
             InputError: It cannot be read.
         """
-        path = self._path(draft_id)
-        try:
-            return decode(path.read_bytes(), Draft, f"the diary's page {path}")
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise InputError(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from None
+        return self.read_page(self._path(draft_id), Draft)
 
     def of_entry(self, entry: Address) -> Draft | None:
         """Find the draft of a dataset by its entry; None when it was protected elsewhere."""
@@ -128,7 +123,7 @@ class Diary:
         Raises:
             InputError: It cannot be written.
         """
-        self._write(self._path(draft.id), draft)
+        self.write_page(self._path(draft.id), draft)
         return draft
 
     def offers(self, dataset: Address) -> dict[str, OfferNote]:
@@ -138,13 +133,7 @@ class Diary:
         Raises:
             InputError: They cannot be read.
         """
-        path = self._offers(dataset)
-        try:
-            return decode(path.read_bytes(), dict[str, OfferNote], f"the diary's page {path}")
-        except FileNotFoundError:
-            return {}
-        except OSError as error:
-            raise InputError(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from None
+        return self.read_page(self._offers(dataset), dict[str, OfferNote]) or {}
 
     def note(self, dataset: Address, wish: str, note: OfferNote) -> OfferNote:
         """
@@ -158,10 +147,38 @@ class Diary:
         Raises:
             InputError: It cannot be written.
         """
-        self._write(self._offers(dataset), {**self.offers(dataset), wish: note})
+        self.write_page(self._offers(dataset), {**self.offers(dataset), wish: note})
         return note
 
-    def _write(self, path: Path, record: object) -> None:
+    def read_page(self, path: Path, kind: type[RecordT]) -> RecordT | None:
+        """
+        Read a page; None when there is none.
+
+        Args:
+            path: Its file.
+            kind: What is on it.
+
+        Raises:
+            InputError: It cannot be read.
+        """
+        try:
+            return decode(path.read_bytes(), kind, f"the diary's page {path}")
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from None
+
+    def write_page(self, path: Path, record: object) -> None:
+        """
+        Write a page, all or nothing, and see it on the disk.
+
+        Args:
+            path: Its file.
+            record: What is on it.
+
+        Raises:
+            InputError: It cannot be written.
+        """
         partial = path.with_suffix(".part")
         try:
             self.folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """
 The blocking twins of the asynchronous methods about data.
 
-Written by facegen.py: change desk.py, not this file.
+Written by facegen.py: change desk.py or uses.py, not this file.
 """
 
 from __future__ import annotations
@@ -14,14 +14,17 @@ from voisin.chain.gates import Membership
 from voisin.client.apps import AppReference
 from voisin.client.blocking import Face
 from voisin.client.data.access import Granted
+from voisin.client.data.alerting import Alert
 from voisin.client.data.conditions import DataConditions, TimeLike
 from voisin.client.data.desk import AsyncData, ProtectedData
 from voisin.client.data.protecting import VOISIN
 from voisin.client.data.steps import Tell, silent
+from voisin.client.data.watching import AlertRulesLike
 from voisin.client.results import Result
 from voisin.client.terms import RunTerms
 from voisin.errors import VoisinError
 from voisin.protocol.ids import Address, OrderHash, TaskId
+from voisin.protocol.sessions import MAX_BULK
 from voisin.protocol.vault_terms import DataUse, HeldResult
 
 
@@ -185,6 +188,34 @@ class DataFace(Face[AsyncData]):
         """
         return self._wait(self._inner.process_all, datasets, app, args, **terms)
 
+    def process_bulk(
+        self,
+        datasets: Sequence[str],
+        app: AppReference,
+        args: Sequence[str | int | float] = (),
+        *,
+        per_task: int = MAX_BULK,
+        **terms: Unpack[RunTerms],
+    ) -> dict[tuple[Address, ...], Result]:
+        """
+        Run an app on several datasets together, in one deal: each task opens as many at once as it may.
+
+        Args:
+            datasets: The datasets; the app sees each as a file of its name, and no file of one that its vault does not open.
+            app: As in `process`.
+            args: As in `process`.
+            per_task: How many datasets a task opens at most.
+            **terms: As in `process`; `max_price` is for each task.
+
+        Returns:
+            The results, by the datasets of each task.
+
+        Raises:
+            NoMatchError: The order of a dataset does not allow it: the message names each. No dataset is run by itself instead.
+            VoisinError: As in `AsyncCloud.map`.
+        """
+        return self._wait(self._inner.process_bulk, datasets, app, args, per_task=per_task, **terms)
+
     def subscribe(self, dataset: str, periods: int = 1) -> Membership:
         """
         Pay for some time at the gate of a dataset's cheapest subscription.
@@ -254,6 +285,21 @@ class DataFace(Face[AsyncData]):
             TrustError: The wallet does not own it.
         """
         return self._wait(self._inner.waiting, dataset, since=since)
+
+    def new_alerts(self, rules: AlertRulesLike = None, dataset: str | None = None) -> list[Alert]:
+        """
+        Look once at the wallet's data, and tell what is news by the owner's rules; the home folder knows what was told before.
+
+        Args:
+            rules: What is told, and the webhook where it goes too: `AlertRules`, a mapping, or the path of a file; everything unless given.
+            dataset: As in `uses`.
+
+        Raises:
+            InputError: The rules cannot be used.
+            TrustError: The wallet does not own the dataset.
+            UnavailableError: A service does not answer, or the webhook: what it missed is kept, and posted the next time.
+        """
+        return self._wait(self._inner.new_alerts, rules, dataset)
 
     def release(self, task_id: str) -> HeldResult:
         """

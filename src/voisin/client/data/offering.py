@@ -116,7 +116,7 @@ def make_terms(
         nonce=nonce,
         not_before=conditions.not_before,
         until=conditions.until,
-        uses=conditions.uses,
+        uses=0 if conditions.is_bulk else conditions.uses,
         uses_per_renter=conditions.uses_per_renter,
         apps=tuple(app.checksum for app in apps),
         pools=conditions.pools,

@@ -7,7 +7,7 @@ other clients; only the hub's conditions apply to it, and a vault gives no key f
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -26,15 +26,23 @@ from voisin.protocol.vault_terms import TermsEntry
 
 _OF_OFFERS: Final = (BEFORE_BUYING | {Condition.ENCLAVE}) - {Condition.POOLS}
 """What is judged before a workerpool is chosen; the enclave by the best that is offered."""
-_WITHOUT_TERMS: Final = "the vault gives the key for orders with terms of use alone, and has none of this one"
+WITHOUT_TERMS: Final = "the vault gives the key for orders with terms of use alone, and has none of this one"
 
 
 @dataclass(frozen=True, slots=True)
 class DataNeeds:
-    """What terms of use are judged by beside the wish: the purpose that the renter signs, and the SHA-256 of the app's code."""
+    """
+    What is asked beside the wish.
+
+    Attributes:
+        purpose: The purpose that the renter signs.
+        app: SHA-256 of the app's code.
+        suits: Which workerpools suit data that tasks open together.
+    """
 
     purpose: str
     app: Hash32
+    suits: Callable[[WorkerpoolOrder], bool] = lambda _pool: True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +67,12 @@ async def find_data(links: Links, wish: Wish, pools: Sequence[Offer[WorkerpoolOr
         NoMatchError: Nobody offers the dataset, or an enclave, or no offer allows the use; the message says which condition the
             nearest one breaks.
     """
-    offered = await _offered(links, wish.dataset)
-    if not offered:
+    offers = await offered(links, wish.dataset)
+    if not offers:
         raise NoMatchError(f"nobody offers dataset {wish.dataset}", hint="its owner offers it with `voisin data grant`")
     entries = {} if links.vault is None else {entry.order_hash: entry for entry in await terms_desk(links).of_dataset(wish.dataset)}
     enclaves = [pool for pool in pools if needs_enclave(pool.order.tag)]
-    members = await _members(links, wish, offered, entries, {pool.order.workerpool for pool in enclaves})
+    members = await members_of(links, wish, offers, entries, {pool.order.workerpool for pool in enclaves})
     use = Use(
         dataset=wish.dataset,
         at=await links.chain.block_time(),
@@ -75,10 +83,10 @@ async def find_data(links: Links, wish: Wish, pools: Sequence[Offer[WorkerpoolOr
         enclave=EnclaveLevel.SIMULATED if all(is_simulated(pool.order.tag) for pool in enclaves) else EnclaveLevel.HARDWARE,
     )
     judged = _OF_OFFERS if enclaves else _OF_OFFERS - {Condition.ENCLAVE}
-    refusals = {offer.hash: _refusals(offer.order, entries.get(offer.hash), use, judged) for offer in offered}
+    refusals = {offer.hash: refusals_of(offer.order, entries.get(offer.hash), use, judged) for offer in offers}
     if entries:
-        refusals |= {offer.hash: [_WITHOUT_TERMS] for offer in offered if offer.hash not in entries}
-    allowed = tuple(offer for offer in offered if not refusals[offer.hash])
+        refusals |= {offer.hash: [WITHOUT_TERMS] for offer in offers if offer.hash not in entries}
+    allowed = tuple(offer for offer in offers if not refusals[offer.hash])
     if not allowed:
         nearest: list[str] = min(refusals.values(), key=len)
         words = f"no offer of dataset {wish.dataset} allows this: {'; '.join(nearest)}"
@@ -89,7 +97,7 @@ async def find_data(links: Links, wish: Wish, pools: Sequence[Offer[WorkerpoolOr
     return Usable(DataOffers(offers=allowed, members=members), [pool for pool in enclaves if _suits(pool.order, listed, use)])
 
 
-def _refusals(order: DatasetOrder, entry: TermsEntry | None, use: Use, judged: Collection[Condition]) -> list[str]:
+def refusals_of(order: DatasetOrder, entry: TermsEntry | None, use: Use, judged: Collection[Condition]) -> list[str]:
     """Say why the vault would give no key for an order with these terms; empty when it would."""
     if entry is None:
         return []
@@ -110,13 +118,14 @@ def _suits(pool: WorkerpoolOrder, entries: Collection[TermsEntry], use: Use) -> 
     return not any(broken_conditions(entry.terms, here, judged=judged) for entry in entries)
 
 
-async def _offered(links: Links, dataset: Address) -> list[Offer[DatasetOrder]]:
+async def offered(links: Links, dataset: Address) -> list[Offer[DatasetOrder]]:
+    """List what a dataset is offered for, the cheapest first."""
     filters = {"dataset": dataset, "app": "any", "workerpool": "any", "requester": "any"}
     found = [each async for each in links.book.orders(OrderKind.DATASET, filters) if isinstance(each, PublishedDatasetOrder)]
     return [Offer(each.order, each.hash, each.remaining) for each in found]
 
 
-async def _members(
+async def members_of(
     links: Links, wish: Wish, offered: Sequence[Offer[DatasetOrder]], entries: Mapping[OrderHash, TermsEntry], pools: Collection[Address]
 ) -> frozenset[tuple[Address, Address]]:
     """Ask the chain about every group that an order or its terms name."""
