@@ -144,15 +144,15 @@ class NumbersRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     Attributes:
         max_count: Most numbers.
         min_count: Least number of them.
-        each: What each may be.
+        each: What each may be; any number unless given.
     """
 
     max_count: int
     min_count: int = 0
-    each: ValueRule = ValueRule(type=ValueType.NUMBER)
+    each: ValueRule | None = None
 
     def __post_init__(self) -> None:
-        if self.each.type not in (ValueType.NUMBER, ValueType.INTEGER):
+        if self.each is not None and self.each.type not in (ValueType.NUMBER, ValueType.INTEGER):
             raise InputError("a rule's numbers are of the type number or integer")
         if not 0 <= self.min_count <= self.max_count <= _MOST:
             raise InputError("a rule's numbers are at most maxCount, and at least minCount")
@@ -356,7 +356,8 @@ def _why_numbers(rule: NumbersRule, text: str) -> str:
     words = [word for word in _BETWEEN.split(text) if word]
     if not rule.min_count <= len(words) <= rule.max_count:
         return f"has {len(words)} numbers"
-    return next((why for word in words if (why := _why_spelled(rule.each, word, "one of them"))), "")
+    each = rule.each or ValueRule(type=ValueType.NUMBER)
+    return next((why for word in words if (why := _why_spelled(each, word, "one of them"))), "")
 
 
 def _depth(rule: ValueRule) -> int:
