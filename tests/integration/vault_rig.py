@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from anyio.from_thread import BlockingPortal
 
@@ -14,15 +15,17 @@ from voisin.vault import VaultSettings, create_key_file, open_vault
 
 
 @contextmanager
-def vault_beside(rig: Rig, portal: BlockingPortal, folder: Path) -> Iterator[str]:
-    """Serve a vault for the rig's hub."""
-    (folder / "data").mkdir()
-    create_key_file(folder / "vault.key")
+def vault_beside(rig: Rig, portal: BlockingPortal, folder: Path, **changes: Any) -> Iterator[str]:
+    """Serve a vault for the rig's hub; one that was there before goes on."""
+    (folder / "data").mkdir(exist_ok=True)
+    if not (folder / "vault.key").exists():
+        create_key_file(folder / "vault.key")
     settings = VaultSettings(
         database_url=f"sqlite:///{folder}/data/vault.sqlite",
         key_file=folder / "vault.key",
         rpc_url=rig.network.rpc_url,
         hub=rig.network.hub,
+        **changes,
     )
     with (
         portal.wrap_async_context_manager(open_vault(settings)) as vault,

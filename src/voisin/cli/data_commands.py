@@ -1,4 +1,4 @@
-"""Data for renting, as its owner: `data protect | grant | admit | revoke | granted | transfer | list | encrypt`."""
+"""Data for renting, as its owner: `data protect | grant | confirm | admit | revoke | granted | transfer | list | encrypt`."""
 
 from __future__ import annotations
 
@@ -51,6 +51,19 @@ def grant(session: Session, dataset: DatasetArgument, *, conditions: DataConditi
     """Offer a dataset on conditions of its own, beside the offers that there are."""
     found = session.with_wallet(lambda cloud: cloud.data.grant(dataset, tell=_teller(session), **conditions))
     _answer_granted(session, [found], is_one=True)
+
+
+def confirm(
+    session: Session,
+    dataset: Annotated[
+        str | None, typer.Argument(parser=address, metavar="[DATASET]", help="One dataset; all of the wallet unless given.")
+    ] = None,
+) -> None:
+    """Stand by your offers after the vault came back from an old backup: what it has forgotten is pushed again."""
+    done = session.with_wallet(lambda cloud: cloud.data.confirm(dataset))
+    lines = [f"confirmed {each.order_hash}" if not each.refused else f"not confirmed {each.order_hash}: {each.refused}" for each in done]
+    documents = [{"order": each.order_hash, "refused": each.refused} for each in done]
+    session.answer(documents, lambda out: out.print("\n".join(lines) or "the vault has forgotten nothing", soft_wrap=True))
 
 
 def admit(
@@ -174,6 +187,7 @@ def _answer_granted(session: Session, found: list[Granted], *, is_one: bool = Fa
 
 command(app, "protect", example='voisin data protect patients.csv --price "0.1 RLC" --uses 100 --until 30d --max-output 1MB')(protect)
 command(app, "grant", example='voisin data grant 0x… --price "0.05 RLC" --uses 10 --for 0x…')(grant)
+command(app, "confirm", example="voisin data confirm")(confirm)
 command(app, "admit", example="voisin data admit 0x… 0x… --until 30d")(admit)
 command(app, "revoke", example="voisin data revoke 0x… --all")(revoke)
 command(app, "granted", example="voisin data granted 0x…")(granted)

@@ -38,6 +38,7 @@ def data_document(found: ProtectedData) -> dict[str, object]:
         "multiaddr": info.multiaddr.decode(errors="replace"),
         "checksum": info.checksum,
         "schema": found.schema,
+        "restored_at": found.restored_at,
         "granted": [granted_document(each) for each in found.granted],
     }
 
@@ -69,6 +70,9 @@ def show_data(out: Console, found: ProtectedData) -> None:
     if found.schema is not None and found.schema.files:
         out.print(table("Files", ("path", "bytes"), [(file.path, str(file.size_bytes)) for file in found.schema.files], right=("bytes",)))
     show_granted(out, list(found.granted))
+    if found.restored_at:
+        words = "some of these offers count again once their owner runs `voisin data confirm`"
+        out.print(f"the vault's records were restored at {moment(found.restored_at)}: {words}", soft_wrap=True)
 
 
 def show_granted(out: Console, found: list[Granted]) -> None:

@@ -37,7 +37,19 @@ DATA_FACES = {
         "data/desk.py data/uses.py",
         "DataFace",
         (
-            *("protect", "grant", "admit", "revoke", "revoke_all", "shut_out", "granted", "process", "process_all", "process_bulk"),
+            *(
+                "protect",
+                "grant",
+                "confirm",
+                "admit",
+                "revoke",
+                "revoke_all",
+                "shut_out",
+                "granted",
+                "process",
+                "process_all",
+                "process_bulk",
+            ),
             *("subscribe", "transfer", "show", "owned", "uses", "waiting", "new_alerts", "release", "result_key"),
         ),
     ),
@@ -90,7 +102,7 @@ from typing import Unpack
 from voisin.chain.gates import Membership
 from voisin.client.apps import AppReference
 from voisin.client.blocking import Face
-from voisin.client.data.access import Granted
+from voisin.client.data.access import Confirmed, Granted
 from voisin.client.data.alerting import Alert
 from voisin.client.data.conditions import DataConditions, TimeLike
 from voisin.client.data.desk import AsyncData, ProtectedData

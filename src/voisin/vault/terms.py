@@ -173,6 +173,7 @@ class TermsDesk:
         if await self._store.order(name) is None:
             await self._require_unused(name)
             if await self._store.add_order(entry, await self._ledger.height()):
+                await self._memory.change(self._count)  # a backup from before lacks the order, and its owner has to hear of it
                 try:
                     await self._require_unused(name)
                 except StateError:
@@ -181,6 +182,9 @@ class TermsDesk:
                 return
         if not await self._store.confirm_order(name, entry.pushed_at):
             raise StateError(f"order {name} is revoked", hint="sign a new one: its terms have another nonce")
+
+    async def _count(self) -> tuple[None, int]:
+        return None, await self._store.count_change()
 
     async def _bind(self, ref: SecretRef, key: SecretValue | None, owner: Address, at: UnixSeconds) -> None:
         held = await self._cabinet.secret(ref)

@@ -42,6 +42,10 @@ class MemoryTermsStore:
         self._orders[entry.order_hash], self._from[entry.order_hash] = entry, from_block
         return True
 
+    async def count_change(self) -> int:
+        """Count a change that must never be forgotten; answers its serial."""
+        return self._next_serial()
+
     async def confirm_order(self, order_hash: OrderHash, at: UnixSeconds) -> bool:
         """Note that an owner stands by an order still; answers False, and changes nothing, when it is revoked or not there."""
         entry = self._orders.get(order_hash)

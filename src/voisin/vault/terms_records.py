@@ -111,6 +111,10 @@ class TermsStore(Protocol):
         """Add an order with its terms; answers False, and changes nothing, when it is there."""
         ...
 
+    async def count_change(self) -> int:
+        """Count a change that must never be forgotten; answers its serial."""
+        ...
+
     async def confirm_order(self, order_hash: OrderHash, at: UnixSeconds) -> bool:
         """Note that an owner stands by an order still; answers False, and changes nothing, when it is revoked or not there."""
         ...

@@ -47,6 +47,11 @@ class SqlTermsStore:
         async with self._write() as connection:
             return (await connection.execute(self._insert(orders).values(row).on_conflict_do_nothing())).rowcount == 1
 
+    async def count_change(self) -> int:
+        """Count a change that must never be forgotten; answers its serial."""
+        async with self._write() as connection:
+            return await _next_serial(connection)
+
     async def confirm_order(self, order_hash: OrderHash, at: UnixSeconds) -> bool:
         """Note that an owner stands by an order still; answers False, and changes nothing, when it is revoked or not there."""
         change = update(orders).where(orders.c.order_hash == order_hash, orders.c.revoked_at == 0).values(pushed_at=at)

@@ -65,6 +65,14 @@ class Granted:
         return self.status is OrderStatus.OPEN and not self.revoked_at
 
 
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """An order that was pushed again: why the vault does not take it any more, or nothing."""
+
+    order_hash: OrderHash
+    refused: str = ""
+
+
 class Access:
     """Who may use the datasets of one wallet."""
 
@@ -114,7 +122,7 @@ class Access:
         entry = await terms_desk(self._links).push(self._owner.signer, order, terms, key=key)
         self._tell(Told(Step.ENTRUSTED, entry.order_hash))
         published = await self._links.book.publish(order)
-        self._diary.note(dataset, wish, replace(note, order_hash=published.hash))
+        self._diary.note(dataset, wish, replace(note, order_hash=published.hash, terms=terms))
         self._tell(Told(Step.OFFERED, published.hash))
         return Granted(
             order_hash=published.hash,
@@ -124,6 +132,37 @@ class Access:
             terms=terms,
             revoked_at=UnixSeconds(0),
         )
+
+    async def confirm(self, dataset: Address, *, key: str) -> list[Confirmed]:
+        """
+        Push the open orders again that the vault has forgotten, or does not count since its records were restored.
+
+        Args:
+            dataset: The dataset.
+            key: Its key; empty when the vault has it.
+
+        Returns:
+            What came of each; empty when the vault has forgotten nothing.
+        """
+        desk = terms_desk(self._links)
+        page = await desk.page(dataset)
+        entries = {entry.order_hash: entry for entry in page.entries}
+        kept = {note.order_hash: note.terms for note in self._diary.offers(dataset).values()}
+        revoked = {note.order_hash for note in self._diary.offers(dataset).values() if note.is_revoked}
+        done = []
+        for each in await self.granted(dataset):
+            entry = entries.get(each.order_hash)
+            terms = kept.get(each.order_hash) or (entry.terms if entry is not None else None)
+            is_forgotten = entry is None or entry in page.pending
+            if terms is None or not is_forgotten or each.order_hash in revoked:
+                continue
+            try:
+                await desk.push(self._owner.signer, each.order, terms, key=key)
+            except StateError as error:
+                done.append(Confirmed(each.order_hash, str(error)))
+            else:
+                done.append(Confirmed(each.order_hash))
+        return done
 
     async def admit(self, gate: Address, accounts: list[Address], *, begins: UnixSeconds = ALWAYS, ends: UnixSeconds = ALWAYS) -> None:
         """
@@ -151,6 +190,9 @@ class Access:
             StateError: The wallet does not own the dataset.
         """
         await require_owner(self._links, dataset, self._owner.address)
+        for wish, note in self._diary.offers(dataset).items():
+            if note.order_hash == granted.order_hash:
+                self._diary.note(dataset, wish, replace(note, is_revoked=True))
         if granted.terms is not None and not granted.revoked_at:
             await terms_desk(self._links).revoke(self._owner.signer, dataset, granted.order_hash)
         chain = self._links.chain

@@ -221,7 +221,7 @@ def _standing(rules: AlertRules, look: Look) -> Iterator[Alert]:
         words = f"what the last enclave's evidence was verified with expires at {look.evidence_until} (Unix s)"
         yield Alert(kind=AlertKind.EVIDENCE, at=look.at, dataset=look.dataset, words=words)
     if look.restored_at:
-        words = f"the vault's records were restored at {look.restored_at} (Unix s): push its offers again with `voisin data restore`"
+        words = f"the vault's records were restored at {look.restored_at} (Unix s): push its offers again with `voisin data confirm`"
         yield Alert(kind=AlertKind.RESTORED, at=look.at, dataset=look.dataset, words=words)
 
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Unpack
+from typing import Final, Protocol, Unpack
 
 from voisin.chain import calls, gates
 from voisin.chain.gates import ALWAYS, Membership
 from voisin.client.apps import AppReference
-from voisin.client.data.access import Access, Granted
+from voisin.client.data.access import Access, Confirmed, Granted
 from voisin.client.data.conditions import DataConditions, TimeLike, read_time
 from voisin.client.data.drafts import open_key
 from voisin.client.data.lists import cut_lists
@@ -39,6 +39,8 @@ from voisin.protocol.secrets import SecretKind, SecretRef, SecretValue
 from voisin.protocol.sessions import MAX_BULK
 from voisin.units import UnixSeconds
 
+_NEVER: Final = UnixSeconds(0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtectedData:
@@ -50,12 +52,14 @@ class ProtectedData:
         info: What the registry says: owner, name, where it lies, what it hashes to.
         schema: What its owner lets everybody see of the content; None for nothing.
         granted: The accesses that can be bought now, the cheapest first.
+        restored_at: When the vault's records were restored, if an access does not count until its owner confirms it [Unix s]; 0 for not.
     """
 
     dataset: Address
     info: DatasetInfo
     schema: DataSchema | None
     granted: tuple[Granted, ...]
+    restored_at: UnixSeconds = _NEVER
 
 
 class Runs(Protocol):
@@ -161,6 +165,24 @@ class AsyncData(AsyncUses):
         for gate in doors:
             await access.admit(gate, [as_address(renter) for renter in renters], begins=begins, ends=ends)
         return doors
+
+    async def confirm(self, dataset: str | None = None) -> list[Confirmed]:
+        """
+        Push offers again that the vault has forgotten, or does not count since its records came back from an old backup.
+
+        Args:
+            dataset: Of this dataset; of all of the wallet unless given.
+
+        Returns:
+            What came of each; empty when the vault has forgotten nothing. An order that was used before is not taken again: grant anew.
+
+        Raises:
+            TrustError: The wallet does not own the dataset.
+        """
+        access, done = await self._access(), list[Confirmed]()
+        for entry in await self._entries(dataset):
+            done += await access.confirm(entry, key=await self._key(entry))
+        return done
 
     async def revoke(self, dataset: str, order: str) -> OrderHash:
         """
@@ -372,19 +394,32 @@ class AsyncData(AsyncUses):
         draft = self._diary.of_entry(entry) if self._links.keys is not None else None
         if schema is None and draft is not None:
             schema = draft.schema
-        return ProtectedData(dataset=entry, info=info, schema=schema, granted=tuple(found))
+        return ProtectedData(dataset=entry, info=info, schema=schema, granted=tuple(found), restored_at=await self._restored_at(entry))
+
+    async def _restored_at(self, entry: Address) -> UnixSeconds:
+        """Tell when the vault's records were restored, if orders of a dataset wait for their owner since."""
+        if self._links.vault is None:
+            return _NEVER
+        page = await terms_desk(self._links).page(entry)
+        return page.restored_at if page.pending else _NEVER
 
     async def owned(self) -> list[ProtectedData]:
-        """List the datasets of the wallet."""
+        """List the datasets of the wallet; what the vault has forgotten of them is pushed again."""
+        if self._links.vault is not None:
+            await self.confirm()
         entries = await self._links.chain.registries.owned(OrderKind.DATASET, (await self._requester()).address)
         return [await self.show(entry) for entry in entries]
 
     async def _grant(self, dataset: Address, conditions: DataConditions, tell: Tell) -> Granted:
-        draft, me = self._diary.of_entry(dataset), await self._requester()
+        draft, key = self._diary.of_entry(dataset), await self._key(dataset)
         access, now = await self._access(tell), await self._links.chain.block_time()
-        key = "" if draft is None or draft.owner != me.address else open_key(me.signer, draft)
         schema = draft.schema if draft is not None else await self._known_schema(dataset)
         return await access.grant(dataset, conditions, key=key, schema=schema, now=UnixSeconds(now))
+
+    async def _key(self, dataset: Address) -> str:
+        """Give a dataset's key, if it was made in this home folder by this wallet; nothing otherwise."""
+        draft, me = self._diary.of_entry(dataset), await self._requester()
+        return "" if draft is None or draft.owner != me.address else open_key(me.signer, draft)
 
     async def _known_schema(self, dataset: Address) -> DataSchema | None:
         entries = await terms_desk(self._links).of_dataset(dataset)

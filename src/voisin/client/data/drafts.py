@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from voisin.errors import InputError, TrustError
 from voisin.protocol.codec import decode, encode
 from voisin.protocol.data_schema import DataSchema
+from voisin.protocol.data_terms import DataTerms
 from voisin.protocol.ids import Address, Hash32, OrderHash
 from voisin.protocol.signatures import KeySigner
 from voisin.units import UnixSeconds
@@ -77,6 +78,8 @@ class OfferNote(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         gate: The gate of its requesters; None while there is none.
         roster: The gate of its apps and workerpools; None while there is none.
         order_hash: The order, once it is published.
+        terms: Its terms of use, for a vault that has forgotten them; None in notes of before they were kept.
+        is_revoked: Whether the owner took it back: it is never pushed again.
     """
 
     begun_at: UnixSeconds
@@ -84,6 +87,8 @@ class OfferNote(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     gate: Address | None = None
     roster: Address | None = None
     order_hash: OrderHash | None = None
+    terms: DataTerms | None = None
+    is_revoked: bool = False
 
 
 class Diary:

@@ -13,7 +13,7 @@ from typing import Unpack
 from voisin.chain.gates import Membership
 from voisin.client.apps import AppReference
 from voisin.client.blocking import Face
-from voisin.client.data.access import Granted
+from voisin.client.data.access import Confirmed, Granted
 from voisin.client.data.alerting import Alert
 from voisin.client.data.conditions import DataConditions, TimeLike
 from voisin.client.data.desk import AsyncData, ProtectedData
@@ -77,6 +77,21 @@ class DataFace(Face[AsyncData]):
             StateError: The wallet does not own it, or neither vault nor home folder has its key.
         """
         return self._wait(self._inner.grant, dataset, tell=tell, **conditions)
+
+    def confirm(self, dataset: str | None = None) -> list[Confirmed]:
+        """
+        Push offers again that the vault has forgotten, or does not count since its records came back from an old backup.
+
+        Args:
+            dataset: Of this dataset; of all of the wallet unless given.
+
+        Returns:
+            What came of each; empty when the vault has forgotten nothing. An order that was used before is not taken again: grant anew.
+
+        Raises:
+            TrustError: The wallet does not own the dataset.
+        """
+        return self._wait(self._inner.confirm, dataset)
 
     def admit(
         self, dataset: str, renters: Sequence[str], *, not_before: TimeLike | None = None, until: TimeLike | None = None
@@ -257,7 +272,7 @@ class DataFace(Face[AsyncData]):
         return self._wait(self._inner.show, dataset)
 
     def owned(self) -> list[ProtectedData]:
-        """List the datasets of the wallet."""
+        """List the datasets of the wallet; what the vault has forgotten of them is pushed again."""
         return self._wait(self._inner.owned)
 
     def uses(self, dataset: str | None = None, *, since: int = 0) -> list[DataUse]:
