@@ -8,6 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 from eth_utils import keccak
+from msgspec.structs import replace
 
 from tests.support.worker_bench import MODULE, key, open_bench, outcome_of
 from voisin.chain import Admission
@@ -17,7 +18,7 @@ from voisin.protocol.records import Account, ContributionStatus, TaskStatus
 from voisin.protocol.results import sign_authorization
 from voisin.protocol.tags import tag_of
 from voisin.protocol.wire import AskReveal, AskUpload, Failed, Progress, Release, Resources, Uploaded
-from voisin.protocol.wire_words import MachineFailure, ReplicaStage
+from voisin.protocol.wire_words import EnclaveKind, MachineFailure, ReplicaStage
 from voisin.sandbox import Job, Limits
 from voisin.units import NRLC, UnixSeconds
 from voisin.worker.vocabulary import Phase, Settled
@@ -54,7 +55,8 @@ async def test_the_greeting_says_who_offers_what(tmp_path: Path) -> None:
         await bench.pool.joined()
         hello = bench.pool.hellos[0]
         assert (hello.worker, hello.name, hello.holding) == (bench.me, "tester", ())
-        assert hello.resources == Resources(slots=3, memory_bytes=5 << 30, disk_bytes=7 << 30, tag="gpu", region="eu-fr")
+        machine = Resources(slots=3, memory_bytes=5 << 30, disk_bytes=7 << 30, tag="gpu", region="eu-fr")
+        assert hello.resources == replace(machine, enclave=EnclaveKind.SIMULATED)
         await bench.until(lambda: bench.pool.heartbeats >= 3)
 
 
