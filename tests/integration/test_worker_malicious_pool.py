@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,15 @@ async def test_forged_authorisations(tmp_path: Path) -> None:
 
 
 async def test_tasks_of_others_or_not_worth_it(tmp_path: Path) -> None:
-    async with open_bench(tmp_path) as bench, bench.working(min_price=10, memory_bytes=600 << 20, max_output_bytes=65 << 20):
+    async with (
+        open_bench(tmp_path) as bench,
+        bench.working(
+            parts=dataclasses.replace(bench.parts, enclaves=None),
+            min_price=10,
+            memory_bytes=600 << 20,
+            max_output_bytes=65 << 20,
+        ),
+    ):
         await bench.pool.joined()
         scheduler = bench.scheduler.address
         failure = await refused(bench, bench.deal(workerpool=Resource(STRANGER, scheduler, NRLC(10))))

@@ -87,9 +87,9 @@ async def test_a_task_that_is_given_twice_runs_once(tmp_path: Path) -> None:
             await bench.pool.assign(deal, 0, bench.me)
             await bench.pool.hear(Progress, task, count)
         gate.set()
-        await bench.pool.reaches(task, ReplicaStage.REVEALED)
+        await bench.pool.hear(Uploaded, task)
         await bench.pool.assign(deal, 0, bench.me)
-        await bench.pool.reaches(task, ReplicaStage.REVEALED, 2)
+        await bench.pool.hear(Uploaded, task, 2)
         assert (len(bench.runner.jobs), outcome_of(bench, "contribute")) == (1, [task])
 
 
