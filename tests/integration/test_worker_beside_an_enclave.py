@@ -6,10 +6,13 @@ import os
 import signal
 from pathlib import Path
 
+import anyio
 import pytest
 
 from tests.support.enclave_rig import open_enclave_rig
 from tests.support.listening_enclave import enclave_at_work, listening_enclave
+from tests.support.patience import a_moment
+from tests.support.pool_rig import DEADLINE_S
 from voisin.enclave.words import Introduce
 from voisin.errors import InputError, StateError, TrustError, UnavailableError
 from voisin.protocol.evidence import SimulatedEvidence
@@ -62,7 +65,11 @@ async def test_an_enclave_that_breaks_with_a_key_under_terms_uses_the_task_up(tm
             hub, payer = rig.parts.rig.chain.hub, rig.requester.address
             before = await hub.account(payer)
             (task,) = await rig.deal("loop", dataset=order, params=SLOW)
-            os.kill(await enclave_at_work(enclave.process.pid), signal.SIGKILL)
+            at_work = await enclave_at_work(enclave.process.pid)
+            with anyio.fail_after(DEADLINE_S):
+                while not (await rig.vault.service.sessions.evidence(task)).sessions:
+                    await a_moment()
+            os.kill(at_work, signal.SIGKILL)
             view = await rig.until(task, lambda view: view.phase == "claimed")
             assert "another enclave got the keys" in str(view)
             after = await hub.account(payer)
