@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import secrets
-from contextlib import aclosing
+import sys
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,21 +14,23 @@ import anyio
 import msgspec
 import pytest
 
+from voisin.box.parts import apart
 from voisin.box.service import open_box
 from voisin.box.settings import BoxSettings
 from voisin.chain import Call, calls
 from voisin.client import connect_async
 from voisin.client.cloud import AsyncCloud
-from voisin.client.network import load_network, save_network
+from voisin.client.network import Network, load_network, save_network
 from voisin.client.requester import new_salt
-from voisin.errors import NoMatchError, RevertError
+from voisin.errors import NoMatchError, RevertError, StateError, UnavailableError
 from voisin.protocol.eip712 import sign_order
-from voisin.protocol.ids import Address
+from voisin.protocol.ids import Address, as_address
 from voisin.protocol.orders import AppOrder, RequestOrder
 from voisin.protocol.signatures import KeySigner
 from voisin.protocol.tags import as_tag, is_simulated
 from voisin.protocol.vault_terms import DataUse
 from voisin.units import NRLC, Wei
+from voisin.vault import VaultSettings, create_key_file
 
 pytestmark = pytest.mark.anyio
 
@@ -148,3 +153,54 @@ async def test_several_datasets_are_used_together_in_one_deal(tmp_path: Path) ->
             uses = await owner.data.uses()
             assert {use.dataset for use in uses} == set(names)
             assert {(use.requester, use.price, use.purpose) for use in uses} == {(renting.signer.address, 0, "research")}
+
+
+@asynccontextmanager
+async def another_vault(network: Network, folder: Path) -> AsyncIterator[str]:
+    """Run a vault of somebody else, in a process of its own; yields its address."""
+    await anyio.Path(folder / "records").mkdir(parents=True)
+    create_key_file(folder / "vault.key")
+    settings = VaultSettings(
+        database_url=f"sqlite:///{folder / 'records' / 'vault.db'}",
+        key_file=folder / "vault.key",
+        rpc_url=network.rpc_url,
+        hub=network.hub,
+        port=0,
+        allow_simulated=True,
+    )
+    async with apart("vault", log_file=folder / "vault.log") as part, part.serving({"vault": settings}) as urls:
+        yield urls["vault"]
+
+
+async def read_back(renter: AsyncCloud, dataset: Address, app: Address) -> bytes:
+    """Run an app in an enclave that copies the dataset; answers what it read."""
+    with anyio.fail_after(PATIENCE_S):
+        return (await renter.data.process(dataset, app)).files[f"in-{dataset}"]
+
+
+async def test_two_of_three_vaults_open_a_dataset_and_one_opens_nothing(tmp_path: Path) -> None:
+    box, table = tmp_path / "owner", tmp_path / "people.csv"
+    table.write_bytes(TABLE)
+    settings = BoxSettings(home=box, workers=1, port=0, allow_private_web=True)
+    async with open_box(settings) as opened, connect_async(box) as owner:
+        renting = await equip(owner, box, tmp_path / "renter")
+        async with connect_async(renting.home, wallet=renting.signer) as renter:
+            app = await renter.deploy(WITNESS)
+            async with another_vault(opened.network, tmp_path / "second") as second:
+                async with another_vault(opened.network, tmp_path / "third") as third:
+                    words = ["--uses", "9", "--enclave", "simulated", "--vaults", f"{second},{third}", "--needed", "2"]
+                    command = [sys.executable, "-m", "voisin", "data", "protect", str(table), *words, "--home", str(box), "--json"]
+                    dataset = as_address(json.loads((await anyio.run_process(command)).stdout)["dataset"])
+                    (mine,) = await owner.data.granted(dataset)
+                    assert mine.terms is not None
+                    assert [keeper.url for keeper in mine.terms.keepers][1:] == [second, third]
+                    assert mine.terms.threshold == 2
+                    again = await owner.data.grant(dataset, uses=2, enclave="simulated", vaults=[second, third], needed=2)
+                    assert again.order_hash != mine.order_hash, "another offer, and the same shares"
+                    assert await read_back(renter, dataset, app) == TABLE
+                assert await read_back(renter, dataset, app) == TABLE, "one of three is away"
+                with pytest.raises(UnavailableError, match="did not hear of the revocation"):
+                    await owner.data.revoke(dataset, mine.order_hash)
+                assert [each.order_hash for each in await owner.data.granted(dataset)] == [again.order_hash]
+            with pytest.raises(StateError, match="its price was refunded"):
+                await read_back(renter, dataset, app)

@@ -15,8 +15,9 @@ from tests.support.postgres import DEADLINE_S, Cluster
 
 _ROOT = Path(__file__).parents[2]
 _ASK = """
-import sys
+import signal, sys
 from tests.support.postgres import open_cluster
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs tests in the background may have it ignored
 with open_cluster() as cluster, cluster.database():
     print(cluster.folder, flush=True)
     sys.stdin.read()

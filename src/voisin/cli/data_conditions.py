@@ -122,12 +122,23 @@ _OPTIONS: dict[str, tuple[object, object]] = {
         ],
         None,
     ),
+    "vaults": (
+        Annotated[
+            list[str] | None,
+            typer.Option("--vaults", metavar="URL,...", help="Other vaults: each keeps a share, none the key.", rich_help_panel=_PANEL),
+        ],
+        None,
+    ),
+    "needed": (
+        Annotated[int | None, typer.Option("--needed", help="How many vaults give the key together.", min=2, rich_help_panel=_PANEL)],
+        None,
+    ),
     "revocable": (
         Annotated[bool, typer.Option("--revocable", help="Renters can be shut out one by one, by a gate.", rich_help_panel=_PANEL)],
         False,
     ),
 }
-_LISTS = ("apps", "pools", "requesters")
+_LISTS = ("apps", "pools", "requesters", "vaults")
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 

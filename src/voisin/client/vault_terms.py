@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import AsyncGenerator, Sequence
 
@@ -56,6 +57,11 @@ class TermsDesk:
         """
         self._desk = desk
         self._domain = domain
+
+    @property
+    def url(self) -> str:
+        """Where the vault is."""
+        return self._desk.service.base_url.rstrip("/")
 
     async def vault(self) -> Address:
         """Tell the address of the vault's own key."""
@@ -189,6 +195,8 @@ async def push_shared(keepers: Sequence[TermsDesk], wallet: Signer, pushed: Term
     """
     Share a dataset's key among the vaults that the terms name, and push the order with the terms to each.
 
+    The shares follow from the key, so that they are the same when it is done again: after a failure, or for another offer.
+
     Args:
         keepers: The vaults, in the order of the terms' keepers.
         wallet: The wallet of the dataset's owner.
@@ -202,5 +210,28 @@ async def push_shared(keepers: Sequence[TermsDesk], wallet: Signer, pushed: Term
     terms = pushed.terms
     if [await desk.vault() for desk in keepers] != [keeper.vault for keeper in terms.keepers]:
         raise InputError("these are not the vaults that the terms of use name as keepers", hint="give them in the same order")
-    shares = split_key(pushed.key, shares=len(terms.keepers), threshold=terms.threshold, random_bytes=secrets.token_bytes)
+    shares = shares_of(pushed.key, count=len(terms.keepers), threshold=terms.threshold)
     return tuple([await desk.push(wallet, pushed.order, terms, key=share) for desk, share in zip(keepers, shares, strict=True)])
+
+
+def shares_of(key: str, *, count: int, threshold: int) -> tuple[str, ...]:
+    """
+    Share a dataset's key, always in the same way: what has to look random is derived from the key, which is as secret as that has to be.
+
+    Args:
+        key: The key in base64.
+        count: How many shares.
+        threshold: How many of them give it back.
+
+    Raises:
+        InputError: The key is none, or the numbers do not fit.
+    """
+    drawn = 0
+
+    def next_bytes(length: int) -> bytes:
+        nonlocal drawn
+        drawn += 1
+        about = encode(["voisin shares of a key", count, threshold, drawn])
+        return hashlib.shake_256(len(about).to_bytes(4, "big") + about + key.encode()).digest(length)
+
+    return split_key(key, shares=count, threshold=threshold, random_bytes=next_bytes)

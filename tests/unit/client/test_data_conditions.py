@@ -55,6 +55,26 @@ def test_what_is_no_time(given: int | str | datetime) -> None:
         read_time(given, NOW)
 
 
+def test_vaults_that_keep_the_key_together() -> None:
+    asked = read(vaults=["http://one.example/", "https://two.example"])
+    assert asked.vaults == ("http://one.example", "https://two.example")
+    assert [asked.threshold(count) for count in (0, 2, 3, 4, 5)] == [0, 2, 2, 3, 3], "more than half unless told"
+    assert read(vaults=["http://one.example"], needed=2).threshold(2) == 2
+    with pytest.raises(InputError, match="3 of 2 vaults"):
+        read(vaults=["http://one.example"], needed=3).threshold(2)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"vaults": ["one.example"]}, {"vaults": "http://one.example"}, {"needed": 2}, {"vaults": ["http://one.example"], "needed": 1},
+     {"vaults": ["http://one.example"], "bulk": True}],
+    ids=str,
+)  # fmt: skip
+def test_vaults_that_cannot_keep_a_key(given: dict[str, object]) -> None:
+    with pytest.raises(InputError):
+        read(**given)
+
+
 @pytest.mark.parametrize(("given", "expected"), [(7, 7), ("7", 7), ("1MB", 10**6), ("2 KiB", 2_048), ("1GiB", 1 << 30), ("3kB", 3_000)])
 def test_sizes(given: int | str, expected: int) -> None:
     assert read_size(given) == expected

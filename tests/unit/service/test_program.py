@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from voisin.errors import InputError, UnavailableError
-from voisin.service.program import YOUNG, run_service
+from voisin.service.pace import YOUNG
+from voisin.service.program import run_service
 
 
 @pytest.fixture(autouse=True)

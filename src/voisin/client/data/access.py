@@ -22,8 +22,8 @@ from voisin.client.data.offering import AllowedApp, GatePlan, Gates, make_order,
 from voisin.client.data.owner import Owner
 from voisin.client.data.protecting import require_owner
 from voisin.client.data.steps import Step, Told
-from voisin.client.data.vaults import terms_desk
-from voisin.errors import InputError, StateError
+from voisin.client.data.vaults import entrust, name_keepers, open_vaults, revoke_at, terms_desk, vaults_of
+from voisin.errors import InputError, StateError, UnavailableError
 from voisin.protocol.api import OrderStatus, PublishedDatasetOrder
 from voisin.protocol.codec import encode
 from voisin.protocol.data_schema import DataSchema
@@ -32,7 +32,7 @@ from voisin.protocol.eip712 import Operation, sign_order
 from voisin.protocol.ids import ZERO_ADDRESS, Address, Hash32, OrderHash, to_hex
 from voisin.protocol.orders import DatasetOrder, OrderKind
 from voisin.protocol.release_rules import ReleaseRule
-from voisin.protocol.vault_terms import TermsEntry
+from voisin.protocol.vault_terms import TermsEntry, TermsPush
 from voisin.units import UnixSeconds
 
 _GONE: Final = (OrderStatus.CANCELLED, OrderStatus.FILLED)
@@ -117,9 +117,12 @@ class Access:
         conditions = read_conditions(given, now=note.begun_at)
         note = await self._with_gates(dataset, wish, note, conditions, apps)
         made = Gates(note.gate or ZERO_ADDRESS, note.roster or ZERO_ADDRESS)
-        terms = make_terms(conditions, dataset, apps=apps, gates=made, schema=schema, nonce=note.nonce)
-        order = sign_order(make_order(conditions, terms, apps=apps, gates=made), self._links.chain.domain, self._owner.signer)
-        entry = await terms_desk(self._links).push(self._owner.signer, order, terms, key=key)
+        async with open_vaults(self._links, conditions.vaults) as desks:
+            keepers = await name_keepers(desks)
+            alone = make_terms(conditions, dataset, apps=apps, gates=made, schema=schema, nonce=note.nonce)
+            terms = replace(alone, keepers=keepers, threshold=conditions.threshold(len(keepers)))
+            order = sign_order(make_order(conditions, terms, apps=apps, gates=made), self._links.chain.domain, self._owner.signer)
+            entry = await entrust(desks, self._owner.signer, TermsPush(order=order, terms=terms, key=key))
         self._tell(Told(Step.ENTRUSTED, entry.order_hash))
         published = await self._links.book.publish(order)
         self._diary.note(dataset, wish, replace(note, order_hash=published.hash, terms=terms))
@@ -157,7 +160,8 @@ class Access:
             if terms is None or not is_forgotten or each.order_hash in revoked:
                 continue
             try:
-                await desk.push(self._owner.signer, each.order, terms, key=key)
+                async with vaults_of(self._links, terms) as desks:
+                    await entrust(desks, self._owner.signer, TermsPush(order=each.order, terms=terms, key=key))
             except StateError as error:
                 done.append(Confirmed(each.order_hash, str(error)))
             else:
@@ -188,17 +192,22 @@ class Access:
 
         Raises:
             StateError: The wallet does not own the dataset.
+            UnavailableError: A vault did not hear of it; the order is closed, and tasks that are under way may still get what it keeps.
         """
         await require_owner(self._links, dataset, self._owner.address)
         for wish, note in self._diary.offers(dataset).items():
             if note.order_hash == granted.order_hash:
                 self._diary.note(dataset, wish, replace(note, is_revoked=True))
-        if granted.terms is not None and not granted.revoked_at:
-            await terms_desk(self._links).revoke(self._owner.signer, dataset, granted.order_hash)
+        silent: list[str] = []
+        if granted.terms is not None and (granted.terms.keepers or not granted.revoked_at):
+            async with vaults_of(self._links, granted.terms) as desks:
+                silent = await revoke_at(desks, self._owner.signer, dataset, granted.order_hash)
         chain = self._links.chain
         (consumed,) = await chain.hub.consumptions([granted.order_hash])
         if consumed < granted.order.volume:
             await self._owner.wallet.sender.send(calls.manage_order(chain.hub_address, granted.order, Operation.CLOSE))
+        if silent:
+            raise UnavailableError(f"{' and '.join(silent)} did not hear of the revocation", hint="revoke again later")
 
     async def shut_out(self, granted: Granted, renter: Address) -> bool:
         """

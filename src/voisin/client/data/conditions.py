@@ -30,11 +30,13 @@ AppLike = str | os.PathLike[str]
 
 DEFAULT_USES: Final = 1
 MAX_USES: Final = 2**53 - 1
+_URL = re.compile(r"https?://[^\s/]+\S*", re.ASCII)
 _SPAN = re.compile(r"(\d{1,9})\s*(s|min|h|d)", re.ASCII)
 _SPANS: Final = {"s": 1, "min": 60, "h": 3_600, "d": 86_400}
 _SIZE = re.compile(r"(\d{1,15})\s*(B|kB|MB|GB|KiB|MiB|GiB)?", re.ASCII)
 _SIZES: Final = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 _UNCOUNTED: Final = frozenset({"uses", "uses_per_renter", "epsilon", "epsilon_per_renter", "review", "release_rule"})
+_LEAST_NEEDED: Final = 2
 _MICRO: Final = 1_000_000
 WordT = TypeVar("WordT", bound=StrEnum)
 ItemT = TypeVar("ItemT")
@@ -66,6 +68,8 @@ class DataConditions(TypedDict, total=False):
         review: `owner`: results wait until they are released; `rule`: those wait that a rule does not release.
         release_rule: Which results a rule releases: a `ReleaseRule`, a mapping, or the path of a file.
         revocable: Whether single renters can be shut out without cancelling the order.
+        vaults: Addresses of vaults that keep the key together with the network's own: each gets a share, none the key.
+        needed: How many of all these vaults give the key together; more than half unless given.
     """
 
     price: int | str
@@ -89,6 +93,8 @@ class DataConditions(TypedDict, total=False):
     review: str
     release_rule: RuleLike
     revocable: bool
+    vaults: Sequence[str]
+    needed: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +119,25 @@ class Conditions:
     release_rule: ReleaseRule | None
     is_revocable: bool
     is_bulk: bool = False
+    vaults: tuple[str, ...] = ()
+    needed: int = 0
+
+    def threshold(self, count: int) -> int:
+        """
+        Say how many of the vaults that keep a key together give it.
+
+        Args:
+            count: How many vaults there are; 0 where one keeps the key alone.
+
+        Raises:
+            InputError: So many are not there.
+        """
+        if not count:
+            return 0
+        needed = self.needed or count // 2 + 1
+        if not _LEAST_NEEDED <= needed <= count:
+            raise InputError(f"{needed} of {count} vaults cannot keep a key together", hint=f"from {_LEAST_NEEDED} to {count} of them")
+        return needed
 
     @property
     def needs_gate(self) -> bool:
@@ -156,7 +181,13 @@ def read_conditions(given: DataConditions, *, now: UnixSeconds) -> Conditions:
         release_rule=read_release_rule(given["release_rule"]) if "release_rule" in given else None,
         is_revocable=given.get("revocable", False),
         is_bulk=given.get("bulk", False),
+        vaults=tuple(_vault(url) for url in _listed("vaults", given.get("vaults", ()))),
+        needed=_whole("needed", given["needed"], _LEAST_NEEDED) if "needed" in given else 0,
     )
+    if found.needed and not found.vaults:
+        raise InputError("one vault keeps the key alone", hint="name the other vaults with vaults, or leave needed out")
+    if found.is_bulk and found.vaults:
+        raise InputError("data that is used with others in one deal is kept by one vault", hint="leave vaults out, or bulk")
     if found.is_bulk and (found.price or _UNCOUNTED & given.keys()):
         words = "data that is used with others in one deal costs nothing, and nothing of it is counted or held"
         raise InputError(words, hint=f"leave out price, {', '.join(sorted(_UNCOUNTED))}, or bulk")
@@ -272,6 +303,12 @@ def _listed(name: str, given: Sequence[ItemT]) -> Sequence[ItemT]:
     if isinstance(given, (str, bytes)) or not isinstance(given, Sequence):
         raise InputError(f"{name} is a list", hint=f"write [{given!r}]")
     return given
+
+
+def _vault(url: str) -> str:
+    if not isinstance(url, str) or not _URL.fullmatch(url):
+        raise InputError(f"{str(url)[:80]!r} is not the address of a vault", hint="for example https://vault.example")
+    return url.rstrip("/")
 
 
 def _addresses(name: str, given: Sequence[str]) -> tuple[Address, ...]:
