@@ -116,9 +116,8 @@ async def rebuild_pool(network: Network, scheduler: KeySigner, description: str,
         open_chain(network.rpc_url, network.hub) as chain,
         open_store(database, chain.domain, entry, settings.start_block) as store,
         httpx.AsyncClient(timeout=TIMEOUT_S) as http,
+        HttpResults(http, network.storage_url) as results,
     ):
         sender = Sender(chain, scheduler)
-        sources = Sources(
-            ledger=ChainLedger(chain, sender), bags=ChainBagLedger(chain, sender), results=HttpResults(http, network.storage_url)
-        )
+        sources = Sources(ledger=ChainLedger(chain, sender), bags=ChainBagLedger(chain, sender), results=results)
         return await rebuild(settings, scheduler.address, sources, store)

@@ -75,6 +75,7 @@ async def open_pool(settings: PoolSettings, scheduler: KeySigner) -> AsyncIterat
     async with (
         open_chain(settings.rpc_url, settings.hub) as chain,
         httpx.AsyncClient(timeout=HTTP_TIMEOUT_S) as http,
+        HttpResults(http, settings.storage_url) as results,
         open_store(settings.database_url, chain.domain, settings.workerpool, settings.start_block) as store,
         open_real_enclaves(settings) as enclaves,
     ):
@@ -84,7 +85,7 @@ async def open_pool(settings: PoolSettings, scheduler: KeySigner) -> AsyncIterat
             ledger=ChainLedger(chain, sender),
             bags=ChainBagLedger(chain, sender),
             store=store,
-            results=HttpResults(http, settings.storage_url),
+            results=results,
             wall=time.time,
             vault=HttpVault(http, settings.vault_url, chain.domain, scheduler) if settings.vault_url else None,
             enclaves=enclaves,

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 import anyio
 import httpx
@@ -124,7 +125,7 @@ def _compare(data: bytes, cid: Cid, command: CheckUpload) -> str:
 
 
 class HttpResults:
-    """Results in our storage service."""
+    """Results in our storage service. Close it, or use it as an async context manager."""
 
     def __init__(self, http: httpx.AsyncClient, storage_url: str) -> None:
         """
@@ -134,6 +135,18 @@ class HttpResults:
         """
         self._http = http
         self._url = storage_url.rstrip("/")
+        self._storage: StorageClient | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close what was opened to store."""
+        if self._storage is not None:
+            await self._storage.aclose()
 
     async def fetch(self, cid: Cid, *, max_bytes: int) -> Stored | None:
         """Fetch a result in one request, and read its bytes only if they are few enough."""
@@ -150,9 +163,9 @@ class HttpResults:
         return Stored(len(data), data)
 
     async def store(self, data: bytes) -> Cid:
-        """Store bytes."""
-        async with StorageClient(self._url) as storage:
-            return await storage.put_bytes(data)
+        """Store bytes; the client is made once, as that takes a while."""
+        self._storage = self._storage or StorageClient(self._url)
+        return await self._storage.put_bytes(data)
 
     def _size(self, answer: httpx.Response, cid: Cid) -> int:
         if not answer.is_success:
