@@ -6,15 +6,13 @@ It loads their code before it reads the order, while the box is still busy with 
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 
 import anyio
 
+from voisin.box.children import follow_box
 from voisin.box.parts import Answer, Order
 from voisin.errors import VoisinError
 from voisin.protocol.codec import decode, encode
@@ -55,7 +53,7 @@ def main() -> int:
     quick_turns()
     servers = {name: LOADERS[name]() for name in sys.argv[1:]}
     order = decode(sys.stdin.readline(), Order, "the order of a box's part")
-    threading.Thread(target=_follow_box, daemon=True).start()
+    follow_box()
     try:
         anyio.run(_serve, servers, order, backend_options={"use_uvloop": True})
     except VoisinError as error:
@@ -78,12 +76,6 @@ def _ready(answer: Answer) -> None:
 def _say(answer: Answer) -> None:
     sys.stdout.buffer.write(encode(answer) + b"\n")
     sys.stdout.flush()
-
-
-def _follow_box() -> None:
-    """Stop when the box's end of the pipe closes."""
-    sys.stdin.read()
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -21,13 +21,12 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 from pydantic_settings import BaseSettings
 
+from voisin.box.children import FIRST_PAUSE_S, pause_after, stop_child
 from voisin.errors import InputError, UnavailableError
 from voisin.protocol.codec import decode, encode
 from voisin.service.background import beside
 
 START_S: Final = 60.0
-STOP_S: Final = 5.0
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 10.0
 _MAX_LINE_BYTES: Final = 16_384
 
 _log = structlog.get_logger()
@@ -90,14 +89,7 @@ class Part:
 
     async def stop(self) -> None:
         """End the process; it gets some seconds to end by itself."""
-        if self._process.returncode is None:
-            self._process.terminate()
-            with anyio.move_on_after(STOP_S):
-                await self._process.wait()
-        if self._process.returncode is None:
-            self._process.kill()
-            await self._process.wait()
-        await self._process.aclose()
+        await stop_child(self._process)
 
     async def _keep(self) -> None:
         """Start a process after a dead one, with longer pauses while they keep dying."""
@@ -105,7 +97,7 @@ class Part:
         while True:
             began = anyio.current_time()
             code = await self._process.wait()
-            pause = FIRST_PAUSE_S if anyio.current_time() - began > LONGEST_PAUSE_S else min(2 * pause, LONGEST_PAUSE_S)
+            pause = pause_after(pause, began)
             _log.warning("part_died", services=self.names, exit_code=code, restart_in_s=pause, log_file=str(self.log_file))
             await anyio.sleep(pause)
             try:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
-import threading
 from pathlib import Path
 
 import anyio
 
+from voisin.box.children import follow_box
 from voisin.box.workers import WorkerSpec
 from voisin.chain.keystore import load_keystore
 from voisin.errors import VoisinError
@@ -26,7 +24,7 @@ def main() -> int:
     configure_logs()
     quick_turns()
     spec = decode(sys.stdin.readline(), WorkerSpec, "the worker's order")
-    threading.Thread(target=_follow_box, daemon=True).start()
+    follow_box()
     refused: list[str] = []
     try:
         wallet = load_keystore(Path(spec.keystore), Path(spec.password_file).read_text().strip())
@@ -35,12 +33,6 @@ def main() -> int:
         refused = [f"worker {spec.name}: {error}\n" for error in group.exceptions]
     sys.stderr.writelines(refused)
     return 1 if refused else 0
-
-
-def _follow_box() -> None:
-    """Stop when the box's end of the pipe closes."""
-    sys.stdin.read()
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def worker_settings(spec: WorkerSpec) -> WorkerSettings:

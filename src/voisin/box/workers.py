@@ -17,14 +17,11 @@ from pathlib import Path
 import anyio
 import msgspec
 import structlog
-from anyio.abc import Process
 
+from voisin.box.children import FIRST_PAUSE_S, pause_after, stop_child
 from voisin.protocol.codec import encode
 
 log = structlog.get_logger()
-
-STOP_S = 5.0
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 10.0
 
 
 class WorkerSpec(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -72,7 +69,7 @@ async def _employ(worker: Employed) -> None:
         if code == 0:
             log.info("worker_left", worker=worker.spec.name)
             return
-        pause = FIRST_PAUSE_S if anyio.current_time() - began > LONGEST_PAUSE_S else min(2 * pause, LONGEST_PAUSE_S)
+        pause = pause_after(pause, began)
         log.warning("worker_died", worker=worker.spec.name, exit_code=code, restart_in_s=pause, log_file=str(worker.log_file))
         await anyio.sleep(pause)
 
@@ -88,15 +85,4 @@ async def _run_once(worker: Employed) -> int:
             return await process.wait()
         finally:
             with anyio.CancelScope(shield=True):
-                await _stop(process)
-
-
-async def _stop(process: Process) -> None:
-    if process.returncode is None:
-        process.terminate()
-        with anyio.move_on_after(STOP_S):
-            await process.wait()
-    if process.returncode is None:
-        process.kill()
-        await process.wait()
-    await process.aclose()
+                await stop_child(process)
