@@ -6,7 +6,7 @@ import csv
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -15,6 +15,8 @@ from voisin.cli.session import Session, command
 from voisin.units import NRLC
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
     from voisin.client import AsyncCloud, RunTerms
     from voisin.client.quote import Quote
     from voisin.client.results import Result
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from voisin.protocol.ids import Address
     from voisin.protocol.vault_terms import DataUse
 
+T = TypeVar("T")
 DatasetArgument = Annotated[str, typer.Argument(parser=address, metavar="DATASET", help="The dataset's address.")]
 _PRECISE = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -140,10 +143,6 @@ def alerts(
     count: Annotated[int | None, typer.Option(help="Stop after so many.", min=1)] = None,
 ) -> None:
     """Tell what happens to your data as it happens: uses, renters, refusals, what is spent or ends; --json writes a line for each."""
-    from contextlib import aclosing
-
-    import msgspec
-
     from voisin.cli.data_shown import alert_line
 
     def complain(error: VoisinError) -> None:
@@ -151,15 +150,7 @@ def alerts(
         session.err.print(f"{error} Asking again.", style="dim", soft_wrap=True)
 
     async def work(cloud: AsyncCloud) -> None:
-        left = count
-        async with aclosing(cloud.data.watch_alerts(rules, dataset, once=once, complain=complain)) as news:
-            async for alert in news:
-                text = msgspec.json.encode(alert).decode() if session.as_json else alert_line(alert)
-                sys.stdout.write(text + "\n")
-                sys.stdout.flush()
-                left = None if left is None else left - 1
-                if left == 0:
-                    return
+        await _tell_each(session, cloud.data.watch_alerts(rules, dataset, once=once, complain=complain), alert_line, count)
 
     session.with_wallet(work)
 
@@ -230,21 +221,26 @@ def _watch(session: Session, dataset: str | None, count: int | None) -> None:
     from voisin.cli.data_shown import use_line
 
     async def work(cloud: AsyncCloud) -> None:
-        from contextlib import aclosing
-
-        import msgspec
-
-        left = count
-        async with aclosing(cloud.data.watch_uses(dataset)) as news:
-            async for use in news:
-                text = msgspec.json.encode(use).decode() if session.as_json else use_line(use)
-                sys.stdout.write(text + "\n")
-                sys.stdout.flush()
-                left = None if left is None else left - 1
-                if left == 0:
-                    return
+        await _tell_each(session, cloud.data.watch_uses(dataset), use_line, count)
 
     session.with_wallet(work)
+
+
+async def _tell_each(session: Session, news: AsyncGenerator[T, None], line: Callable[[T], str], count: int | None) -> None:
+    """Write a line, or a JSON document in a line, for each of the news as it comes, and end after so many."""
+    from contextlib import aclosing
+
+    import msgspec
+
+    left = count
+    async with aclosing(news):
+        async for each in news:
+            text = msgspec.json.encode(each).decode() if session.as_json else line(each)
+            sys.stdout.write(text + "\n")
+            sys.stdout.flush()
+            left = None if left is None else left - 1
+            if left == 0:
+                return
 
 
 def _write_csv(found: list[DataUse]) -> None:
